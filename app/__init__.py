@@ -1,0 +1,43 @@
+"""The Flask application of Heliograph: codecs and echo, over HTTP and WebSocket.
+
+`create_app` is the only place where the parts are put together; everything else gets what it needs.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app import codec, docs, echo, errors, health, logs, origins
+from app import settings as settings_
+from app.edge import Edge
+from app.jobs import Jobs
+from app.lifecycle import lifecycle
+from app.metrics import Metrics
+from app.services import EXTENSION, Services
+from app.settings import Settings
+from app.spool import Spool
+from app.websocket import views as websockets
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application. Without `settings` they come from the environment; a wrong one ends the process with one line."""
+    if settings is None:
+        settings, _ = settings_.from_environment()
+    app = Flask(__name__)
+    app.url_map.merge_slashes = False  # a redirect would be HTML, and loses the body of a POST
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    metrics = Metrics()
+    app.extensions[EXTENSION] = Services(
+        settings=settings,
+        spool=Spool(settings.spool, settings.spool_max),
+        jobs=Jobs(settings.codec_jobs, metrics),
+        metrics=metrics,
+        lifecycle=lifecycle,
+    )
+    errors.init_app(app)
+    origins.init_app(app, settings.allowed_origins)
+    for bp in (docs.bp, health.bp, echo.bp, codec.bp, websockets.bp):
+        app.register_blueprint(bp)
+    app.wsgi_app = Edge(app.wsgi_app, settings, logs.configure(settings.log), metrics)  # type: ignore[method-assign]
+    return app

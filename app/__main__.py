@@ -1,0 +1,40 @@
+from gevent import monkey
+monkey.patch_all()
+
+# `python -m app`: the application on gevent's own pywsgi, for developing. Listens where an instance would.
+
+import signal
+import sys
+
+import gevent
+from gevent.event import Event
+from gevent.pywsgi import WSGIServer
+
+from app import create_app
+from app.lifecycle import lifecycle, raise_descriptor_limit
+from app.settings import from_environment
+from app.websocket.goodbye import say_goodbye
+from app.websocket.handler import Handler
+
+#: Seconds for requests and WebSockets to end after a signal, as under Gunicorn.
+GRACE = 7
+
+
+def main() -> int:
+    settings, address = from_environment()
+    limit = raise_descriptor_limit()
+    server = WSGIServer(address, create_app(settings), handler_class=Handler, log=None)
+    server.start()
+    print(f"http://{address[0]}:{address[1]} (limits: {limit} open descriptors)", flush=True)
+    stop = Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(signum, stop.set)
+    stop.wait()
+    lifecycle.stop()
+    server.stop(timeout=GRACE)
+    return 0
+
+
+if __name__ == "__main__":
+    lifecycle.on_stop(say_goodbye)
+    sys.exit(main())

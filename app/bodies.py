@@ -1,0 +1,175 @@
+"""Request bodies, read whole before an answer starts, and answers made of bodies.
+
+Nginx and ordinary HTTP clients cannot send and receive at once, so no answer starts before the whole request was read. Up to
+1 MiB of it stay in memory, the rest goes to the spool; memory does not grow with bodies.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from flask import Response, request
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+
+from app.errors import BodyTooLarge, IncompleteBody, RequestTimeout
+from app.spool import Spool, SpoolFile
+
+#: Larger bodies go to the spool. One of these may be in memory for each request in flight.
+MEMORY_LIMIT = 1 << 20
+
+#: Bytes read or written at once: few enough to share the loop and the memory, many enough to be fast.
+PIECE = 256 << 10
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Body:
+    """A complete body: in memory when it is small, else in a spool file. Close it, or answer with it."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._pieces: list[bytes] = []
+        self.file: SpoolFile | None = None
+        self.size = 0
+
+    def append(self, piece: bytes) -> None:
+        """Add a piece. Raises SpoolFull."""
+        if self.file is None and self.size + len(piece) > MEMORY_LIMIT:
+            self.file = self._spool.open()
+            self.file.write(b"".join(self._pieces))
+            self._pieces.clear()
+        if self.file is None:
+            self._pieces.append(piece)
+        else:
+            self.file.write(piece)
+        self.size += len(piece)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The content, in pieces of bounded size."""
+        if self.file is None:
+            yield from self._pieces
+            return
+        offset = 0
+        while offset < self.size:
+            piece = self.file.read(PIECE, offset)
+            offset += len(piece)
+            yield piece
+
+    def blocking_pieces(self) -> Iterator[bytes]:
+        """The same for native threads, which may wait for a disk and must not touch the event loop."""
+        if self.file is None:
+            yield from self._pieces
+            return
+        offset = 0
+        while piece := os.pread(self.file.descriptor, PIECE, offset):
+            offset += len(piece)
+            yield piece
+
+    def value(self) -> bytes:
+        """The whole content, for bodies that are bounded by other means."""
+        return b"".join(self.pieces())
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+
+
+class _Answer:
+    """A body as a WSGI iterable that closes it when the answer has ended or broke off."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._pieces = body.pieces()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        self._body.close()
+
+
+def read_request(spool: Spool, limit: int) -> Body:
+    """The body of the current request.
+
+    Raises BodyTooLarge above `limit` bytes, before reading where the length is announced; IncompleteBody when the client went
+    away in the middle; RequestTimeout when it fell silent; SpoolFull.
+    """
+    check_announced(limit)
+    return collect(spool, limited(request_pieces(), limit))
+
+
+def check_announced(limit: int) -> None:
+    """Raise BodyTooLarge when the request announces more than `limit` bytes."""
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+
+
+def request_pieces() -> Iterator[bytes]:
+    """The current request's body as it arrives."""
+    return _read_pieces(request.stream)
+
+
+def limited(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise too_large(limit)
+        yield piece
+
+
+def collect(spool: Spool, pieces: Iterable[bytes]) -> Body:
+    """Pieces to a body. Nothing stays behind when reading them fails."""
+    body = Body(spool)
+    try:
+        for piece in pieces:
+            body.append(piece)
+    except BaseException:
+        body.close()
+        raise
+    return body
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    # The rest of the body is still on its way: the connection cannot go on.
+    return BodyTooLarge(f"At most {limit} bytes are taken.", headers={"Connection": "close"}, limit=limit)
+
+
+def answer(body: Body, content_type: str) -> Response:
+    """A response with `body`, of bytes that came from a user: browsers must not run them."""
+    response = Response(_Answer(body), headers={"Content-Length": str(body.size)})
+    response.headers["Content-Type"] = content_type
+    return sandboxed(response)
+
+
+def sandboxed(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = "sandbox"
+    return response
+
+
+def _read_pieces(stream: Readable) -> Iterator[bytes]:
+    while True:
+        piece = _read(stream)
+        if not piece:
+            return
+        yield piece
+
+
+def _read(stream: Any) -> bytes:
+    try:
+        piece: bytes = stream.read(PIECE)
+    except TimeoutError as exc:
+        raise RequestTimeout(headers={"Connection": "close"}) from exc
+    except ClientDisconnected as exc:
+        raise IncompleteBody(headers={"Connection": "close"}) from exc
+    except HTTPException:
+        raise
+    except (
+        OSError
+    ) as exc:  # servers report an end in the middle, and broken chunks, in their own classes of OSError
+        raise IncompleteBody(f"{exc}.", headers={"Connection": "close"}) from exc
+    return piece

@@ -1,0 +1,76 @@
+"""The documentation: /openapi.json, made from the code, and /docs, which shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, render_template
+
+from app import openapi, version
+from app.errors import NotFound, problems
+from app.openapi import TEXT, Answer, operation
+
+bp = Blueprint("docs", __name__)
+
+TITLE = "Heliograph"
+DESCRIPTION = (
+    "Codecs and echo over HTTP and WebSocket. Every answer has an `X-Request-Id`; every error is a problem (RFC 9457) "
+    "of one of these types:"
+)
+
+#: What a page of ours may load: its own scripts, styles and pictures, nothing inline and nothing from elsewhere.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_PROBLEM_TYPE = {
+    "type": "object",
+    "properties": {"type": TEXT, "title": TEXT, "status": {"type": "integer"}},
+    "required": ["type", "title", "status"],
+}
+
+
+@bp.get("/")
+def index() -> Response:
+    response = Response(status=302)
+    response.headers["Location"] = "/docs"
+    return response
+
+
+@bp.get("/openapi.json")
+@operation("This document", tag="Documentation", answers={200: Answer("OpenAPI", schema={"type": "object"})})
+def openapi_json() -> Response:
+    return jsonify(_document())
+
+
+@bp.get("/docs")
+@operation(
+    "This document, to read and try", tag="Documentation", answers={200: Answer("A page", "text/html", TEXT)}
+)
+def docs() -> Response:
+    response = Response(render_template("docs.html", title=TITLE))
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    return response
+
+
+@bp.get("/problems/<name>")
+@operation(
+    "One problem type",
+    tag="Documentation",
+    answers={200: Answer("The problem type", schema=_PROBLEM_TYPE)},
+)
+def problem(name: str) -> Response:
+    for kind in problems():
+        if kind.name == name:
+            return jsonify(type=f"/problems/{kind.name}", title=kind.title, status=kind.status)
+    raise NotFound(f"There is no problem type {name[:64]!r}.")
+
+
+def _document() -> dict[str, Any]:
+    """Made once for each application: it cannot change while it runs."""
+    cached = current_app.extensions.get("heliograph.openapi")
+    if cached is None:
+        cached = openapi.document(current_app, TITLE, version.VERSION, DESCRIPTION)
+        current_app.extensions["heliograph.openapi"] = cached
+    return dict(cached)

@@ -1,0 +1,48 @@
+"""What Prometheus sees of this instance: one registry for each application, all names begin with ``heliograph_``."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+#: Seconds. From a cached answer to the longest delay that /echo/delay allows.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+#: Methods that get a label of their own; a client may invent as many others as it likes.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "heliograph_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
+        )
+        self.duration = Histogram(
+            "heliograph_request_duration_seconds",
+            "Seconds from the request's head to the end of the answer",
+            ("route",),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "heliograph_requests_in_flight", "Requests being answered", registry=self.registry
+        )
+        self.websockets = Gauge("heliograph_websockets", "Open WebSockets", registry=self.registry)
+        self.spool_bytes = Gauge(
+            "heliograph_spool_bytes", "Bytes of this instance in the spool", registry=self.registry
+        )
+        self.codec_jobs = Gauge("heliograph_codec_jobs", "Codec jobs running", registry=self.registry)
+        self.codec_waiting = Gauge(
+            "heliograph_codec_jobs_waiting", "Codec jobs waiting", registry=self.registry
+        )
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request. `route` is a URL rule, never a path: rules are few, paths are not."""
+        self.requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
+        self.duration.labels(route).observe(seconds)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,3 @@
+"""The version of the whole stack."""
+
+VERSION = "0.1.0"

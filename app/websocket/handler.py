@@ -1,0 +1,210 @@
+"""gevent-websocket's handler on Gunicorn's: its `environ["wsgi.websocket"]`, and problems for requests that cannot be parsed.
+
+The environ of an upgrade request has an unopened `Socket`. The application answers as to any request, or uses the socket: then
+the connection is a WebSocket, and ends when the application returns.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from http.client import HTTPException
+from typing import Any, ClassVar
+
+import gevent
+from gevent.pywsgi import Input
+from geventwebsocket.handler import WebSocketHandler
+from geventwebsocket.websocket import Stream
+from gunicorn.workers.ggevent import PyWSGIHandler
+
+from app.errors import BadRequest, HeadersTooLarge, InternalError, Problem, RequestTimeout, UriTooLong
+from app.lifecycle import lifecycle
+from app.settings import MIB
+from app.websocket.handshake import accept_key, asks_for_websocket, handshake_problem
+from app.websocket.socket import Socket
+
+log = logging.getLogger("heliograph")
+
+#: Seconds a kept-alive connection may be silent between requests. Longer than the proxy keeps its own (1 s), so that we never
+#: close one that it is about to use.
+IDLE_TIMEOUT = 75.0
+
+#: Seconds a client may be silent inside a request or an answer.
+IO_TIMEOUT = 60.0
+
+#: Bytes of a body nobody asked for that are read, and seconds this may take, before the connection is closed. Reading lets the
+#: answer arrive: closing at once would reset the connection under it.
+MAX_DISCARDED = 16 * MIB
+DISCARD_TIMEOUT = 2.0
+
+
+class BoundedInput(Input):
+    """pywsgi's body, of which only so much is read after the answer. Closes the connection when that was not all."""
+
+    handler: Handler
+
+    def _discard(self) -> None:
+        broken = self._chunked_input_error  # type: ignore[attr-defined]
+        if broken or not (self.position < (self.content_length or 0) or self.chunked_input):
+            return
+        self.send_100_continue_enabled = False
+        with gevent.Timeout(DISCARD_TIMEOUT, False):  # type: ignore[arg-type]
+            left = MAX_DISCARDED
+            while left > 0:
+                piece = self.read(min(left, 64 << 10))
+                if not piece:
+                    return
+                left -= len(piece)
+        self.handler.close_connection = True
+
+
+class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
+    """One connection. The process's open WebSockets and idle connections are known, for the goodbye when it stops."""
+
+    open_sockets: ClassVar[set[Socket]] = set()
+    idle: ClassVar[set[Handler]] = set()
+
+    websocket: Socket | None = None
+    wsgi_input: Input
+
+    def read_requestline(self) -> str:
+        self.socket.settimeout(IDLE_TIMEOUT)
+        self.idle.add(self)
+        try:
+            line: str = super().read_requestline()
+        finally:
+            self.idle.discard(self)
+        self.socket.settimeout(IO_TIMEOUT)
+        return line
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        chunked = self.wsgi_input.chunked_input
+        bounded = BoundedInput(self.rfile, self.content_length, self.wsgi_input.socket, chunked)
+        bounded.handler = self
+        self.wsgi_input = bounded
+        environ["wsgi.input"] = bounded
+        environ["wsgi.input_terminated"] = True
+        return environ
+
+    def run_application(self) -> None:
+        if not asks_for_websocket(self.environ):
+            super(WebSocketHandler, self).run_application()
+            return
+        problem = handshake_problem(self.environ)
+        if problem is not None:
+            self._answer_problem(problem)
+            return
+        self.websocket = websocket = Socket(self.environ, Stream(self), self)
+        self.environ["wsgi.websocket"] = websocket
+        self.environ["wsgi.websocket_version"] = "13"
+        try:
+            self._run_with_socket(websocket)
+        finally:
+            self.open_sockets.discard(websocket)
+            self.websocket = None
+            self.environ["wsgi.websocket"] = None
+
+    def _run_with_socket(self, websocket: Socket) -> None:
+        self.result = self.application(self.environ, self.start_response)
+        try:
+            if websocket.accepted:
+                for _ in self.result:  # the answer was the conversation
+                    pass
+                websocket.close()
+            else:
+                self.process_result()
+        finally:
+            close = getattr(self.result, "close", None)
+            if close is not None:
+                close()
+            self.result = None
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        if self.websocket is not None and self.websocket.accepted:
+            return lambda data: None
+        if lifecycle.stopping:
+            headers = [*headers, ("Connection", "close")]
+        return super(WebSocketHandler, self).start_response(status, headers, exc_info)
+
+    def switch_protocols(self) -> None:
+        """Send the 101. From here on the socket belongs to the WebSocket, however long it is silent."""
+        key = accept_key(self.environ["HTTP_SEC_WEBSOCKET_KEY"])
+        head = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {key}\r\nX-Request-Id: {self.environ.get('heliograph.request_id', '-')}\r\n\r\n"
+        )
+        self.code, self.status, self.headers_sent, self.close_connection = 101, b"101", True, True
+        assert self.websocket is not None
+        self.open_sockets.add(self.websocket)
+        self.socket.settimeout(None)
+        self.socket.sendall(head.encode())
+
+    def log_request(self) -> None:
+        """Nothing: the application logs what it answered, and `_refuse` what never got there."""
+
+    def log_error(self, msg: str, *args: object) -> None:
+        log.warning(msg, *args)
+
+    def handle_one_request(self) -> Any:
+        result = super().handle_one_request()
+        if (
+            isinstance(result, tuple) and result[0] == "414"
+        ):  # pywsgi's own answer; the others come from below
+            return self._refuse(UriTooLong())
+        return result
+
+    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
+        """What pywsgi calls for input that it cannot parse."""
+        if isinstance(ex, TimeoutError):
+            return self._refuse(RequestTimeout())
+        if isinstance(ex, HTTPException) or "Line too long" in str(
+            ex
+        ):  # too many fields, or one that is too long
+            return self._refuse(HeadersTooLarge())
+        return self._refuse(BadRequest("The request is not valid HTTP/1.1."))
+
+    def _refuse(self, problem: Problem) -> tuple[str, bytes]:
+        """The whole answer to a request that could not be parsed, in the form that pywsgi's loop sends."""
+        request_id = secrets.token_hex(16)
+        log.warning("refused a request from %s: %s (request id %s)", self.client_address, problem, request_id)
+        return str(problem.status), raw_answer(problem, request_id)
+
+    def _answer_problem(self, problem: Problem) -> None:
+        request_id = secrets.token_hex(16)
+        self.close_connection = True
+        self.status, self.headers_sent = str(problem.status).encode(), True
+        self._sendall(raw_answer(problem, request_id))
+        log.warning("refused a WebSocket of %s: %s (request id %s)", self.client_address, problem, request_id)
+
+    def _send_error_response_if_possible(self, error_code: int) -> None:
+        self.close_connection = True
+        if self.response_length or self.headers_sent:
+            return
+        problem = (
+            BadRequest("The request's body is not valid HTTP/1.1.") if error_code == 400 else InternalError()
+        )
+        try:
+            self._answer_problem(problem)
+        except OSError:
+            return
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        if isinstance(v, socket.timeout):
+            self.close_connection = (
+                True  # the client stopped reading its answer; the access log has it as incomplete
+            )
+            return
+        log.error("the application failed", exc_info=(t, v, tb))
+        self._send_error_response_if_possible(500)
+
+
+def raw_answer(problem: Problem, request_id: str) -> bytes:
+    """A whole HTTP answer that ends the connection, for where there is no WSGI."""
+    response = problem.response()
+    response.headers["X-Request-Id"] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Connection"] = "close"
+    lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers), "", ""]
+    return "\r\n".join(lines).encode("latin-1") + problem.body()

@@ -1,0 +1,78 @@
+"""WebSocket views for Flask: `@websocket(bp, "/ws/echo")` on a function that takes the socket (and the path's parts).
+
+A plain GET gets 426; a page of another origin 403; an exception closes with 1011 and is logged; returning closes with 1000.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from app.errors import ForeignOrigin, UpgradeRequired, WebSocketsUnavailable
+from app.openapi import Operation
+from app.origins import require_own_origin
+from app.services import services
+from app.websocket.handshake import asks_for_websocket, upgrade_required
+from app.websocket.socket import OUR_ERROR, Socket
+
+log = logging.getLogger("heliograph")
+
+SocketView = Callable[..., None]
+
+
+def websocket(
+    bp: Blueprint, rule: str, summary: str = "", description: str = ""
+) -> Callable[[SocketView], SocketView]:
+    """Route WebSockets at `rule` to a view `view(socket, **parts_of_the_path)`."""
+
+    def decorate(view: SocketView) -> SocketView:
+        @functools.wraps(view)
+        def upgrade(**parts: Any) -> Response:
+            return _converse(view, _socket_of_request(), parts)
+
+        upgrade.__dict__["operation"] = Operation(
+            summary or f"WebSocket {rule}",
+            description=f"{description} A plain GET is answered 426.".strip(),
+            tag="WebSockets",
+            problems=(ForeignOrigin, UpgradeRequired, WebSocketsUnavailable),
+        )
+        # Werkzeug tells the two kinds of request apart; both come here, for a plain GET deserves better than its 400.
+        for is_websocket in (True, False):
+            bp.add_url_rule(rule, view_func=upgrade, methods=["GET"], websocket=is_websocket)
+        return view
+
+    return decorate
+
+
+def _socket_of_request() -> Socket:
+    if not asks_for_websocket(request.environ):
+        raise upgrade_required("Connect with a WebSocket client.")
+    settings = services().settings
+    require_own_origin(settings.allowed_origins)
+    socket = request.environ.get("wsgi.websocket")
+    if socket is None:
+        raise WebSocketsUnavailable(
+            "Start it with `gunicorn -c conf/gunicorn.conf.py wsgi:app` or `python -m app` to have them."
+        )
+    assert isinstance(socket, Socket)
+    socket.max_message = settings.ws_max_message
+    return socket
+
+
+def _converse(view: SocketView, socket: Socket, parts: dict[str, Any]) -> Response:
+    gauge = services().metrics.websockets
+    socket.accept()
+    gauge.inc()
+    try:
+        view(socket, **parts)
+        socket.close()
+    except Exception:
+        log.exception("a WebSocket view failed")
+        socket.close(OUR_ERROR)
+    finally:
+        gauge.dec()
+    return Response(status=101)

@@ -1,0 +1,73 @@
+"""One instance: `gunicorn -c conf/gunicorn.conf.py wsgi:app`. Plain assignments, a reason at every number."""
+
+from gevent import monkey
+monkey.patch_all()  # Gunicorn's arbiter imports ssl, and the application must find everything patched
+
+import os
+
+from app.lifecycle import raise_descriptor_limit
+from app.logs import formatter
+from app.settings import from_environment
+
+settings, (_host, _port) = from_environment()
+
+bind = f"{_host}:{_port}"
+
+# One worker an instance: what an instance knows (its WebSockets, its metrics) is in one process, and the proxy, which sees
+# health and load, spreads requests better than the kernel does.
+workers = 1
+worker_class = "app.websocket.worker.Worker"
+
+# Connections, not requests: most of them wait. The proxy sends at most 1,000 requests and 20,000 tunnels to a backend.
+worker_connections = 21_000
+
+# Pending connections while the worker is busy for a moment; the kernel caps it at net.core.somaxconn.
+backlog = 4096
+
+# The arbiter kills a worker whose event loop stood still this long. Nothing blocks the loop for even a second.
+timeout = 30
+
+# Seconds for requests and WebSockets to end after SIGTERM. The whole stack stops within 12.
+graceful_timeout = 7
+
+# The proxy keeps idle connections for 1 s.
+keepalive = 2
+
+# Gunicorn's parser limits; the proxy's own stay below them. (Its gevent workers that use pywsgi have pywsgi's, 8 KiB a line.)
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
+
+# The heartbeat file must not be on a disk that can make it wait.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+# Instances are many and their manager steers them with signals; the socket would be one file for all of them.
+control_socket_disable = True
+
+# The application writes the access log, with request ids.
+accesslog = None
+
+
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"ours": {"()": lambda: formatter(settings.log)}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours", "stream": "ext://sys.stderr"}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.access": {"level": "INFO", "handlers": [], "propagate": False},
+    },
+}
+
+
+def on_starting(server: object) -> None:
+    limit = raise_descriptor_limit()
+    server.log.info(  # type: ignore[attr-defined]
+        "limits: %d open descriptors, %d connections a worker, %d backlog, bodies of %d bytes, spool of %d bytes",
+        limit,
+        worker_connections,
+        backlog,
+        settings.max_body,
+        settings.spool_max,
+    )
