@@ -21,8 +21,7 @@ from app.websocket import views as websockets
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The application. Without `settings` they come from the environment; a wrong one ends the process with one line."""
-    if settings is None:
-        settings, _ = settings_.from_environment()
+    settings = settings or settings_.from_environment()[0]
     app = Flask(__name__)
     app.url_map.merge_slashes = False  # a redirect would be HTML, and loses the body of a POST
     app.json.sort_keys = False  # type: ignore[attr-defined]

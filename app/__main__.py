@@ -11,7 +11,7 @@ from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
 from app import create_app
-from app.lifecycle import lifecycle, raise_descriptor_limit
+from app.lifecycle import announce_limits, lifecycle
 from app.settings import from_environment
 from app.websocket.goodbye import say_goodbye
 from app.websocket.handler import Handler
@@ -22,10 +22,10 @@ GRACE = 7
 
 def main() -> int:
     settings, address = from_environment()
-    limit = raise_descriptor_limit()
     server = WSGIServer(address, create_app(settings), handler_class=Handler, log=None)
     server.start()
-    print(f"http://{address[0]}:{address[1]} (limits: {limit} open descriptors)", flush=True)
+    announce_limits(settings)
+    print(f"http://{address[0]}:{address[1]}", flush=True)
     stop = Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(signum, stop.set)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections.abc import Callable
 from enum import Enum
+
+from app.settings import Settings
+
+log = logging.getLogger("heliograph")
 
 
 class State(Enum):
@@ -47,3 +52,15 @@ def raise_descriptor_limit() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
+
+
+def announce_limits(settings: Settings) -> None:
+    """Raise the descriptor limit and log what bounds this process."""
+    log.info(
+        "limits: %d open descriptors, %d codec jobs, bodies of %d bytes, spool of %d bytes, WebSocket messages of %d bytes",
+        raise_descriptor_limit(),
+        settings.codec_jobs,
+        settings.max_body,
+        settings.spool_max,
+        settings.ws_max_message,
+    )

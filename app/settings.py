@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -227,9 +228,10 @@ def _origins(read: Reader) -> frozenset[str]:
     return frozenset(item.lower() for item in items)
 
 
-def from_environment() -> tuple[Settings, tuple[str, int]]:
-    """The settings of this process and its `instance_address`. A wrong one ends it with status 1 and one line."""
+def from_environment(status: int = 1) -> tuple[Settings, tuple[str, int]]:
+    """The settings of this process and its `instance_address`. A wrong one ends it with `status` and one line."""
     try:
         return load(os.environ, os.cpu_count() or 2), instance_address(os.environ)
     except SettingError as exc:
-        raise SystemExit(str(exc)) from None
+        print(exc, file=sys.stderr)
+        raise SystemExit(status) from None

@@ -64,10 +64,5 @@ logconfig_dict = {
 def on_starting(server: object) -> None:
     limit = raise_descriptor_limit()
     server.log.info(  # type: ignore[attr-defined]
-        "limits: %d open descriptors, %d connections a worker, %d backlog, bodies of %d bytes, spool of %d bytes",
-        limit,
-        worker_connections,
-        backlog,
-        settings.max_body,
-        settings.spool_max,
+        "limits: %d open descriptors, %d connections a worker, %d pending ones", limit, worker_connections, backlog
     )
