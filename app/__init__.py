@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     errors.init_app(app)
     origins.init_app(app, settings.allowed_origins)
-    for bp in (docs.bp, health.bp, echo.bp, codec.bp, websockets.bp):
+    for bp in (codec.bp, echo.bp, websockets.bp, health.bp, docs.bp):
         app.register_blueprint(bp)
     app.wsgi_app = Edge(app.wsgi_app, settings, logs.configure(settings.log), metrics)  # type: ignore[method-assign]
     return app

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, render_template
 
 from app import openapi, version
-from app.errors import NotFound, problems
+from app.errors import NotFound, catalogue
 from app.openapi import TEXT, Answer, operation
 
 bp = Blueprint("docs", __name__)
@@ -61,7 +61,7 @@ def docs() -> Response:
     answers={200: Answer("The problem type", schema=_PROBLEM_TYPE)},
 )
 def problem(name: str) -> Response:
-    for kind in problems():
+    for kind in catalogue():
         if kind.name == name:
             return jsonify(type=f"/problems/{kind.name}", title=kind.title, status=kind.status)
     raise NotFound(f"There is no problem type {name[:64]!r}.")

@@ -17,12 +17,14 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
+from werkzeug.exceptions import NotFound as WerkzeugNotFound
 from werkzeug.exceptions import RequestEntityTooLarge as WerkzeugTooLarge
 from werkzeug.routing.exceptions import WebsocketMismatch
 
@@ -181,6 +183,39 @@ def problems() -> Iterator[type[Problem]]:
     return iter(sorted(found.values(), key=lambda kind: (kind.status, kind.name)))
 
 
+@dataclass(frozen=True)
+class ProblemType:
+    """What is documented of a problem type."""
+
+    name: str
+    status: int
+    title: str
+
+
+#: The types that only nginx and the proxy answer with. The layers share no code; a test compares their names with these.
+IN_FRONT = (
+    ProblemType("unauthorized", 401, "The admin listener wants a token"),
+    ProblemType("forbidden", 403, "This is not allowed"),
+    ProblemType("conflict", 409, "There is one of this name already"),
+    ProblemType("length-required", 411, "The request lacks a Content-Length"),
+    ProblemType("precondition-failed", 412, "A precondition of the request does not hold"),
+    ProblemType("unsupported-media-type", 415, "This media type is not supported"),
+    ProblemType("range-not-satisfiable", 416, "The range is outside of this file"),
+    ProblemType("expectation-failed", 417, "The request expects something that is not done here"),
+    ProblemType("too-many-requests", 429, "Too many requests"),
+    ProblemType("not-implemented", 501, "The request needs something that is not implemented"),
+    ProblemType("bad-gateway", 502, "The service behind this server does not answer"),
+    ProblemType("gateway-timeout", 504, "The service behind this server took too long"),
+    ProblemType("http-version-not-supported", 505, "This version of HTTP is not supported"),
+)
+
+
+def catalogue() -> list[ProblemType]:
+    """All problem types of all layers, by status."""
+    own = [ProblemType(kind.name, kind.status, kind.title) for kind in problems()]
+    return sorted([*own, *IN_FRONT], key=lambda kind: (kind.status, kind.name))
+
+
 def init_app(app: Flask) -> None:
     """Answer every exception of `app` with a problem."""
     app.register_error_handler(Exception, answer)
@@ -200,8 +235,24 @@ def translate(error: Exception) -> Problem:
     return InternalError("Something went wrong here; the log of the service has it under this request id.")
 
 
+#: The problem for a status that Flask or Werkzeug raised.
+_BY_STATUS: dict[int, type[Problem]] = {
+    kind.status: kind
+    for kind in (
+        BadRequest,
+        NotFound,
+        RequestTimeout,
+        UriTooLong,
+        UpgradeRequired,
+        HeadersTooLarge,
+        InternalError,
+        Unavailable,
+    )
+}
+
+
 def _from_werkzeug(error: HTTPException) -> Problem:
-    status = error.code or 500
+    status = error.code or InternalError.status
     if isinstance(error, WerkzeugMethodNotAllowed):
         allowed = sorted(error.valid_methods or ())
         return MethodNotAllowed(headers={"Allow": ", ".join(allowed)}, allowed=allowed)
@@ -209,18 +260,16 @@ def _from_werkzeug(error: HTTPException) -> Problem:
         return BodyTooLarge(headers={"Connection": "close"})
     if isinstance(error, WebsocketMismatch):
         return BadRequest("This path does not speak WebSocket.")
-    if status == 404:
-        return NotFound()
-    if status == 408:
-        return RequestTimeout()
-    kind = next((k for k in problems() if k.status == status), None)
-    if kind is None:
-        kind = _improvised(status)
-    return kind(str(error.description or ""))
+    if isinstance(error, WerkzeugNotFound):
+        return NotFound()  # its own words are about a browser's address bar
+    kind = _BY_STATUS.get(status)
+    return kind(str(error.description or "")) if kind else _improvised(status)
 
 
-def _improvised(status: int) -> type[Problem]:
-    """A problem type for a status that a library, not this application, chose."""
+def _improvised(status: int) -> Problem:
+    """A problem for a status that a library, not this application, chose."""
+    problem = Problem()
     phrase = HTTPStatus(status).phrase
-    name = re.sub(r"[^a-z]+", "-", phrase.lower()).strip("-")
-    return type("LibraryProblem", (Problem,), {"status": status, "name": name, "title": phrase})
+    problem.status, problem.title = status, phrase  # type: ignore[misc]
+    problem.name = re.sub(r"[^a-z]+", "-", phrase.lower()).strip("-")  # type: ignore[misc]
+    return problem

@@ -6,7 +6,7 @@ import wirecodes
 from flask import Blueprint, Response, jsonify
 
 from app import version
-from app.errors import Stopping
+from app.errors import Stopping, Unavailable
 from app.metrics import CONTENT_TYPE
 from app.openapi import TEXT, Answer, operation
 from app.services import services
@@ -65,7 +65,9 @@ def readyz() -> tuple[Response, int]:
         "spool": own.spool.check(),
     }
     ready = all(state == "ok" for state in checks.values())
-    return jsonify(status="ready" if ready else "unready", checks=checks), 200 if ready else 503
+    return jsonify(
+        status="ready" if ready else "unready", checks=checks
+    ), 200 if ready else Unavailable.status
 
 
 @bp.get("/metrics")

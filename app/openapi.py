@@ -29,7 +29,7 @@ from app.errors import (
     NotFound,
     Problem,
     UnknownHost,
-    problems,
+    catalogue,
 )
 
 Schema = Mapping[str, Any]
@@ -125,11 +125,7 @@ def document(app: Flask, title: str, version: str, description: str) -> dict[str
 
 def problem_table() -> str:
     """All problem types as a table in Markdown."""
-    rows = [
-        f"| `/problems/{p.name}` | {p.status} | {p.title} |"
-        for p in problems()
-        if not p.__name__.startswith("Lib")
-    ]
+    rows = [f"| `/problems/{kind.name}` | {kind.status} | {kind.title} |" for kind in catalogue()]
     return "\n".join(["| problem type | status | meaning |", "|---|---|---|", *rows])
 
 

@@ -197,7 +197,7 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
             )
             return
         log.error("the application failed", exc_info=(t, v, tb))
-        self._send_error_response_if_possible(500)
+        self._send_error_response_if_possible(InternalError.status)
 
 
 def raw_answer(problem: Problem, request_id: str) -> bytes:
