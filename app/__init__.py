@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, Response
 
 from app import codec, docs, echo, errors, health, logs, origins
 from app import settings as settings_
@@ -19,10 +19,17 @@ from app.spool import Spool
 from app.websocket import views as websockets
 
 
+class PlainResponse(Response):
+    """What Flask answers by itself, such as OPTIONS: never HTML."""
+
+    default_mimetype = "text/plain"
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """The application. Without `settings` they come from the environment; a wrong one ends the process with one line."""
     settings = settings or settings_.from_environment()[0]
     app = Flask(__name__)
+    app.response_class = PlainResponse
     app.url_map.merge_slashes = False  # a redirect would be HTML, and loses the body of a POST
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body

@@ -33,7 +33,7 @@ _PROBLEM_TYPE = {
 
 @bp.get("/")
 def index() -> Response:
-    response = Response(status=302)
+    response = Response(status=302, mimetype="text/plain")
     response.headers["Location"] = "/docs"
     return response
 

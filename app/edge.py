@@ -18,6 +18,7 @@ from app.forwarding import Client, Trust, answers_for, host_name, resolve
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.settings import Settings
+from app.websocket.handshake import asks_for_websocket
 
 Environ = dict[str, Any]
 
@@ -34,6 +35,10 @@ class Edge:
         self._metrics = metrics
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if not asks_for_websocket(environ):
+            environ.pop(
+                "HTTP_UPGRADE", None
+            )  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
         client = resolve(
             environ.get("REMOTE_ADDR") or "unix", environ["wsgi.url_scheme"], environ, self._trust
         )

@@ -128,6 +128,11 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
             headers = [*headers, ("Connection", "close")]
         return super(WebSocketHandler, self).start_response(status, headers, exc_info)
 
+    def finalize_headers(self) -> None:
+        super().finalize_headers()
+        if self.command == "HEAD":
+            self.response_use_chunked = False  # an answer to HEAD has no body, and so no last chunk either
+
     def switch_protocols(self) -> None:
         """Send the 101. From here on the socket belongs to the WebSocket, however long it is silent."""
         key = accept_key(self.environ["HTTP_SEC_WEBSOCKET_KEY"])
