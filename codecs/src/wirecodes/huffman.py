@@ -1,0 +1,45 @@
+"""Huffman's code: the codec `huffman`, and what can be learned about the code of given data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from wirecodes.blocks import BlockDecoder, BlockEncoder
+from wirecodes.codec import BuiltCodec, Codec, Description
+from wirecodes.coder import Buffer
+from wirecodes.codes import huffman_lengths
+from wirecodes.study import analyse_code, draw_code
+from wirecodes.tree import Tree
+
+
+def analyse(data: Buffer, radix: int = 2) -> dict[str, Any]:
+    """The code of `data` in digits of `radix`: its words, its figures, and those of other codes beside it."""
+    return analyse_stream((data,), radix)
+
+
+def analyse_stream(pieces: Iterable[Buffer], radix: int = 2) -> dict[str, Any]:
+    """The same of data that comes in pieces."""
+    return analyse_code("huffman", pieces, radix)
+
+
+def tree(data: Buffer, radix: int = 2) -> Tree:
+    """The code tree of `data`."""
+    return tree_stream((data,), radix)
+
+
+def tree_stream(pieces: Iterable[Buffer], radix: int = 2) -> Tree:
+    """The same of data that comes in pieces."""
+    return draw_code(huffman_lengths, pieces, radix)
+
+
+def huffman_codec() -> Codec:
+    description = Description(
+        "huffman",
+        "Huffman code",
+        "entropy code",
+        "bytes",
+        "bytes",
+        "Canonical Huffman codes of at most 12 bits in blocks of 32 KiB, with a checksum.",
+    )
+    return BuiltCodec(description, BlockEncoder, BlockDecoder)

@@ -1,0 +1,211 @@
+"""Codes given as lists of code words in digits: are they prefix-free, can they be read, and in how many ways a message can.
+
+Words and messages come from anywhere, so both are bounded; CodewordError tells which word, or which digit of
+the message, cannot be taken.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from wirecodes.errors import CodewordError, quoted
+
+#: Bounds that keep the search for an ambiguous string, which looks at each suffix of each word, within a
+#: second.
+MAX_CODEWORDS, MAX_CODEWORD, MAX_DIGITS = 1000, 500, 10_000
+#: The number of readings of a message may have a third as many digits as the message.
+MAX_MESSAGE = 100_000
+#: How many readings are listed.
+MAX_PARSES = 10
+
+_DIGITS = frozenset("0123456789")
+
+
+def check(codewords: Sequence[str]) -> dict[str, Any]:
+    """Whether the code is prefix-free and uniquely decodable, its Kraft sum as an exact fraction, and counterexamples.
+
+    `conflict` is the first pair, in the order given, of which one is a prefix of the other; `ambiguous` a
+    shortest string with two readings. The radix is one more than the highest digit, at least 2.
+    """
+    words = _checked(codewords)
+    radix = max([2, *(int(max(word)) + 1 for word in words)])
+    conflict = _conflict(words)
+    ambiguous = _ambiguous(words) if conflict else None
+    return {
+        "prefix_free": conflict is None,
+        "uniquely_decodable": ambiguous is None,
+        "kraft_sum": str(sum((Fraction(1, radix ** len(word)) for word in words), Fraction(0))),
+        "radix": radix,
+        "conflict": conflict,
+        "ambiguous": ambiguous,
+    }
+
+
+def split(codewords: Sequence[str], message: str) -> dict[str, Any]:
+    """How many readings the message has, exactly and as a decimal string, and the first MAX_PARSES of them.
+
+    Readings differ in their words: a word that the list has twice is one. They are listed by the order of the
+    words.
+    """
+    words = list(dict.fromkeys(_checked(codewords)))
+    if not isinstance(message, str):
+        raise CodewordError("the message must be a string of digits")
+    if len(message) > MAX_MESSAGE:
+        raise CodewordError(f"the message has more than {MAX_MESSAGE} digits", MAX_MESSAGE)
+    foreign = next((place for place, character in enumerate(message) if character not in _DIGITS), None)
+    if foreign is not None:
+        raise CodewordError(f"the message has {quoted(message[foreign])}, which is no digit", foreign)
+    return {"count": _decimal(_count(words, message)), "parses": list(_parses(words, message))}
+
+
+def _checked(codewords: Sequence[str]) -> list[str]:
+    if isinstance(codewords, str) or not isinstance(codewords, Sequence):
+        raise CodewordError("the code words must be a list of strings")
+    if len(codewords) > MAX_CODEWORDS:
+        raise CodewordError(f"more than {MAX_CODEWORDS} code words", MAX_CODEWORDS)
+    total = 0
+    for place, word in enumerate(codewords):
+        if not isinstance(word, str) or not word or not _DIGITS.issuperset(word):
+            raise CodewordError(f"a code word must be a string of digits, not {quoted(word)}", place)
+        total += len(word)
+        if len(word) > MAX_CODEWORD or total > MAX_DIGITS:
+            raise CodewordError(f"more than {MAX_CODEWORD} digits in a word, or {MAX_DIGITS} in all", place)
+    return list(codewords)
+
+
+def _conflict(words: list[str]) -> list[str] | None:
+    """In sorted order a word stands before those that it begins, with nothing but such words between."""
+    ordered = sorted(words)
+    if not any(after.startswith(word) for word, after in itertools.pairwise(ordered)):
+        return None
+    for place, word in enumerate(words):
+        for other in words[place + 1 :]:
+            if word.startswith(other) or other.startswith(word):
+                return [word, other]
+    return None
+
+
+def _ambiguous(words: list[str]) -> str | None:
+    """Sardinas and Patterson's dangling suffixes, shortest string first (Dijkstra), so that the first hit is a shortest.
+
+    A state is what the longer of two readings is ahead by; with nothing ahead both read the same, an
+    ambiguous string.
+    """
+    codewords = set(words)
+    begun_by: dict[str, list[str]] = {}
+    for word in words:
+        for end in range(1, len(word) + 1):
+            begun_by.setdefault(word[:end], []).append(word)
+    # How a state was reached: from which other one, and by which digits the longer reading grew.
+    reached: dict[str, tuple[str, str]] = {}
+    waiting = [
+        (len(longer), longer[len(word) :], "", longer)
+        for word in words
+        for longer in begun_by[word]
+        if longer != word
+    ]
+    waiting += [(len(word), "", "", word) for word in codewords if words.count(word) > 1]
+    heapq.heapify(waiting)
+    while waiting:
+        length, ahead, before, grown = heapq.heappop(waiting)
+        if ahead in reached:
+            continue
+        reached[ahead] = (before, grown)
+        if not ahead:
+            return _string(reached)
+        for word in begun_by.get(ahead, ()):
+            more = word[len(ahead) :]
+            heapq.heappush(waiting, (length + len(more), more, ahead, more))
+        for end in range(1, len(ahead)):
+            if ahead[:end] in codewords:
+                heapq.heappush(waiting, (length, ahead[end:], ahead, ""))
+    return None
+
+
+def _string(reached: dict[str, tuple[str, str]]) -> str:
+    """The longer reading, from the last state back to the first."""
+    state, grown = reached[""]
+    parts = [grown]
+    while state:
+        state, grown = reached[state]
+        parts.append(grown)
+    return "".join(reversed(parts))
+
+
+def _count(words: list[str], message: str) -> int:
+    """Dynamic programming over the beginnings of the message, of which only as many as a word is long are
+    kept.
+    """
+    by_length: dict[int, set[str]] = {}
+    for word in words:
+        by_length.setdefault(len(word), set()).add(word)
+    lengths = sorted(by_length)
+    longest = lengths[-1] if lengths else 1
+    ways = deque([1], maxlen=longest)  # ways[-n]: readings of what comes before the last n digits
+    for end in range(1, len(message) + 1):
+        ways.append(
+            sum(
+                ways[-length]
+                for length in lengths
+                if length <= end and ways[-length] and message[end - length : end] in by_length[length]
+            )
+        )
+        if not any(ways):
+            return 0
+    return ways[-1]
+
+
+def _parses(words: list[str], message: str) -> Iterator[list[str]]:
+    """The first MAX_PARSES readings, depth first; only places from which the end can be reached are
+    entered.
+    """
+    ends = _finishable(words, message)
+    parse: list[str] = []
+    choices = [_choices(words, message, 0, ends)]
+    place = found = 0
+    while choices and found < MAX_PARSES:
+        if place == len(message):
+            yield list(parse)
+            found += 1
+        word = next(choices[-1], None)
+        if word is None:
+            choices.pop()
+            place -= len(parse.pop()) if parse else 0
+            continue
+        parse.append(word)
+        place += len(word)
+        choices.append(_choices(words, message, place, ends))
+
+
+def _choices(words: list[str], message: str, place: int, ends: bytearray) -> Iterator[str]:
+    return (word for word in words if message.startswith(word, place) and ends[place + len(word)])
+
+
+def _finishable(words: list[str], message: str) -> bytearray:
+    """For each place whether the rest of the message can be read from there."""
+    by_length: dict[int, set[str]] = {}
+    for word in words:
+        by_length.setdefault(len(word), set()).add(word)
+    ends = bytearray(len(message) + 1)
+    ends[-1] = 1
+    for place in range(len(message) - 1, -1, -1):
+        ends[place] = any(
+            place + length <= len(message)
+            and ends[place + length]
+            and message[place : place + length] in of_length
+            for length, of_length in by_length.items()
+        )
+    return ends
+
+
+def _decimal(count: int) -> str:
+    """str() refuses integers of more than 4300 digits, for its time grows with their square; Decimal's does
+    not.
+    """
+    return str(Decimal(count))

@@ -1,0 +1,80 @@
+"""The codecs that others defined: descriptions of base encodings, text codes and compressions, ready for the
+catalogue.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from wirecodes.bases import BASES, Base, BaseDecoder, BaseEncoder
+from wirecodes.codec import BuiltCodec, Codec, Description
+from wirecodes.compression import FORMATS, CompressionDecoder, CompressionEncoder, Format
+from wirecodes.errors import DecodeError, EncodeError
+from wirecodes.quoted_printable import QuotedPrintableEncoder, quoted_printable_decoder
+from wirecodes.text_codes import PercentEncoder, Rot13, percent_decoder
+
+
+def _base(name: str, base: Base) -> Codec:
+    description = Description(name, base.title, "base encoding", "bytes", "text", base.description)
+    return BuiltCodec(description, partial(BaseEncoder, base), partial(BaseDecoder, base))
+
+
+def _compression(name: str, format: Format) -> Codec:
+    description = Description(
+        name, format.title, "compression", "bytes", "bytes", format.description, (format.level,)
+    )
+    return BuiltCodec(
+        description,
+        lambda level: CompressionEncoder(format.compressor(level)),
+        partial(CompressionDecoder, format),
+    )
+
+
+def _text_codes() -> list[Codec]:
+    return [
+        BuiltCodec(
+            Description(
+                "quoted-printable",
+                "Quoted-printable",
+                "text code",
+                "bytes",
+                "text",
+                "RFC 2045: ASCII stays, other bytes become =XX. Line ends become all like the first one.",
+            ),
+            QuotedPrintableEncoder,
+            quoted_printable_decoder,
+        ),
+        BuiltCodec(
+            Description(
+                "percent",
+                "Percent-encoding",
+                "text code",
+                "bytes",
+                "text",
+                "RFC 3986: every byte but letters, digits and -._~ becomes %XX.",
+            ),
+            PercentEncoder,
+            percent_decoder,
+        ),
+        BuiltCodec(
+            Description(
+                "rot13",
+                "ROT13",
+                "text code",
+                "text",
+                "text",
+                "The letters A to Z moved on by thirteen; all else stays.",
+            ),
+            partial(Rot13, EncodeError),
+            partial(Rot13, DecodeError),
+        ),
+    ]
+
+
+def standard_codecs() -> list[Codec]:
+    """In the order of the catalogue."""
+    return [
+        *(_base(name, base) for name, base in BASES.items()),
+        *_text_codes(),
+        *(_compression(name, format) for name, format in FORMATS.items()),
+    ]

@@ -1,0 +1,71 @@
+"""Text that arrives in pieces, cut anywhere: UTF-8, and ASCII in which white space does not count."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from wirecodes.errors import CodecError
+
+_WHITE_SPACE = b" \t\n\v\f\r"
+_INK = re.compile(rb"[^ \t\n\v\f\r]")
+
+
+class Utf8Reader:
+    """Turns pieces of UTF-8 into text; bytes that are not UTF-8 raise the given error at their byte
+    offset.
+    """
+
+    def __init__(self, error_type: type[CodecError]) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._error_type = error_type
+        self._read = 0
+
+    def read(self, piece: bytes, final: bool = False) -> str:
+        held = len(self._decoder.getstate()[0])
+        try:
+            text = self._decoder.decode(piece, final)
+        except UnicodeDecodeError as error:
+            position = self._read - held + error.start
+            raise self._error_type("not UTF-8 text", position) from error
+        self._read += len(piece)
+        return text
+
+
+class Ink:
+    """Joins what was kept of earlier pieces with the next one, white space left out, and knows where each
+    byte stood.
+    """
+
+    def __init__(self) -> None:
+        self.read = 0  #: bytes of input so far
+        self._piece = b""
+        self._text = b""
+        self._kept: list[int] = []  # where in the input each byte of what was kept stood
+
+    def add(self, piece: bytes) -> bytes:
+        """What was kept, and `piece` without white space; the next `add` is to follow a `keep`."""
+        self._piece = piece
+        self._text += piece.translate(None, _WHITE_SPACE)
+        self.read += len(piece)
+        return self._text
+
+    def place(self, index: int) -> int:
+        """The offset in the input of byte `index` of what `add` returned last."""
+        if index < len(self._kept):
+            return self._kept[index]
+        places = [match.start() for match in _INK.finditer(self._piece)]
+        return self.read - len(self._piece) + places[index - len(self._kept)]
+
+    def keep(self, start: int) -> None:
+        """What follows `start` comes again with the next piece."""
+        count = len(self._text) - start
+        places: list[int] = []
+        # From the end, because a piece is long and what is kept of it is short.
+        end = len(self._piece)
+        while len(places) < count and (end := len(self._piece[:end].rstrip(_WHITE_SPACE)) - 1) >= 0:
+            places.insert(0, self.read - len(self._piece) + end)
+        earlier = count - len(places)
+        self._kept = self._kept[len(self._kept) - earlier :] + places
+        self._text = self._text[start:]
+        self._piece = b""

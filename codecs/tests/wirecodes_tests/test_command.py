@@ -1,0 +1,89 @@
+"""`python -m wirecodes` as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import wirecodes
+
+
+def run(
+    *words: str | Path, data: bytes = b"", where: Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "wirecodes", *map(str, words)]
+    return subprocess.run(command, input=data, capture_output=True, timeout=60, check=False, cwd=where)
+
+
+def test_standard_input_goes_to_standard_output() -> None:
+    done = run("encode", "morse", "--to", "units", data=b"SOS")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == wirecodes.get("morse").encode("SOS", to="units")
+    assert run("decode", "morse", "--from=units", data=done.stdout).stdout == b"SOS"
+
+
+def test_options_stand_before_or_after_the_file(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"SOS")
+    for words in (("--to", "prefix", "encode", "morse", "in"), ("encode", "morse", "in", "--to", "prefix")):
+        assert run(*words, where=tmp_path).stdout == wirecodes.get("morse").encode("SOS", to="prefix")
+
+
+def test_a_file_goes_to_a_file_with_the_mode_of_a_new_file(tmp_path: Path) -> None:
+    data = os.urandom(3_000_000)
+    (tmp_path / "in").write_bytes(data)
+    assert run("encode", "gzip+base64", tmp_path / "in", "-o", tmp_path / "coded").returncode == 0
+    assert run("decode", "gzip+base64", tmp_path / "coded", "-o", tmp_path / "out").returncode == 0
+    assert (tmp_path / "out").read_bytes() == data
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "in").stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coded", "in", "out"]
+
+
+@pytest.mark.parametrize(
+    ("words", "data", "message"),
+    [
+        (("encode", "morse"), b"a!", "'!' has no Morse code at position 1"),
+        (("decode", "huffman+base64"), b"abc!", "base64: '!' does not belong here in Base64 at position 3"),
+        (("encode", "nope"), b"", "no codec is called 'nope'"),
+        (
+            ("encode", "gzip", "--level", "77"),
+            b"",
+            "option 'level': must be an integer from 0 to 9, not '77'",
+        ),
+        (("encode", "gzip", "--colour=red"), b"", "option 'colour': unknown here; known: level"),
+        (("decode", "gzip", "--max_output", "3"), b"", "option 'max_output': unknown here; known: none"),
+        (("encode", "gzip", "--level"), b"", "option 'level': must be an integer"),
+        (("encode", "gzip", "/nowhere/at/all"), b"", "/nowhere/at/all: No such file or directory"),
+        (("encode", "gzip", "-o", "/nowhere/at/all"), b"", "No such file or directory"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_status_1(words: tuple[str, ...], data: bytes, message: str) -> None:
+    done = run(*words, data=data)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"wirecodes: ")
+    assert message in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_wrong_call_is_explained() -> None:
+    for words in ((), ("recode", "gzip"), ("encode", "gzip", "a", "b")):
+        done = run(*words)
+        assert done.returncode == 2
+        assert b"usage:" in done.stderr
+
+
+def test_a_failure_leaves_an_earlier_output_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"earlier")
+    broken = wirecodes.get("gzip").encode(os.urandom(3_000_000))[:-1]
+    assert run("decode", "gzip", "-o", tmp_path / "out", data=broken).returncode == 1
+    assert (tmp_path / "out").read_bytes() == b"earlier"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    command = f"head -c 5000000 /dev/zero | {sys.executable} -m wirecodes encode base16 | head -c 10"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    assert done.stdout == b"0" * 10
+    assert done.stderr == b""

@@ -1,0 +1,412 @@
+"""The Huffman format: both twins of the kernels by the same tests, and each against a reader written from
+FORMAT.md alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import random
+import zlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import wirecodes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wirecodes import _reference
+from wirecodes.blocks import BlockDecoder, BlockEncoder
+from wirecodes.coder import Coder
+
+from . import huffman_format as by_hand
+
+TWINS = ["wirecodes._reference", "wirecodes._kernels"]
+DICE = random.Random(1952)
+TEXT = b"".join(
+    b"def method_%d(self, value):\n    return self.table[%d] + value\n" % (n, n * n) for n in range(3000)
+)
+FIBONACCI = b"".join(
+    bytes((symbol,)) * count
+    for symbol, count in enumerate(
+        [1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 2584, 4181]
+    )
+)
+
+SAMPLES = {
+    "empty": b"",
+    "one byte": b"a",
+    "two bytes": b"ab",
+    "256 equal": b"a" * 256,
+    "all bytes": bytes(range(256)),
+    "one stream": b"a" * 500 + b"bc" * 100,
+    "shortest of four streams": b"aaab" * 256,
+    "longest of one stream": (b"aaab" * 256)[:1023],
+    "parts of unequal length": b"aaab" * 256 + b"ba",
+    "text": TEXT,
+    "random": DICE.randbytes(70_000),
+    "skewed": FIBONACCI,
+    "a whole block": b"ab" * 16 * 1024,
+    "a block and a byte": b"ab" * 16 * 1024 + b"x",
+    "changing": TEXT[:40_000] + bytes(100_000) + DICE.randbytes(50_000) + FIBONACCI,
+}
+
+
+@pytest.fixture(params=TWINS)
+def kernel(request: pytest.FixtureRequest) -> ModuleType:
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip("the extension is not built")
+    return importlib.import_module(request.param)
+
+
+@pytest.fixture
+def decode(kernel: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Coder:
+    monkeypatch.setattr("wirecodes.blocks.decode_blocks", kernel.decode_blocks)
+    return BlockDecoder()
+
+
+def encoded_by(kernel: ModuleType, content: bytes) -> bytes:
+    blocks, check = kernel.encode_blocks(content, 0)
+    assert check == zlib.crc32(content)
+    stream: bytes = by_hand.START + blocks + by_hand.end(content)
+    return stream
+
+
+def decoded_by(kernel: ModuleType, stream: bytes) -> bytes:
+    out: list[bytes] = []
+    position, check, ended = 5, 0, False
+    while not ended:
+        content, position, check, ended = kernel.decode_blocks(stream, position, check, 1 << 20)
+        out.append(content)
+    assert position == len(stream)
+    return b"".join(out)
+
+
+class TestTwins:
+    @pytest.mark.parametrize("name", SAMPLES)
+    def test_write_what_a_reader_of_the_specification_reads(self, kernel: ModuleType, name: str) -> None:
+        stream = encoded_by(kernel, SAMPLES[name])
+        assert by_hand.read(stream) == SAMPLES[name]
+        assert decoded_by(kernel, stream) == SAMPLES[name]
+
+    @pytest.mark.parametrize("name", SAMPLES)
+    def test_give_the_same_bit_for_bit(self, kernel: ModuleType, name: str) -> None:
+        assert kernel.encode_blocks(SAMPLES[name], 7) == _reference.encode_blocks(SAMPLES[name], 7)
+        assert kernel.histogram(SAMPLES[name]) == _reference.histogram(SAMPLES[name])
+
+    def test_give_the_same_for_any_content(self, kernel: ModuleType) -> None:
+        @settings(max_examples=60, deadline=None)
+        @given(st.binary(min_size=1, max_size=80), st.integers(1, 40), st.integers(0, 255))
+        def check(content: bytes, times: int, salt: int) -> None:
+            content = content * times + bytes((salt,)) * times
+            stream = encoded_by(kernel, content)
+            assert stream == encoded_by(_reference, content)
+            assert decoded_by(kernel, stream) == content
+
+        check()
+
+    def test_keep_a_stream_that_was_written_before(self, kernel: ModuleType) -> None:
+        """The format is final: these bytes must always mean this, and this encoder always write them."""
+        content = b"a" * 40 + b"b" * 18 + b"c" * 10 + b"d" * 2
+        stream = encoded_by(kernel, content)
+        assert decoded_by(kernel, stream) == content
+        assert (
+            stream.hex()
+            == "89485546010346000020fcce44130000ee1432e388000000000055555555b56ddbb6fd0000000020fcce44"
+        )
+
+    def test_find_optimal_lengths(self, kernel: ModuleType) -> None:
+        lengths = kernel.code_lengths(counts(a=45, b=13, c=12, d=16, e=9, f=5), 12)
+        assert {chr(s): n for s, n in enumerate(lengths) if n} == {
+            "a": 1,
+            "b": 3,
+            "c": 3,
+            "d": 3,
+            "e": 4,
+            "f": 4,
+        }
+
+    @pytest.mark.parametrize("limit", [5, 6, 8, 12])
+    def test_find_optimal_lengths_below_a_limit(self, kernel: ModuleType, limit: int) -> None:
+        """The costs of an exhaustive search, as Larmore and Hirschberg's theorem gives them for Fibonacci
+        weights.
+        """
+        weights = [1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 2584, 4181]
+        lengths = kernel.code_lengths(weights + [0] * (256 - len(weights)), limit)
+        assert max(lengths) == limit
+        assert sum(2**-length for length in lengths if length) == 1
+        assert sum(weight * lengths[symbol] for symbol, weight in enumerate(weights)) == best_cost(
+            weights, limit
+        )
+
+    def test_part_symbols_as_shannon_and_fano_do(self, kernel: ModuleType) -> None:
+        """The example of Shannon's textbook treatment: 15, 7, 6, 6, 5."""
+        lengths = kernel.fano_lengths(counts(a=15, b=7, c=6, d=6, e=5))
+        assert {chr(s): n for s, n in enumerate(lengths) if n} == {"a": 2, "b": 2, "c": 2, "d": 3, "e": 3}
+
+    @pytest.mark.parametrize("limit", [5, 8, 12])
+    def test_part_symbols_below_a_limit(self, kernel: ModuleType, limit: int) -> None:
+        weights = [2**power for power in range(30)] + [0] * 226
+        lengths = kernel.fano_lengths(weights, limit)
+        assert max(lengths) == limit
+        assert sum(2**-length for length in lengths if length) == 1
+
+    @pytest.mark.parametrize("name", [name for name in SAMPLES if len(SAMPLES[name]) > 1])
+    def test_give_the_same_with_shannon_and_fanos_lengths(self, kernel: ModuleType, name: str) -> None:
+        blocks, check = kernel.encode_blocks(SAMPLES[name], 0, True)
+        assert (blocks, check) == _reference.encode_blocks(SAMPLES[name], 0, fano=True)
+        assert decoded_by(kernel, by_hand.START + blocks + by_hand.end(SAMPLES[name])) == SAMPLES[name]
+
+    def test_refuse_counts_that_have_no_code(self, kernel: ModuleType) -> None:
+        for wrong in ([0] * 256, [1] + [0] * 255, [1] * 255, [-1] + [1] * 255):
+            with pytest.raises(ValueError, match=r"counts|code"):
+                kernel.code_lengths(wrong)
+        with pytest.raises(ValueError, match="no code"):
+            kernel.fano_lengths([1] * 256, 7)
+
+    def test_counts_every_byte(self, kernel: ModuleType) -> None:
+        assert kernel.histogram(TEXT) == [TEXT.count(symbol) for symbol in range(256)]
+
+    def test_take_no_more_room_than_given(self, kernel: ModuleType) -> None:
+        blocks, _ = kernel.encode_blocks(bytes(32 * 1024 * 10), 0)
+        content, used, _, ended = kernel.decode_blocks(blocks, 0, 0, 128 * 1024)
+        assert (len(content), used, ended) == (128 * 1024, 4 * 9, False)
+
+    def test_leave_a_block_that_is_not_complete(self, kernel: ModuleType) -> None:
+        blocks, _ = kernel.encode_blocks(TEXT[:40_000], 0)
+        first = len(kernel.encode_blocks(TEXT[: 32 * 1024], 0)[0])
+        for end in (0, 1, 7, 8, 10, first - 1):
+            assert kernel.decode_blocks(blocks[:end], 0, 0, 1 << 20) == (b"", 0, 0, False)
+        content, used, _, ended = kernel.decode_blocks(blocks[:-1], 0, 0, 1 << 20)
+        assert (content, used, ended) == (TEXT[: 32 * 1024], first, False)
+
+
+def counts(**given: int) -> list[int]:
+    return [given.get(chr(symbol), 0) for symbol in range(256)]
+
+
+def best_cost(weights: list[int], limit: int) -> int:
+    """The least sum of weight times length: dynamic programming over how many nodes each level of the tree has.
+
+    From the root down, with the heaviest weights first: a level of `nodes` gives some of them to leaves, the
+    others double.
+    """
+    ordered = sorted(weights, reverse=True)
+    states = {(0, 1): 0}
+    for depth in range(1, limit + 1):
+        following: dict[tuple[int, int], int] = {}
+        for (placed, inner), cost in states.items():
+            nodes = min(2 * inner, len(ordered))
+            for leaves in range(min(nodes, len(ordered) - placed) + 1):
+                state = (placed + leaves, nodes - leaves)
+                total = cost + depth * sum(ordered[placed : placed + leaves])
+                following[state] = min(total, following.get(state, total))
+        states = following
+    return min(cost for (placed, _), cost in states.items() if placed == len(ordered))
+
+
+def whole(coder: Coder, data: bytes) -> bytes:
+    return coder.update(data) + coder.finish()
+
+
+def small_stream() -> bytes:
+    """All kinds of blocks in few bytes."""
+    parts = [b"aaaabbbcc" * 12, b"x" * 300, bytes(range(0, 250, 7)), (b"ab" * 7 + b"cd") * 70]
+    blocks = []
+    check = 0
+    for part in parts:
+        written, check = _reference.encode_blocks(part, check)
+        blocks.append(written)
+    assert [written[0] for written in blocks] == [3, 2, 1, 4]
+    return by_hand.START + b"".join(blocks) + by_hand.end(b"".join(parts))
+
+
+class TestDamage:
+    def test_every_truncation_is_found(self, decode: Coder) -> None:
+        stream = small_stream()
+        by_hand.read(stream)
+        for end in range(len(stream)):
+            with pytest.raises(wirecodes.DecodeError) as caught:
+                whole(BlockDecoder(), stream[:end])
+            assert 0 <= (caught.value.position or 0) <= end
+
+    def test_every_flipped_bit_is_found(self, decode: Coder) -> None:
+        stream = small_stream()
+        for bit in range(8 * len(stream)):
+            damaged = bytearray(stream)
+            damaged[bit // 8] ^= 1 << bit % 8
+            with pytest.raises(wirecodes.DecodeError) as caught:
+                whole(BlockDecoder(), bytes(damaged))
+            assert caught.value.position is not None
+
+    @pytest.mark.parametrize("change", ["missing", "doubled", "swapped", "appended"])
+    def test_whole_blocks_out_of_place_are_found(self, decode: Coder, change: str) -> None:
+        first, check = _reference.encode_blocks(b"ab" * 5000, 0)
+        second, _ = _reference.encode_blocks(b"abc" * 5000, check)
+        end = by_hand.end(b"ab" * 5000 + b"abc" * 5000)
+        blocks = {
+            "missing": [second, end],
+            "doubled": [first, second, second, end],
+            "swapped": [second, first, end],
+            "appended": [first, second, end, end],
+        }[change]
+        decoder = BlockDecoder()
+        with pytest.raises(wirecodes.DecodeError):
+            decoder.update(by_hand.START + b"".join(blocks))
+
+    def test_damaged_content_is_never_put_out(self, decode: Coder) -> None:
+        stream = bytearray(by_hand.START + _reference.encode_blocks(TEXT[:60_000], 0)[0])
+        stream[-20] ^= 1
+        out: list[bytes] = []
+        with pytest.raises(wirecodes.DecodeError):
+            out.extend(decode.feed(bytes(stream)))
+        assert b"".join(out) in (b"", TEXT[: 32 * 1024])
+
+
+#: Code words of one bit for a and b.
+HALF = by_hand.table({97: 1, 98: 1})
+CONTENT = b"ab" * 200
+GOOD = HALF + b"\xaa" * 50
+
+
+class TestHandmadeBlocks:
+    def test_a_right_one_is_read(self, decode: Coder) -> None:
+        stream = by_hand.START + by_hand.coded(3, CONTENT, GOOD) + by_hand.end(CONTENT)
+        assert by_hand.read(stream) == CONTENT
+        assert decode.update(stream) + decode.finish() == CONTENT
+
+    @pytest.mark.parametrize(
+        ("rest", "position"),
+        [
+            (by_hand.table({97: 1, 98: 2}) + b"\xaa" * 50, 16),  # under-full
+            (by_hand.table({97: 1, 98: 1, 99: 1}) + b"\xaa" * 50, 16),  # over-full
+            (by_hand.table({97: 1}) + b"\xaa" * 50, 16),
+            (by_hand.table({}) + b"\xaa" * 50, 16),
+            (b"\x0f" + HALF[1:] + b"\xaa" * 50, 16),  # begins with a repetition
+            (b"\xdd" + HALF[8:] + b"\xaa" * 50, 16),  # a run of zeros in two parts
+            (b"\xfe\x0f" + b"\xfe" * 100, 16),  # tells more than 256 lengths
+            (HALF[:100], 16 + 100),  # ends inside the table
+            (HALF, 16 + 128),  # has no stream
+            (HALF + b"\xaa" * 49, 16 + 128),
+            (HALF + b"\xaa" * 51, 16 + 128),
+            (HALF + b"\xaa" * 50 + b"\x00", 16 + 128),
+        ],
+    )
+    def test_a_wrong_table_or_stream_is_found_at_its_place(
+        self, decode: Coder, rest: bytes, position: int
+    ) -> None:
+        with pytest.raises(wirecodes.DecodeError) as caught:
+            decode.update(by_hand.START + by_hand.coded(3, CONTENT, rest) + by_hand.end(CONTENT))
+        assert caught.value.position == position
+
+    def test_bits_after_the_last_symbol_must_be_zero(self, decode: Coder) -> None:
+        content = CONTENT[:-1]
+        right = by_hand.coded(3, content, HALF + b"\xaa" * 49 + b"\x2a")
+        assert decode.update(by_hand.START + right) == content
+        with pytest.raises(wirecodes.DecodeError):
+            BlockDecoder().update(by_hand.START + by_hand.coded(3, content, GOOD))
+
+    def test_an_unused_half_byte_of_a_table_must_be_zero(self, decode: Coder) -> None:
+        def table(last: int) -> bytes:
+            """97 bytes that do not occur, two words of one bit, 157 that do not occur: nine nibbles and
+            `last`.
+            """
+            nibbles = [
+                0,
+                14,
+                (96 - 19) & 15,
+                (96 - 19) >> 4,
+                1,
+                1,
+                14,
+                (157 - 19) & 15,
+                (157 - 19) >> 4,
+                last,
+            ]
+            return bytes(low | high << 4 for low, high in zip(nibbles[::2], nibbles[1::2], strict=True))
+
+        assert decode.update(by_hand.START + by_hand.coded(3, CONTENT, table(0) + b"\xaa" * 50)) == CONTENT
+        with pytest.raises(wirecodes.DecodeError) as caught:
+            BlockDecoder().update(by_hand.START + by_hand.coded(3, CONTENT, table(1) + b"\xaa" * 50))
+        assert caught.value.position == 16 + 4
+
+    @pytest.mark.parametrize(
+        "sizes", [(0, 0, 0), (9999, 0, 0), (25, 25, 9999), (26, 25, 25), (65535, 65535, 65535)]
+    )
+    def test_sizes_of_streams_that_lie_are_found(self, decode: Coder, sizes: tuple[int, ...]) -> None:
+        content = b"ab" * 400
+        fields = b"".join(size.to_bytes(2, "little") for size in sizes)
+        right = b"\x19\0" * 3
+        assert (
+            BlockDecoder().update(by_hand.START + by_hand.coded(4, content, HALF + right + b"\xaa" * 100))
+            == content
+        )
+        with pytest.raises(wirecodes.DecodeError):
+            decode.update(by_hand.START + by_hand.coded(4, content, HALF + fields + b"\xaa" * 100))
+
+    @pytest.mark.parametrize(
+        ("block", "position"),
+        [
+            (by_hand.block(5, 10, b"a", b"a"), 5),
+            (by_hand.block(255, 10, b"a", b"a"), 5),
+            (by_hand.block(0, 1, b""), 6),
+            (by_hand.block(1, 0, b""), 6),
+            (by_hand.block(2, 0, b"", b"a"), 6),
+            (by_hand.block(2, 131073, b"a" * 131073, b"a"), 6),
+            (by_hand.block(1, 0xFFFFFF, b""), 6),
+            (by_hand.block(4, 15, b""), 6),
+            (by_hand.block(3, 400, CONTENT, b"\xff\xff\xff"), 13),
+            (by_hand.block(3, 400, CONTENT, (397).to_bytes(3, "little")), 13),
+            (by_hand.block(2, 100, b"b" * 100, b"a"), 5),
+            (by_hand.block(1, 3, b"abc", b"abd"), 5),
+        ],
+    )
+    def test_lengths_and_kinds_that_lie_are_found_at_once(
+        self, decode: Coder, block: bytes, position: int
+    ) -> None:
+        with pytest.raises(wirecodes.DecodeError) as caught:
+            decode.update(by_hand.START + block)
+        assert caught.value.position == position
+
+    def test_the_longest_block_is_read(self, decode: Coder) -> None:
+        content = b"a" * 131072
+        stream = by_hand.START + by_hand.block(2, 131072, content, b"a") + by_hand.end(content)
+        assert decode.update(stream) == content
+
+
+@pytest.mark.parametrize(
+    ("start", "position"),
+    [(b"", 0), (b"\x89HU", 3), (b"PK\3\4", 0), (b"\x89HUG\x01", 3), (b"\x89HUF\x02", 4)],
+)
+def test_another_start_is_found_at_its_place(start: bytes, position: int) -> None:
+    with pytest.raises(wirecodes.DecodeError) as caught:
+        wirecodes.get("huffman").decode(start)
+    assert caught.value.position == position
+
+
+def test_random_data_grows_by_less_than_a_thousandth() -> None:
+    data = DICE.randbytes(1_000_000)
+    assert len(wirecodes.get("huffman").encode(data)) < 1.001 * len(data)
+
+
+def test_source_text_is_as_short_as_with_zlibs_huffman_codes() -> None:
+    modules = (argparse, random, pytest, importlib.util)
+    data = b"".join(Path(module.__file__ or "").read_bytes() for module in modules)
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_HUFFMAN_ONLY)
+    assert len(wirecodes.get("huffman").encode(data)) < 1.02 * len(deflate.compress(data) + deflate.flush())
+
+
+def test_memory_stays_the_same_however_much_is_streamed() -> None:
+    encoder, decoder = BlockEncoder(), BlockDecoder()
+    piece = bytes(1024 * 1024)
+    total = 0
+    for _ in range(128):
+        for encoded in encoder.feed(piece):
+            for decoded in decoder.feed(encoded):
+                total += len(decoded)
+                assert len(decoded) <= 1024 * 1024
+    for decoded in decoder.feed(encoder.finish()):
+        total += len(decoded)
+    assert decoder.finish() == b""
+    assert total == 128 * 1024 * 1024
