@@ -8,6 +8,7 @@ from __future__ import annotations
 from flask import Flask, Response
 
 from app import codec, docs, echo, errors, health, logs, origins
+from app import metrics as metrics_
 from app import settings as settings_
 from app.edge import Edge
 from app.jobs import Jobs
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         lifecycle=lifecycle,
     )
     errors.init_app(app)
+    metrics_.init_app(app)
     origins.init_app(app, settings.allowed_origins)
     for bp in (codec.bp, echo.bp, websockets.bp, health.bp, docs.bp):
         app.register_blueprint(bp)

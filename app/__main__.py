@@ -19,10 +19,13 @@ from app.websocket.handler import Handler
 #: Seconds for requests and WebSockets to end after a signal, as under Gunicorn.
 GRACE = 7
 
+#: Connections at once, as under Gunicorn. Without a bound, pywsgi would not wait for them when it stops either.
+MAX_CONNECTIONS = 21_000
+
 
 def main() -> int:
     settings, address = from_environment()
-    server = WSGIServer(address, create_app(settings), handler_class=Handler, log=None)
+    server = WSGIServer(address, create_app(settings), spawn=MAX_CONNECTIONS, handler_class=Handler, log=None)
     server.start()
     announce_limits(settings)
     print(f"http://{address[0]}:{address[1]}", flush=True)

@@ -151,7 +151,7 @@ def _find(name: str) -> wirecodes.Codec:
 
 def _convert(name: str, direction: Direction) -> Response:
     found = _find(name)
-    options = request.args.to_dict()
+    options = _options()
     try:
         medium = found.produces(direction, **options)
     except wirecodes.CodecError as exc:
@@ -162,6 +162,14 @@ def _convert(name: str, direction: Direction) -> Response:
     finally:
         source.close()
     return bodies.answer(output, MEDIA_TYPES[medium])
+
+
+def _options() -> dict[str, str]:
+    """The options in the query. Raises BadOption for one that is there twice: either value would be a guess."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise BadOption(f"option {name[:60]!a}: given more than once.", option=name)
+    return request.args.to_dict()
 
 
 def _read_input() -> Body:

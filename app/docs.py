@@ -32,6 +32,9 @@ _PROBLEM_TYPE = {
 
 
 @bp.get("/")
+@operation(
+    "To the documentation", tag="Documentation", answers={302: Answer("See /docs", "text/plain", TEXT)}
+)
 def index() -> Response:
     response = Response(status=302, mimetype="text/plain")
     response.headers["Location"] = "/docs"

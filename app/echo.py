@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gevent
 from flask import Blueprint, Response, jsonify, request
@@ -93,7 +94,7 @@ def echo_request() -> Response:
         jsonify(
             method=request.method,
             path=request.path,
-            query=[[name, value] for name, value in request.args.items(multi=True)],
+            query=[list(pair) for pair in parse_qsl(request.query_string.decode(), keep_blank_values=True)],
             headers=[
                 [name, "***" if name.lower() in MASKED else value] for name, value in request.headers.items()
             ],

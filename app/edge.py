@@ -8,9 +8,11 @@ metrics. WSGI middleware, so that it holds under every server.
 from __future__ import annotations
 
 import secrets
+import string
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from app import logs
 from app.errors import BadHost, Problem, UnknownHost
@@ -96,6 +98,11 @@ def _text(wsgi_text: str) -> str:
     return wsgi_text.encode("latin-1").decode(errors="replace")
 
 
+def _encoded(query: str) -> str:
+    """A query in ASCII: bytes that the client forgot to percent-encode are, for not all of them would be UTF-8."""
+    return query if query.isascii() else quote(query, safe=string.printable, encoding="latin-1")
+
+
 class Exchange:
     """One request and its answer, while the server iterates over the answer."""
 
@@ -113,6 +120,7 @@ class Exchange:
         environ["REMOTE_ADDR"] = client.address
         environ["wsgi.url_scheme"] = client.scheme
         environ["HTTP_HOST"] = client.host
+        environ["QUERY_STRING"] = _encoded(environ.get("QUERY_STRING", ""))
         logs.request_id.set(self.request_id)
         edge.begin()
 
@@ -141,7 +149,7 @@ class Exchange:
 
 
 class _Relay:
-    """Passes the pieces of an answer on and counts them. Keeps a length where the answer has one: servers ask for it."""
+    """Passes the pieces of an answer on and counts them."""
 
     def __init__(self, exchange: Exchange, pieces: Iterable[bytes]) -> None:
         self._exchange = exchange

@@ -95,7 +95,7 @@ class JsonFormatter(logging.Formatter):
             line["request_id"] = request_id.get()
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)
 
 
 class TextFormatter(logging.Formatter):
@@ -126,7 +126,10 @@ class BatchHandler(logging.Handler):
 
 
 class AccessLog:
-    """One line for each request, on standard output. Fields: those of `write`'s mapping, after the time."""
+    """One line for each request, on standard output. Fields: those of `write`'s mapping, after the time.
+
+    In ASCII: what clients send cannot end a line for any reader, nor give orders to a terminal (U+0085, U+2028, U+009B).
+    """
 
     def __init__(self, style: str, writer: BatchWriter) -> None:
         self._json = style == "json"
@@ -134,11 +137,9 @@ class AccessLog:
 
     def write(self, fields: Mapping[str, object]) -> None:
         if self._json:
-            self._writer.write(json.dumps({"time": timestamp(time.time()), **fields}, ensure_ascii=False))
+            self._writer.write(json.dumps({"time": timestamp(time.time()), **fields}))
         else:
-            pairs = " ".join(
-                f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()
-            )
+            pairs = " ".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
             self._writer.write(f"{timestamp(time.time())} {pairs}")
 
 

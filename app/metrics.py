@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask import Flask, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -46,3 +47,12 @@ class Metrics:
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
+
+
+def init_app(app: Flask) -> None:
+    """Note the URL rule of each request of `app` in its environ, for `Metrics.observe`."""
+
+    @app.before_request
+    def note_route() -> None:
+        if request.url_rule is not None:
+            request.environ["heliograph.route"] = request.url_rule.rule

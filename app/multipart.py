@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder, NeedData
 
@@ -12,11 +13,14 @@ from app.errors import BadMultipart
 #: Parts of one body. A form of a person or a program has a handful.
 MAX_PARTS = 100
 
+#: Bytes that the decoder may hold: a piece of the body, and what is not yet known to be a boundary or a part's whole head.
+MAX_BUFFERED = 1 << 20
+
 
 def boundary_of(content_type: str) -> bytes | None:
     """The boundary of a multipart/form-data Content-Type; None for any other type. Raises BadMultipart without one."""
     media_type, parameters = parse_options_header(content_type)
-    if media_type != "multipart/form-data":
+    if media_type.lower() != "multipart/form-data":
         return None
     boundary = parameters.get("boundary", "")
     # RFC 2046, 5.1.1: 1 to 70 characters.
@@ -27,7 +31,7 @@ def boundary_of(content_type: str) -> bytes | None:
 
 def first_file(pieces: Iterable[bytes], boundary: bytes) -> Iterator[bytes]:
     """The content of the first part that has a file name. The whole body is read. Raises BadMultipart."""
-    decoder = MultipartDecoder(boundary, max_parts=MAX_PARTS)
+    decoder = MultipartDecoder(boundary, MAX_BUFFERED, max_parts=MAX_PARTS)
     reader = _Reader(decoder)
     try:
         for piece in pieces:
@@ -37,6 +41,10 @@ def first_file(pieces: Iterable[bytes], boundary: bytes) -> Iterator[bytes]:
         yield from reader.take()
     except ValueError as exc:
         raise BadMultipart(f"{exc}.") from exc
+    except RequestEntityTooLarge as exc:
+        raise BadMultipart(
+            f"At most {MAX_PARTS} parts, and {MAX_BUFFERED} bytes before, between and after them, are taken."
+        ) from exc
     if not reader.ended:
         raise BadMultipart("The body ended before its last boundary.")
     if not reader.found:

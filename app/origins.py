@@ -31,7 +31,6 @@ def may_write(headers: Headers, own_origin: str, allowed: frozenset[str]) -> boo
 
 def init_app(app: Flask, allowed: frozenset[str]) -> None:
     """Guard every request of `app`, and let pages of `allowed` origins in."""
-    allowed = frozenset(normal_origin(origin) for origin in allowed)
 
     @app.before_request
     def refuse_foreign() -> None:
@@ -62,7 +61,9 @@ def require_own_origin(allowed: frozenset[str]) -> None:
 
 
 def _answer_preflight(response: Response) -> None:
-    response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", request.method)
+    response.headers["Access-Control-Allow-Methods"] = response.headers.get(
+        "Allow", request.headers["Access-Control-Request-Method"]
+    )
     asked = request.headers.get("Access-Control-Request-Headers")
     if asked:
         response.headers["Access-Control-Allow-Headers"] = asked

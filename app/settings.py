@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 PREFIX = "HELIOGRAPH_"
 
@@ -22,6 +21,8 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _SIZE = re.compile(r"(\d{1,15})\s*(?:(B|K|KB|KIB|M|MB|MIB|G|GB|GIB|T|TB|TIB))?", re.IGNORECASE | re.ASCII)
 _FACTORS = {"": 1, "B": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40}
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)
+_ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.IGNORECASE | re.ASCII)
+_SCHEME_PORTS = {"http": 80, "https": 443}
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 #: Known names whose features this version does not have. Refused rather than ignored, so that nobody relies on them in vain.
@@ -214,18 +215,18 @@ def _hosts(read: Reader) -> frozenset[str]:
 
 
 def _origins(read: Reader) -> frozenset[str]:
-    items = read.items("HELIOGRAPH_ALLOWED_ORIGINS")
-    for item in items:
-        parts = urlsplit(item)
-        if (
-            parts.scheme not in ("http", "https")
-            or not parts.netloc
-            or item != f"{parts.scheme}://{parts.netloc}"
-        ):
+    """The origins in the form in which browsers send them: lower case, without the scheme's own port."""
+    found = set()
+    for item in read.items("HELIOGRAPH_ALLOWED_ORIGINS"):
+        match = _ORIGIN.fullmatch(item)
+        if not match or int(match[3] or 1) not in range(1, 65536):
             raise SettingError(
                 "HELIOGRAPH_ALLOWED_ORIGINS", item, "origins such as https://example.org are allowed"
             )
-    return frozenset(item.lower() for item in items)
+        scheme, host, port = match[1].lower(), match[2].lower(), match[3]
+        default = port is None or int(port) == _SCHEME_PORTS[scheme]
+        found.add(f"{scheme}://{host}" if default else f"{scheme}://{host}:{int(port)}")
+    return frozenset(found)
 
 
 def from_environment(status: int = 1) -> tuple[Settings, tuple[str, int]]:

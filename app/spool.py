@@ -45,7 +45,7 @@ class Ledger:
             if self._lock(cell, fcntl.F_WRLCK):
                 self._write(cell, 0)
                 return cell
-        raise RuntimeError(f"more than {MAX_CELLS} processes share one spool")
+        raise SpoolFull(f"More than {MAX_CELLS} processes share one spool.")
 
     def set(self, amount: int) -> None:
         self._write(self._cell, amount)
@@ -162,9 +162,11 @@ class SpoolFile:
     def close(self) -> None:
         if self.descriptor < 0:
             return
-        os.close(self.descriptor)
-        self.descriptor = -1
-        self._spool.release(self._reserved)
+        descriptor, self.descriptor = self.descriptor, -1
+        try:
+            in_thread(os.close, descriptor)  # giving back the blocks of a gigabyte takes 50 ms
+        finally:
+            self._spool.release(self._reserved)
 
     def __enter__(self) -> SpoolFile:
         return self

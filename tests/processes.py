@@ -97,7 +97,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 user=user,
-                preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+                preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 (one system call)
             )
 
     def __enter__(self) -> Process:

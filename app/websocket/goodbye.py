@@ -25,10 +25,10 @@ def say_goodbye() -> None:
 
 
 def _close(websocket: Socket) -> None:
-    connection = websocket.handler.socket
+    gevent.spawn_later(
+        CLOSE_TIMEOUT, _shutdown, websocket.handler.socket
+    )  # also when the peer does not even read it
     websocket.close(RESTART, "service restart")
-    gevent.sleep(CLOSE_TIMEOUT)
-    _shutdown(connection)
 
 
 def _close_idle() -> None:

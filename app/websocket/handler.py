@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any, ClassVar
 
@@ -18,10 +19,12 @@ from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import Stream
 from gunicorn.workers.ggevent import PyWSGIHandler
 
+from app import logs
 from app.errors import BadRequest, HeadersTooLarge, InternalError, Problem, RequestTimeout, UriTooLong
 from app.lifecycle import lifecycle
 from app.settings import MIB
 from app.websocket.handshake import accept_key, asks_for_websocket, handshake_problem
+from app.websocket.head import StrictLines, check_framing, check_request_line
 from app.websocket.socket import Socket
 
 log = logging.getLogger("heliograph")
@@ -49,14 +52,23 @@ class BoundedInput(Input):
         if broken or not (self.position < (self.content_length or 0) or self.chunked_input):
             return
         self.send_100_continue_enabled = False
-        with gevent.Timeout(DISCARD_TIMEOUT, False):  # type: ignore[arg-type]
-            left = MAX_DISCARDED
+        if not discard(self.read):
+            self.handler.close_connection = True
+
+
+def discard(read: Callable[[int], bytes]) -> bool:
+    """Read until the end; False when that is too far away or never comes."""
+    left = MAX_DISCARDED
+    with gevent.Timeout(DISCARD_TIMEOUT, False):  # type: ignore[arg-type]
+        try:
             while left > 0:
-                piece = self.read(min(left, 64 << 10))
+                piece = read(min(left, 64 << 10))
                 if not piece:
-                    return
+                    return True
                 left -= len(piece)
-        self.handler.close_connection = True
+        except (OSError, ValueError):  # the client is gone, or what it sends is no body
+            return False
+    return False
 
 
 class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
@@ -78,6 +90,21 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
         self.socket.settimeout(IO_TIMEOUT)
         return line
 
+    def read_request(self, raw_requestline: str) -> bool:
+        check_request_line(raw_requestline)
+        result: bool = super().read_request(raw_requestline)
+        return result
+
+    def MessageClass(self, rfile: Any, *args: Any) -> Any:
+        """What pywsgi calls to read the header fields."""
+        fields = super().MessageClass(StrictLines(rfile), *args)
+        check_framing(
+            self.request_version,
+            fields.get_all("Content-Length", []),
+            fields.get_all("Transfer-Encoding", []),
+        )
+        return fields
+
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
         chunked = self.wsgi_input.chunked_input
@@ -89,12 +116,8 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
         return environ
 
     def run_application(self) -> None:
-        if not asks_for_websocket(self.environ):
+        if not asks_for_websocket(self.environ) or handshake_problem(self.environ):
             super(WebSocketHandler, self).run_application()
-            return
-        problem = handshake_problem(self.environ)
-        if problem is not None:
-            self._answer_problem(problem)
             return
         self.websocket = websocket = Socket(self.environ, Stream(self), self)
         self.environ["wsgi.websocket"] = websocket
@@ -113,6 +136,7 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
                 for _ in self.result:  # the answer was the conversation
                     pass
                 websocket.close()
+                self._linger()
             else:
                 self.process_result()
         finally:
@@ -138,7 +162,8 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
         key = accept_key(self.environ["HTTP_SEC_WEBSOCKET_KEY"])
         head = (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {key}\r\nX-Request-Id: {self.environ.get('heliograph.request_id', '-')}\r\n\r\n"
+            f"Sec-WebSocket-Accept: {key}\r\nX-Request-Id: {self._request_id()}\r\n"
+            "X-Content-Type-Options: nosniff\r\n\r\n"
         )
         self.code, self.status, self.headers_sent, self.close_connection = 101, b"101", True, True
         assert self.websocket is not None
@@ -154,14 +179,35 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
 
     def handle_one_request(self) -> Any:
         result = super().handle_one_request()
-        if (
-            isinstance(result, tuple) and result[0] == "414"
-        ):  # pywsgi's own answer; the others come from below
-            return self._refuse(UriTooLong())
-        return result
+        if not isinstance(result, tuple):
+            return result
+        status, answer = result
+        if status == "414":  # pywsgi's own answer; the others come from below
+            _, answer = self._refuse(UriTooLong())
+        self._send_last(answer)
+        return None
+
+    def _send_last(self, answer: bytes) -> None:
+        """Send an answer that ends the connection."""
+        try:
+            self.socket.sendall(answer)
+        except OSError:  # whoever sent this is gone
+            return
+        self._linger()
+
+    def _linger(self) -> None:
+        """Let the peer read our last bytes: closing while its own are still coming would reset the connection under them."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # it is gone
+            return
+        self.socket.settimeout(DISCARD_TIMEOUT)
+        discard(self.socket.recv)
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
         """What pywsgi calls for input that it cannot parse."""
+        if isinstance(ex, Problem):
+            return self._refuse(ex)
         if isinstance(ex, TimeoutError):
             return self._refuse(RequestTimeout())
         if isinstance(ex, HTTPException) or "Line too long" in str(
@@ -173,34 +219,29 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
     def _refuse(self, problem: Problem) -> tuple[str, bytes]:
         """The whole answer to a request that could not be parsed, in the form that pywsgi's loop sends."""
         request_id = secrets.token_hex(16)
-        log.warning("refused a request from %s: %s (request id %s)", self.client_address, problem, request_id)
+        logs.request_id.set(request_id)
+        log.warning("refused a request from %s: %s", self.client_address, problem)
         return str(problem.status), raw_answer(problem, request_id)
 
-    def _answer_problem(self, problem: Problem) -> None:
-        request_id = secrets.token_hex(16)
-        self.close_connection = True
-        self.status, self.headers_sent = str(problem.status).encode(), True
-        self._sendall(raw_answer(problem, request_id))
-        log.warning("refused a WebSocket of %s: %s (request id %s)", self.client_address, problem, request_id)
+    def _request_id(self) -> str:
+        """That of the request under way; a new one where none was given."""
+        return str((self.environ or {}).get("heliograph.request_id") or secrets.token_hex(16))
 
     def _send_error_response_if_possible(self, error_code: int) -> None:
         self.close_connection = True
         if self.response_length or self.headers_sent:
             return
-        problem = (
-            BadRequest("The request's body is not valid HTTP/1.1.") if error_code == 400 else InternalError()
-        )
-        try:
-            self._answer_problem(problem)
-        except OSError:
-            return
+        bad = error_code == BadRequest.status
+        problem = BadRequest("The request's body is not valid HTTP/1.1.") if bad else InternalError()
+        self.status, self.headers_sent = str(problem.status).encode(), True
+        self._send_last(raw_answer(problem, self._request_id()))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        if isinstance(v, socket.timeout):
-            self.close_connection = (
-                True  # the client stopped reading its answer; the access log has it as incomplete
-            )
+        # The client stopped reading its answer, or we stop and its time is up: the access log has it as incomplete.
+        if isinstance(v, (socket.timeout, gevent.GreenletExit)):
+            self.close_connection = True
             return
+        logs.request_id.set(self._request_id())
         log.error("the application failed", exc_info=(t, v, tb))
         self._send_error_response_if_possible(InternalError.status)
 

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
+from geventwebsocket.exceptions import WebSocketError
 
-from app.errors import ForeignOrigin, UpgradeRequired, WebSocketsUnavailable
+from app.errors import BadRequest, ForeignOrigin, Stopping, UpgradeRequired, WebSocketsUnavailable
 from app.openapi import Operation
 from app.origins import require_own_origin
 from app.services import services
-from app.websocket.handshake import asks_for_websocket, upgrade_required
+from app.websocket.handshake import asks_for_websocket, handshake_problem, upgrade_required
 from app.websocket.socket import OUR_ERROR, Socket
 
 log = logging.getLogger("heliograph")
@@ -38,7 +39,7 @@ def websocket(
             summary or f"WebSocket {rule}",
             description=f"{description} A plain GET is answered 426.".strip(),
             tag="WebSockets",
-            problems=(ForeignOrigin, UpgradeRequired, WebSocketsUnavailable),
+            problems=(BadRequest, ForeignOrigin, Stopping, UpgradeRequired, WebSocketsUnavailable),
         )
         # Werkzeug tells the two kinds of request apart; both come here, for a plain GET deserves better than its 400.
         for is_websocket in (True, False):
@@ -51,28 +52,32 @@ def websocket(
 def _socket_of_request() -> Socket:
     if not asks_for_websocket(request.environ):
         raise upgrade_required("Connect with a WebSocket client.")
-    settings = services().settings
-    require_own_origin(settings.allowed_origins)
+    problem = handshake_problem(request.environ)
+    if problem is not None:
+        raise problem
+    own = services()
+    require_own_origin(own.settings.allowed_origins)
+    if own.lifecycle.stopping:
+        raise Stopping()
     socket = request.environ.get("wsgi.websocket")
     if socket is None:
         raise WebSocketsUnavailable(
             "Start it with `gunicorn -c conf/gunicorn.conf.py wsgi:app` or `python -m app` to have them."
         )
     assert isinstance(socket, Socket)
-    socket.max_message = settings.ws_max_message
+    socket.max_message = own.settings.ws_max_message
     return socket
 
 
 def _converse(view: SocketView, socket: Socket, parts: dict[str, Any]) -> Response:
-    gauge = services().metrics.websockets
-    socket.accept()
-    gauge.inc()
-    try:
-        view(socket, **parts)
-        socket.close()
-    except Exception:
-        log.exception("a WebSocket view failed")
-        socket.close(OUR_ERROR)
-    finally:
-        gauge.dec()
+    with services().metrics.websockets.track_inprogress():
+        try:
+            socket.accept()
+            view(socket, **parts)
+            socket.close()
+        except WebSocketError as exc:  # a view need not care that its client is gone
+            log.debug("a WebSocket ended: %s", exc)
+        except Exception:
+            log.exception("a WebSocket view failed")
+            socket.close(OUR_ERROR)
     return Response(status=101)

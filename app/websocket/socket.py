@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from gevent.lock import BoundedSemaphore
 from geventwebsocket.exceptions import ProtocolError, WebSocketError
 from geventwebsocket.websocket import Header, WebSocket
 
@@ -34,7 +35,12 @@ class Socket(WebSocket):  # type: ignore[misc]
         self._closed = False
         self.accepted = False
         self.max_message = max_message
+        self._message_size = 0
+        self._writing = BoundedSemaphore()
         super().__init__(environ, stream, handler)
+
+    def __del__(self) -> None:
+        """Nothing: the library closes here, which would complete the handshake of a socket that was refused."""
 
     @property
     def closed(self) -> bool:
@@ -49,7 +55,11 @@ class Socket(WebSocket):  # type: ignore[misc]
         """Complete the handshake, once."""
         if not self.accepted and not self._closed and self.handler is not None:
             self.accepted = True
-            self.handler.switch_protocols()
+            try:
+                self.handler.switch_protocols()
+            except OSError as exc:
+                self._abandon()
+                raise WebSocketError("the client is gone") from exc
 
     def receive(self) -> str | bytes | None:
         """The next message; None once the connection is closed."""
@@ -66,21 +76,38 @@ class Socket(WebSocket):  # type: ignore[misc]
         except (OSError, WebSocketError):
             self._abandon()
         else:
-            return bytes(message) if isinstance(message, bytearray) else message
+            # What arrives after our own close frame is for nobody.
+            return None if self._closed else bytes(message) if isinstance(message, bytearray) else message
         return None
 
-    def read_frame(self) -> tuple[Header, bytearray | bytes]:
-        header = Header.decode_header(self.stream)
+    def read_frame(self) -> tuple[Header, bytes]:
+        stream = self.stream  # another greenlet may close this socket while we wait
+        if stream is None:
+            raise WebSocketError("closed")
+        header = Header.decode_header(stream)
         if header.flags:
             raise ProtocolError("reserved bits are set")
         if not header.mask:
             raise ProtocolError("frames of clients are masked")
-        if header.length > self.max_message:
-            raise TooLong(f"at most {self.max_message} bytes")
-        payload: bytes = self.raw_read(header.length) if header.length else b""
+        self._check_size(header)
+        payload: bytes = stream.read(header.length) if header.length else b""
         if len(payload) != header.length:
             raise WebSocketError("the connection ended in a frame")
-        return header, header.unmask_payload(payload)
+        return header, unmask(payload, header.mask)
+
+    def _check_size(self, header: Header) -> None:
+        """Raise TooLong when the frame, with those of its message before it, is longer than a message may be."""
+        if header.opcode in (self.OPCODE_TEXT, self.OPCODE_BINARY):
+            self._message_size = header.length
+        elif header.opcode == self.OPCODE_CONTINUATION:
+            self._message_size += header.length
+        if self._message_size > self.max_message:
+            raise TooLong(f"at most {self.max_message} bytes")
+
+    def send_frame(self, message: str | bytes, opcode: int) -> None:
+        """Send one frame, whole: a ping's answer, or the goodbye of another greenlet, waits until it is out."""
+        with self._writing:
+            super().send_frame(message, opcode)
 
     def validate_utf8(self, payload: bytes) -> None:
         """Nothing: `_decode_bytes` checks the whole message at C speed."""
@@ -117,3 +144,10 @@ class Socket(WebSocket):  # type: ignore[misc]
         self.stream: Any = None
         self.raw_write: Any = None
         self.raw_read: Any = None
+
+
+def unmask(payload: bytes, mask: bytes) -> bytes:
+    """RFC 6455, 5.3, by one operation on long integers: the library's loop holds the event loop for 60 ms a megabyte."""
+    length = len(payload)
+    key = (mask * (length // 4 + 1))[:length]
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")).to_bytes(length, "little")

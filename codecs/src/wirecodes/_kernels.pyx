@@ -3,6 +3,8 @@
 
 Only good blocks are decoded here. At the first one that is not right, what came before it is returned; a call that begins
 with such a block is left to `_reference`, so that both twins find the same error at the same place.
+
+Longer than other files, because C functions that are to be inlined into each other have to stand in one.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize

@@ -21,6 +21,9 @@ from wirecodes.errors import CodewordError, quoted
 MAX_CODEWORDS, MAX_CODEWORD, MAX_DIGITS = 1000, 500, 10_000
 #: The number of readings of a message may have a third as many digits as the message.
 MAX_MESSAGE = 100_000
+#: Digits times different lengths of words: each step adds integers as long as the message, a microsecond at
+#: the most.
+MAX_STEPS = 2_000_000
 #: How many readings are listed.
 MAX_PARSES = 10
 
@@ -61,6 +64,8 @@ def split(codewords: Sequence[str], message: str) -> dict[str, Any]:
     foreign = next((place for place, character in enumerate(message) if character not in _DIGITS), None)
     if foreign is not None:
         raise CodewordError(f"the message has {quoted(message[foreign])}, which is no digit", foreign)
+    if len(message) * len(_by_length(words)) > MAX_STEPS:
+        raise CodewordError(f"the message has more than {MAX_STEPS} digits times lengths of code words")
     return {"count": _decimal(_count(words, message)), "parses": list(_parses(words, message))}
 
 
@@ -142,21 +147,18 @@ def _count(words: list[str], message: str) -> int:
     """Dynamic programming over the beginnings of the message, of which only as many as a word is long are
     kept.
     """
-    by_length: dict[int, set[str]] = {}
-    for word in words:
-        by_length.setdefault(len(word), set()).add(word)
-    lengths = sorted(by_length)
-    longest = lengths[-1] if lengths else 1
+    by_length = _by_length(words)
+    longest = max(by_length, default=1)
     ways = deque([1], maxlen=longest)  # ways[-n]: readings of what comes before the last n digits
+    unread = 0  # beginnings in a row without a reading
     for end in range(1, len(message) + 1):
-        ways.append(
-            sum(
-                ways[-length]
-                for length in lengths
-                if length <= end and ways[-length] and message[end - length : end] in by_length[length]
-            )
-        )
-        if not any(ways):
+        readings = 0
+        for length, of_length in by_length.items():
+            if length <= end and message[end - length : end] in of_length:
+                readings += ways[-length]
+        ways.append(readings)
+        unread = 0 if readings else unread + 1
+        if unread >= longest:
             return 0
     return ways[-1]
 
@@ -166,42 +168,53 @@ def _parses(words: list[str], message: str) -> Iterator[list[str]]:
     entered.
     """
     ends = _finishable(words, message)
-    parse: list[str] = []
-    choices = [_choices(words, message, 0, ends)]
-    place = found = 0
-    while choices and found < MAX_PARSES:
+    taken: list[int] = []  # the numbers of the words of the reading so far
+    place = number = found = 0
+    while found < MAX_PARSES:
         if place == len(message):
-            yield list(parse)
+            yield [words[index] for index in taken]
             found += 1
-        word = next(choices[-1], None)
-        if word is None:
-            choices.pop()
-            place -= len(parse.pop()) if parse else 0
-            continue
-        parse.append(word)
-        place += len(word)
-        choices.append(_choices(words, message, place, ends))
+            number = len(words)
+        number = _next_word(words, message, place, number, ends)
+        if number < len(words):
+            taken.append(number)
+            place += len(words[number])
+            number = 0
+        elif taken:
+            number = taken.pop()
+            place -= len(words[number])
+            number += 1
+        else:
+            return
 
 
-def _choices(words: list[str], message: str, place: int, ends: bytearray) -> Iterator[str]:
-    return (word for word in words if message.startswith(word, place) and ends[place + len(word)])
+def _next_word(words: list[str], message: str, place: int, number: int, ends: bytearray) -> int:
+    """The first word from `number` on that stands at `place` and leaves a rest that can be read."""
+    for index in range(number, len(words)):
+        word = words[index]
+        if message.startswith(word, place) and ends[place + len(word)]:
+            return index
+    return len(words)
 
 
 def _finishable(words: list[str], message: str) -> bytearray:
     """For each place whether the rest of the message can be read from there."""
-    by_length: dict[int, set[str]] = {}
-    for word in words:
-        by_length.setdefault(len(word), set()).add(word)
+    by_length = _by_length(words)
     ends = bytearray(len(message) + 1)
     ends[-1] = 1
     for place in range(len(message) - 1, -1, -1):
-        ends[place] = any(
-            place + length <= len(message)
-            and ends[place + length]
-            and message[place : place + length] in of_length
-            for length, of_length in by_length.items()
-        )
+        for length, of_length in by_length.items():
+            if message[place : place + length] in of_length and ends[place + length]:
+                ends[place] = 1
+                break
     return ends
+
+
+def _by_length(words: list[str]) -> dict[int, set[str]]:
+    lengths: dict[int, set[str]] = {}
+    for word in words:
+        lengths.setdefault(len(word), set()).add(word)
+    return lengths
 
 
 def _decimal(count: int) -> str:

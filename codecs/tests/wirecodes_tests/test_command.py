@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +57,18 @@ def test_a_file_goes_to_a_file_with_the_mode_of_a_new_file(tmp_path: Path) -> No
         (("encode", "gzip", "--colour=red"), b"", "option 'colour': unknown here; known: level"),
         (("decode", "gzip", "--max_output", "3"), b"", "option 'max_output': unknown here; known: none"),
         (("encode", "gzip", "--level"), b"", "option 'level': must be an integer"),
+        (
+            ("analyse", "huffman", "--radix", "11"),
+            b"",
+            "option 'radix': must be an integer from 2 to 10, not '11'",
+        ),
+        (
+            ("tree", "huffman", "--format", "png"),
+            b"",
+            "option 'format': must be one of json, svg, dot, not 'png'",
+        ),
+        (("table", "--radix", "2"), b"", "option 'radix': unknown here; known: none"),
+        (("check", "0", "x"), b"", "a code word must be a string of digits, not 'x' at position 1"),
         (("encode", "gzip", "/nowhere/at/all"), b"", "/nowhere/at/all: No such file or directory"),
         (("encode", "gzip", "-o", "/nowhere/at/all"), b"", "No such file or directory"),
     ],
@@ -67,8 +81,37 @@ def test_an_error_is_one_line_and_exit_status_1(words: tuple[str, ...], data: by
     assert done.stderr.count(b"\n") == 1
 
 
+def test_codes_are_studied() -> None:
+    assert json.loads(run("analyse", "huffman", "--radix", "3", data=b"abc").stdout)["expected_length"] == 1
+    assert run("tree", "shannon-fano", data=b"abc").stdout.startswith(b"<svg ")
+    assert run("tree", "huffman", "--format", "dot", data=b"abc").stdout.startswith(b"digraph")
+    assert json.loads(run("tree", "huffman", "--format=json", data=b"abc").stdout)["radix"] == 2
+    assert len(json.loads(run("table").stdout)) > 50
+    assert json.loads(run("check", "0", "01").stdout)["conflict"] == ["0", "01"]
+    assert json.loads(run("split", "0", "1", "01").stdout) == {"count": "1", "parses": [["0", "1"]]}
+
+
+def test_a_terminal_shows_how_far_a_long_input_has_come(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(os.urandom(3_000_000))
+    master, slave = os.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "wirecodes",
+        "encode",
+        "xz",
+        str(tmp_path / "in"),
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    subprocess.run(command, stderr=slave, timeout=60, check=True)
+    os.close(slave)
+    assert re.search(rb"\[#+ *\] +[0-9]+%", os.read(master, 100_000))
+    os.close(master)
+
+
 def test_a_wrong_call_is_explained() -> None:
-    for words in ((), ("recode", "gzip"), ("encode", "gzip", "a", "b")):
+    for words in ((), ("recode", "gzip"), ("encode", "gzip", "a", "b"), ("tree", "gzip"), ("split",)):
         done = run(*words)
         assert done.returncode == 2
         assert b"usage:" in done.stderr

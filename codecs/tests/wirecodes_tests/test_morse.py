@@ -96,7 +96,9 @@ def test_unknown_characters_are_left_out_or_replaced_only_when_told_so() -> None
     assert MORSE.encode("a!ñ<QQ>", unknown="replace") == MORSE.encode("a???")
 
 
-@pytest.mark.parametrize(("to", "known"), [("wav", "text, units, prefix"), ("audio", "text, units, prefix")])
+@pytest.mark.parametrize(
+    ("to", "known"), [("audio", "text, units, prefix, wav"), ("WAV", "text, units, prefix, wav")]
+)
 def test_a_form_that_does_not_exist_is_refused(to: str, known: str) -> None:
     with pytest.raises(wirecodes.OptionError, match=known):
         MORSE.encode("a", to=to)

@@ -24,7 +24,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-THOROUGH = settings(max_examples=300, deadline=None)
+THOROUGH = settings(max_examples=150, deadline=None)
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "base16": base64.b16encode,
@@ -228,7 +228,7 @@ class TestQuotedPrintable:
     def test_is_quopris_for_every_kind_of_line(self) -> None:
         parts = [b"\n", b"\r\n", b"\r", b" ", b"\t", b".", b"=", b"\xe9", b"\0", b"a" * 73, b"b" * 2, b"cd"]
 
-        @settings(max_examples=1200, deadline=None)
+        @settings(max_examples=500, deadline=None)
         @given(st.lists(st.sampled_from(parts), max_size=14).map(b"".join), st.integers(1, 90))
         def check(data: bytes, step: int) -> None:
             pieces = [data[start : start + step] for start in range(0, len(data), step)]

@@ -9,6 +9,7 @@ from wirecodes.coder import Coder
 from wirecodes.errors import OptionError
 from wirecodes.morse.alphabet import table
 from wirecodes.morse.keying import WRITINGS, DigitsDecoder, MorseEncoder, TextDecoder
+from wirecodes.morse.listening import WavDecoder
 from wirecodes.morse.sending import wav_encoder
 from wirecodes.options import Direction, Option, parse
 
@@ -47,7 +48,7 @@ _OPTIONS = (
         "tone", "number", 600, "Sound: the tone's frequency in hertz.", "encode", minimum=200, maximum=3500
     ),
     Option("rate", "integer", 8000, "Sound: samples a second.", "encode", minimum=8000, maximum=48000),
-    Option("from", "string", "text", "How the signals are written.", "decode", choices=tuple(WRITINGS)),
+    Option("from", "string", "text", "How the signals are written.", "decode", choices=(*WRITINGS, _SOUND)),
 )
 
 
@@ -88,4 +89,6 @@ _DEFAULTS = {option.name: option.default for option in _OPTIONS}
 
 
 def _decoder(from_: str) -> Coder:
+    if from_ == _SOUND:
+        return WavDecoder()
     return TextDecoder() if from_ == "text" else DigitsDecoder(WRITINGS[from_])

@@ -1,0 +1,162 @@
+"""What comparisons share: peers as processes, wrk as the load, alternating rounds, medians, a table of ratios.
+
+Figures of one machine mean little on another, and a machine's speed changes by the minute. So everything that is compared
+runs at the same time, is measured in turn, several times, and what is printed last is a ratio.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from script.children import signal_group, spawn
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Odd, so that the median is a round that was measured.
+ROUNDS = 5
+
+#: Long enough for the pace to settle, short enough for many rounds.
+SECONDS = 3
+
+CONNECTIONS = 32
+
+#: How long a peer may take to answer, and to end.
+PATIENCE = 30.0
+
+
+class Unavailable(Exception):
+    """This machine lacks what a comparison needs. Its text is one line."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One round: requests per second, and milliseconds that half and 99 % of the requests took at most."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+def needs(binary: str, package: str) -> str:
+    path = shutil.which(binary) or shutil.which(binary, path="/usr/sbin:/sbin")
+    if not path:
+        raise Unavailable(f"{binary} is not installed (on Debian and Ubuntu: apt-get install {package})")
+    return path
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for configurations and logs, gone afterwards; nginx's workers may reach it."""
+    with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], url: str, log: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """A peer that answers `url` with 200, until the block ends."""
+    with log.open("ab") as output:
+        process = spawn(command, cwd=ROOT, environment=environment, output=output.fileno())
+    try:
+        _await_answer(url, process, log)
+        yield
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+        signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _await_answer(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    raise Unavailable(f"{' '.join(process.args)} does not answer {url}: {log.read_text()[-500:]}")  # type: ignore[arg-type]
+
+
+def wrk(url: str, script: Path | None = None) -> Sample:
+    """One round of load from one thread. Raises Unavailable when answers are not all 2xx, so nothing fast is wrong."""
+    command = [needs("wrk", "wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency"]
+    command += ["-s", str(script)] if script else []
+    text = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in text or "Socket errors" in text:
+        raise Unavailable(f"{url} did not answer everything with 2xx:\n{text}")
+    return Sample(
+        _number(r"Requests/sec:\s+([\d.]+)", text), _milliseconds("50%", text), _milliseconds("99%", text)
+    )
+
+
+def _number(pattern: str, text: str) -> float:
+    found = re.search(pattern, text)
+    if not found:
+        raise Unavailable(f"wrk printed something else than expected:\n{text}")
+    return float(found[1])
+
+
+def _milliseconds(quantile: str, text: str) -> float:
+    found = re.search(rf"{quantile}\s+([\d.]+)(us|ms|s)", text)
+    if not found:
+        raise Unavailable(f"wrk printed something else than expected:\n{text}")
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+
+
+def compare(
+    title: str, ours: Callable[[], Sample], peer: Callable[[], Sample], names: tuple[str, str]
+) -> None:
+    """Measure both in turn, changing who begins, and print the medians and their ratios."""
+    samples: tuple[list[Sample], list[Sample]] = ([], [])
+    for number in range(ROUNDS):
+        for which in (0, 1) if number % 2 == 0 else (1, 0):
+            samples[which].append((ours, peer)[which]())
+    mine, theirs = (median(part) for part in samples)
+    width = max(map(len, names))
+    print(f"\n{title} ({ROUNDS} rounds of {SECONDS} s each, {CONNECTIONS} connections, medians)")
+    for name, sample in zip(names, (mine, theirs), strict=True):
+        print(
+            f"  {name:<{width}}  {sample.rate:>9,.0f} req/s   p50 {sample.p50:>7.2f} ms   p99 {sample.p99:>7.2f} ms"
+        )
+    print(
+        f"  {'ratio':<{width}}  {mine.rate / theirs.rate:>8.2f} ×       "
+        f"p50 {mine.p50 / theirs.p50:>6.2f} ×     p99 {mine.p99 / theirs.p99:>6.2f} ×",
+        flush=True,
+    )
+
+
+def median(samples: Sequence[Sample]) -> Sample:
+    """Of each figure by itself."""
+    return Sample(
+        statistics.median(sample.rate for sample in samples),
+        statistics.median(sample.p50 for sample in samples),
+        statistics.median(sample.p99 for sample in samples),
+    )

@@ -1,0 +1,202 @@
+"""Morse as sound: what is sent is measured on the signal, and what is heard comes back from noise, jitter and
+other formats.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import random
+import struct
+import wave
+from array import array
+
+import pytest
+import wirecodes
+
+MORSE = wirecodes.get("morse")
+TEXT = "CQ DE W1AW = THE QUICK BROWN FOX JUMPS OVER 12 LAZY DOGS (73). IT WAS THE BEST, THE WORST / QSL? NR 456890 + <SK>"
+
+
+def samples_of(file: bytes) -> tuple[array[int], int]:
+    with wave.open(io.BytesIO(file)) as opened:
+        assert (opened.getnchannels(), opened.getsampwidth()) == (1, 2)
+        return array("h", opened.readframes(opened.getnframes())), opened.getframerate()
+
+
+def file_of(raw: bytes, rate: int = 8000, width: int = 2, channels: int = 1) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as opened:
+        opened.setnchannels(channels)
+        opened.setsampwidth(width)
+        opened.setframerate(rate)
+        opened.writeframes(raw)
+    return file.getvalue()
+
+
+def noisy(samples: array[int], decibel: float, dice: random.Random) -> array[int]:
+    """White noise, whose power is so much below the tone's while the key is down; quieter in all, so that
+    nothing clips.
+    """
+    level = max(samples) / math.sqrt(2) / 10 ** (decibel / 20)
+    return array("h", [round((value + dice.gauss(0, level)) / 4) for value in samples])
+
+
+def jittered(
+    text: str, jitter: float, dice: random.Random, unit: float = 0.06, tone: float = 650
+) -> array[int]:
+    """Sent by hand: each signal and each gap is longer or shorter by a normal deviate."""
+    out = array("h", [0] * 400)
+    for run in MORSE.encode(text, to="units").decode().replace("01", "0 1").replace("10", "1 0").split():
+        length = round(len(run) * unit * max(0.3, dice.gauss(1, jitter)) * 8000)
+        loud = 20000 * (run[0] == "1")
+        out.extend(
+            round(loud * min(1, (k + 1) / 40, (length - k) / 40) * math.sin(2 * math.pi * tone * k / 8000))
+            for k in range(length)
+        )
+    return out
+
+
+def heard(file: bytes) -> str:
+    return MORSE.decode(file, from_="wav").decode()
+
+
+def distance(one: str, other: str) -> int:
+    """Levenshtein's."""
+    row = list(range(len(other) + 1))
+    for number, left in enumerate(one, 1):
+        above, row = row, [number]
+        for place, right in enumerate(other, 1):
+            row.append(min(row[-1] + 1, above[place] + 1, above[place - 1] + (left != right)))
+    return row[-1]
+
+
+class TestListening:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"wpm": 5},
+            {"wpm": 12, "tone": 200},
+            {"wpm": 40, "tone": 3500},
+            {"wpm": 60, "rate": 11025},
+            {"wpm": 18, "farnsworth": 6},
+            {"rate": 44100, "tone": 1234.5},
+        ],
+    )
+    def test_our_own_sound_comes_back_without_an_error(self, options: dict[str, object]) -> None:
+        text = TEXT[:60] if "wpm" in options and options["wpm"] == 5 else TEXT
+        assert heard(MORSE.encode(text, to="wav", **options)) == text.strip()
+
+    @pytest.mark.parametrize("text", ["E", "T", "SOS", "TTT", "EEE", "5", "A", "CQ CQ", "E E", "<SOS>"])
+    def test_a_few_letters_are_enough(self, text: str) -> None:
+        assert heard(MORSE.encode(text, to="wav")) == text
+
+    def test_noise_as_strong_as_the_tone_does_no_harm(self) -> None:
+        dice = random.Random(1)
+        samples = noisy(samples_of(MORSE.encode(TEXT, to="wav", wpm=25))[0], 0, dice)
+        assert distance(heard(file_of(samples.tobytes())), TEXT) <= len(TEXT) / 100
+
+    def test_jitter_does_no_harm(self) -> None:
+        samples = jittered(TEXT, 0.1, random.Random(2))
+        assert distance(heard(file_of(samples.tobytes())), TEXT) <= len(TEXT) / 100
+
+    def test_jitter_and_noise_together_do_little(self) -> None:
+        dice = random.Random(3)
+        samples = noisy(jittered(TEXT, 0.08, dice), 3, dice)
+        assert distance(heard(file_of(samples.tobytes())), TEXT) <= len(TEXT) / 50
+
+    def test_eight_bits_and_two_channels_are_read(self) -> None:
+        samples, rate = samples_of(MORSE.encode(TEXT, to="wav", rate=11025, wpm=30))
+        assert heard(file_of(bytes((value >> 8) + 128 for value in samples), rate, width=1)) == TEXT
+        both = array("h", [value for sample in samples for value in (sample, -200)])
+        assert heard(file_of(both.tobytes(), rate, channels=2)) == TEXT
+
+    def test_silence_and_noise_before_and_after_are_no_letters(self) -> None:
+        dice = random.Random(4)
+        hiss = array("h", [round(dice.gauss(0, 300)) for _ in range(8000 * 25)])
+        assert heard(file_of(hiss.tobytes())) == ""
+        assert heard(file_of(bytes(16000))) == ""
+        samples = samples_of(MORSE.encode("VVV DE W1AW", to="wav"))[0]
+        assert heard(file_of((hiss + samples + hiss).tobytes())) == "VVV DE W1AW"
+
+    def test_a_long_recording_is_read_in_parts_without_a_seam(self) -> None:
+        text = " ".join(["SLOWLY SENT"] * 26)
+        file = MORSE.encode(text, to="wav", wpm=5)
+        assert len(file) > 2 * 8000 * 660
+        pieces = [file[start : start + 50_000] for start in range(0, len(file), 50_000)]
+        parts = list(MORSE.decode_stream(pieces, from_="wav"))
+        assert len(parts) == 2
+        assert b"".join(parts).decode() == text
+
+    def test_byte_by_byte_gives_the_same(self) -> None:
+        file = MORSE.encode("AB", to="wav", wpm=60)
+        decoder = MORSE.decoder(from_="wav")
+        out = b"".join(decoder.update(file[index : index + 1]) for index in range(len(file)))
+        assert out + decoder.finish() == b"AB"
+
+
+def chunk(kind: bytes, content: bytes, size: int | None = None) -> bytes:
+    return (
+        kind
+        + struct.pack("<I", len(content) if size is None else size)
+        + content
+        + b"\0" * (len(content) % 2)
+    )
+
+
+def riff(*chunks: bytes) -> bytes:
+    body = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+FORMAT = struct.pack("<HHIIHH", 1, 1, 8000, 16000, 2, 16)
+SOUND = MORSE.encode("SOS", to="wav")[44:]
+
+
+class TestFiles:
+    def test_other_chunks_are_skipped(self) -> None:
+        odd = chunk(b"LIST", b"odd")
+        assert heard(riff(odd, chunk(b"fmt ", FORMAT), odd, chunk(b"data", SOUND), odd)) == "SOS"
+
+    def test_the_extensible_format_is_read(self) -> None:
+        more = struct.pack("<HHIH", 22, 16, 4, 1) + b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"
+        extensible = b"\xfe\xff" + FORMAT[2:] + more
+        assert heard(riff(chunk(b"fmt ", extensible), chunk(b"data", SOUND))) == "SOS"
+
+    @pytest.mark.parametrize(
+        ("file", "position"),
+        [
+            (b"", 0),
+            (b"RIFX", 0),
+            (b"RIFF\0\0\0\0AVI ", 0),
+            (b"RIFF\0\0\0\0WA", 10),
+            (riff(chunk(b"data", SOUND)), 12),
+            (riff(chunk(b"fmt ", FORMAT[:14])), 16),
+            (riff(chunk(b"fmt ", FORMAT, 2**31)), 16),
+            (riff(chunk(b"fmt ", b"\3\0" + FORMAT[2:])), 12),
+            (riff(chunk(b"fmt ", FORMAT[:2] + b"\3\0" + FORMAT[4:])), 12),
+            (riff(chunk(b"fmt ", FORMAT[:14] + b"\x18\0")), 12),
+            (riff(chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 7999, 16000, 2, 16))), 12),
+            (riff(chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 96000, 16000, 2, 16))), 12),
+            (riff(chunk(b"fmt ", FORMAT)), 36),
+            (riff(chunk(b"fmt ", FORMAT), chunk(b"data", SOUND[:1000], 2000)), 1044),
+            (riff(chunk(b"fmt ", FORMAT), chunk(b"data", b"", 2**32 - 1)), 44),
+        ],
+    )
+    def test_what_is_no_wav_file_is_an_error_at_its_place(self, file: bytes, position: int) -> None:
+        with pytest.raises(wirecodes.DecodeError) as caught:
+            heard(file)
+        assert caught.value.position == position
+
+    def test_damaged_files_give_a_value_or_our_error(self) -> None:
+        dice = random.Random(5)
+        file = riff(chunk(b"LIST", b"odd"), chunk(b"fmt ", FORMAT), chunk(b"data", SOUND[:4000]))
+        for _ in range(200):
+            damaged = bytearray(file)
+            for _ in range(3):
+                damaged[dice.randrange(60 if dice.random() < 0.8 else len(file))] = dice.randrange(256)
+            try:
+                heard(bytes(damaged[: dice.choice([len(file), dice.randrange(len(file))])]))
+            except wirecodes.DecodeError as error:
+                if error.position is None:
+                    raise AssertionError("an error without a position") from error

@@ -1,0 +1,194 @@
+"""Every error of the proxy, named by who is at fault. Pure; the only file in which statuses of errors stand.
+
+ProxyError
+├── SettingsError               the configuration file is wrong: one line, file, key, what is allowed
+├── FramingError                bytes that are no HTTP/1.1 message; whose fault that is, the reader knows
+├── StreamError                 a connection: .stream says which
+│   ├── Disconnected            the other side went away
+│   └── TimedOut                nothing happened before the deadline
+├── ClientGone                  nobody is left to answer
+├── Stopping                    the proxy ends; raised in connections that wait for a request
+├── AttemptFailed               one try at a backend; .problem is the answer if no other try is allowed
+│   ├── NothingSent             no byte of the request left: every method may be tried elsewhere
+│   ├── StaleConnection         a kept connection had died: costs no try
+│   └── SomethingSent           the backend may have acted on the request
+└── Problem                     is answered to the client as application/problem+json (RFC 9457)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+
+class ProxyError(Exception):
+    """Base of all errors raised here on purpose."""
+
+
+class SettingsError(ProxyError):
+    """A configuration that cannot be used. Its text is one line for the person who edits the file."""
+
+    def __init__(self, file: str, key: str, allowed: str) -> None:
+        super().__init__(f"{file}: {key}: {allowed}" if key else f"{file}: {allowed}")
+        self.file = file
+        self.key = key
+
+
+class FramingError(ProxyError):
+    """Bytes that are not strict HTTP/1.1."""
+
+
+class StreamError(ProxyError):
+    """Something happened to a connection; `stream` is the one it happened to."""
+
+    def __init__(self, stream: object, detail: str) -> None:
+        super().__init__(detail)
+        self.stream = stream
+
+
+class Disconnected(StreamError):
+    """The other side closed or reset the connection."""
+
+
+class TimedOut(StreamError):
+    """The connection stayed silent beyond its deadline."""
+
+
+class ClientGone(ProxyError):
+    """The client went away; whatever was being done for it stops."""
+
+
+class Stopping(ProxyError):
+    """The proxy is stopping and this connection has no request in it."""
+
+
+class Problem(ProxyError):
+    """An error that is answered to the client."""
+
+    status: ClassVar[int] = 500
+    name: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal Server Error"
+    #: Header fields that belong to this kind of answer.
+    fields: ClassVar[tuple[tuple[str, str], ...]] = ()
+
+    def __init__(self, detail: str = "", **members: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.members = members
+
+    def document(self) -> bytes:
+        """The body of the answer."""
+        problem = {
+            "type": f"/problems/{self.name}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        return json.dumps({**problem, **self.members}).encode() + b"\n"
+
+
+class BadRequest(Problem):
+    status, name, title = 400, "bad-request", "Bad Request"
+
+
+class Unauthorized(Problem):
+    status, name, title = 401, "unauthorized", "Unauthorized"
+    fields = (("WWW-Authenticate", "Bearer"),)
+
+
+class Forbidden(Problem):
+    status, name, title = 403, "forbidden", "Forbidden"
+
+
+class NotFound(Problem):
+    status, name, title = 404, "not-found", "Not Found"
+
+
+class MethodNotAllowed(Problem):
+    """`allow` is what the resource can do, for the Allow field."""
+
+    status, name, title = 405, "method-not-allowed", "Method Not Allowed"
+
+    def __init__(self, detail: str, allow: str) -> None:
+        super().__init__(detail, allow=allow)
+        self.allow = allow
+
+
+class RequestTimeout(Problem):
+    status, name, title = 408, "request-timeout", "Request Timeout"
+
+
+class Conflict(Problem):
+    status, name, title = 409, "conflict", "Conflict"
+
+
+class BodyTooLarge(Problem):
+    status, name, title = 413, "content-too-large", "Content Too Large"
+
+
+class TargetTooLong(Problem):
+    status, name, title = 414, "uri-too-long", "URI Too Long"
+
+
+class UnsupportedMediaType(Problem):
+    status, name, title = 415, "unsupported-media-type", "Unsupported Media Type"
+
+
+class ExpectationFailed(Problem):
+    status, name, title = 417, "expectation-failed", "Expectation Failed"
+
+
+class MisdirectedRequest(Problem):
+    status, name, title = 421, "misdirected-request", "Misdirected Request"
+
+
+class HeaderTooLarge(Problem):
+    status, name, title = 431, "header-fields-too-large", "Request Header Fields Too Large"
+
+
+class InternalError(Problem):
+    """A mistake of the proxy itself; the log has the traceback."""
+
+
+class NotAvailable(Problem):
+    status, name, title = 501, "not-implemented", "Not Implemented"
+
+
+class BadGateway(Problem):
+    status, name, title = 502, "bad-gateway", "Bad Gateway"
+
+
+class Unavailable(Problem):
+    """No backend can take the request now."""
+
+    status, name, title = 503, "service-unavailable", "Service Unavailable"
+    #: Seconds: about the time two failed or passed health checks take to change the picture.
+    fields = (("Retry-After", "2"),)
+
+
+class GatewayTimeout(Problem):
+    status, name, title = 504, "gateway-timeout", "Gateway Timeout"
+
+
+class VersionNotSupported(Problem):
+    status, name, title = 505, "http-version-not-supported", "HTTP Version Not Supported"
+
+
+class AttemptFailed(ProxyError):
+    """One try at one backend failed before anything was sent to the client."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class NothingSent(AttemptFailed):
+    """No byte of the request reached the backend."""
+
+
+class StaleConnection(AttemptFailed):
+    """A kept connection turned out to be dead, and not one byte of an answer came."""
+
+
+class SomethingSent(AttemptFailed):
+    """Bytes of the request were written; the backend may have acted on them."""

@@ -1,0 +1,183 @@
+"""What a value of the configuration may be: one check for each kind. Pure.
+
+A check takes what TOML (or JSON) gave and returns the value to use, or raises `Wrong`, whose text says what
+is allowed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+#: Anything longer is a mistake, and names stand in every log line and metric.
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+#: Weights beyond this make one backend invisible beside another, which `drain` says more clearly.
+MAX_WEIGHT = 1000
+
+STRATEGIES = ("round_robin", "least_connections", "least_time", "random_two", "ip_hash")
+
+#: A key shorter than this can be guessed offline from one cookie.
+MIN_SECRET = 32
+
+LOOPBACK_NAMES = ("localhost",)
+
+
+class Wrong(ValueError):
+    """A value that is not allowed; the text says what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen or connect: host and port, or the path of a Unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.path or self.host in LOOPBACK_NAMES:
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def address(value: Any) -> Address:
+    allowed = 'must be "host:port" or "unix:/path"'
+    if not isinstance(value, str):
+        raise Wrong(allowed)
+    if value.startswith("unix:"):
+        #: The kernel's sun_path has 108 bytes with the final NUL.
+        if not value.startswith("unix:/") or len(value.encode()) - len("unix:") > 107:
+            raise Wrong('must be "unix:" and an absolute path of at most 107 bytes')
+        return Address(path=value.removeprefix("unix:"))
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", value)
+    if not match or not 0 < int(match[3]) < 1 << 16:
+        raise Wrong(allowed)
+    return Address(host=match[1] or match[2], port=int(match[3]))
+
+
+def number(least: float, *, whole: bool = False) -> Callable[[Any], Any]:
+    kind = "a whole number" if whole else "a number"
+
+    def check(value: Any) -> Any:
+        fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not fits or not least <= value < 1 << 53:
+            raise Wrong(f"must be {kind} of at least {least}")
+        return value if whole else float(value)
+
+    return check
+
+
+def positive(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1 << 53:
+        raise Wrong("must be a number of seconds above 0")
+    return float(value)
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Wrong("must be a string")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Wrong("must be true or false")
+    return value
+
+
+def choice(*allowed: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in allowed:
+            raise Wrong("must be one of " + ", ".join(f'"{one}"' for one in allowed))
+        return str(value)
+
+    return check
+
+
+def name(value: Any) -> str:
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise Wrong("must be 1 to 64 characters of A-Z a-z 0-9 . _ -")
+    return value
+
+
+def weight(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_WEIGHT:
+        raise Wrong(f"must be a whole number from 1 to {MAX_WEIGHT}")
+    return value
+
+
+def path(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"/[\x21-\x22\x24-\x7e]*", value):
+        raise Wrong("must begin with / and have no spaces, control characters or #")
+    return value
+
+
+def host(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(
+        r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\]", value
+    ):
+        raise Wrong("must be a host name, with a port if need be")
+    return value
+
+
+def ratio(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise Wrong("must be a number from 0 to 1")
+    return float(value)
+
+
+def strategy(value: Any) -> str:
+    dotted = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value)
+    if value in STRATEGIES or dotted:
+        return str(value)
+    raise Wrong("must be one of " + ", ".join(STRATEGIES) + ' or "package.module:Class"')
+
+
+def cookie(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", value):
+        raise Wrong("must be at most 64 characters of A-Z a-z 0-9 _ -")
+    return value
+
+
+def secret(value: Any) -> str:
+    if not isinstance(value, str) or 0 < len(value) < MIN_SECRET:
+        raise Wrong(f"must be empty or at least {MIN_SECRET} characters")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedPeers:
+    """Whose forwarding headers are believed: networks, and whether peers on a Unix socket are."""
+
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    unix: bool
+
+    def __contains__(self, peer: str) -> bool:
+        if not peer:
+            return self.unix
+        address = ipaddress.ip_address(peer)
+        return any(address in network for network in self.networks)
+
+
+def trusted(value: Any) -> TrustedPeers:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise Wrong('must be a list of addresses, CIDRs and "unix"')
+    try:
+        networks = tuple(ipaddress.ip_network(one) for one in value if one != "unix")
+    except ValueError as exc:
+        raise Wrong(f'must be a list of addresses, CIDRs and "unix": {exc}') from exc
+    return TrustedPeers(networks, "unix" in value)

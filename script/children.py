@@ -1,0 +1,99 @@
+"""Child processes that end when this process does, even when it is killed. Linux only; standard library only.
+
+Each child leads a session of its own, so a terminal's Ctrl-C reaches this process alone, and `signal_group` reaches
+the child with everything it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+_PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+#: The signals that ask a program of ours to end.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    output: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start `command` with no input and, without `output`, our output. Raises OSError when it cannot be executed.
+
+    Should this process be killed, the kernel sends the child SIGTERM: the masters of Gunicorn and nginx then take
+    their workers with them, which a SIGKILL would leave behind.
+    """
+    parent = os.getpid()
+
+    def end_with_parent() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it was killed before the line above
+            os._exit(1)
+
+    return subprocess.Popen(
+        list(command),
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509  we have no threads, and prctl has to run in the child
+    )
+
+
+def signal_group(pid: int, signum: int) -> bool:
+    """Send a signal to the whole group that `pid` leads or led; whether there was anybody."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signum)
+        return True
+    return False
+
+
+def run(command: Sequence[str], *, cwd: Path, grace: float) -> int:
+    """Run a command to its end and return its status.
+
+    When this process is to end meanwhile, the command gets a Ctrl-C, `grace` seconds to clean up, and is killed then.
+    """
+    child = spawn(command, cwd=cwd)
+    try:
+        return child.wait()
+    except BaseException:
+        signal_group(child.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(grace)
+        signal_group(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Meanwhile a stop signal raises SystemExit, so that what is under way is cleaned up."""
+    before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
+    for signum, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup
+            signal.signal(signum, _leave)
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _leave(signum: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + signum)

@@ -1,0 +1,123 @@
+"""Messages and close codes, frame by frame."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from app.websocket.socket import unmask
+from tests.app.serving import Server
+from tests.app.websocket.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, RawWebSocket, frame
+
+LIMIT = 64 << 10  # the small server's
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 125, 126, 65535, 65536])
+def test_unmasking_is_the_exclusive_or_of_the_rfc(size: int) -> None:
+    payload, mask = os.urandom(size), os.urandom(4)
+    assert unmask(payload, mask) == bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 1000, LIMIT])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_messages_up_to_the_limit_come_back(small: Server, size: int, opcode: int) -> None:
+    message = b"x" * size if opcode == TEXT else random.Random(size).randbytes(size)
+    with RawWebSocket(small) as client:
+        client.send(frame(opcode, message))
+        assert client.frame() == Frame(opcode, message)
+
+
+def test_fragments_are_joined_and_pings_between_them_answered(server: Server) -> None:
+    with RawWebSocket(server) as client:
+        pieces = [
+            frame(TEXT, "gr\u00fc".encode()[:3], fin=False),
+            frame(PING, b"?"),
+            frame(CONTINUATION, "\u00fc".encode()[1:], fin=False),
+            frame(CONTINUATION, b"ss"),
+        ]
+        client.send(b"".join(pieces))
+        assert client.frame() == Frame(PONG, b"?")
+        assert client.frame() == Frame(TEXT, "gr\u00fcss".encode())
+
+
+def test_a_message_is_taken_however_it_is_cut(server: Server) -> None:
+    with RawWebSocket(server) as client:
+        for byte in frame(BINARY, b"slow" * 40):
+            client.send(bytes([byte]))
+        assert client.frame() == Frame(BINARY, b"slow" * 40)
+
+
+WRONG = {
+    "unmasked": (frame(TEXT, b"hi", mask=None), 1002),
+    "reserved bit": (frame(TEXT, b"hi", flags=0x40), 1002),
+    "unknown opcode": (frame(3, b""), 1002),
+    "unknown control opcode": (frame(11, b""), 1002),
+    "continuation of nothing": (frame(CONTINUATION, b"x"), 1002),
+    "new message in a message": (frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"), 1002),
+    "fragmented ping": (frame(PING, b"", fin=False), 1002),
+    "long ping": (frame(PING, b"x" * 126), 1002),
+    "close of one byte": (frame(CLOSE, b"x"), 1002),
+    "close with a reserved code": (frame(CLOSE, (1005).to_bytes(2, "big")), 1002),
+    "close with no such code": (frame(CLOSE, (2999).to_bytes(2, "big")), 1002),
+    "close with a bad reason": (frame(CLOSE, (1000).to_bytes(2, "big") + b"\xff"), 1007),
+    "not UTF-8": (frame(TEXT, b"\xc3\x28"), 1007),
+    "surrogate": (frame(TEXT, b"\xed\xa0\x80"), 1007),
+    "not UTF-8 over fragments": (frame(TEXT, b"\xc3", fin=False) + frame(CONTINUATION, b"\x28"), 1007),
+    "too long": (frame(BINARY, b"x" * (LIMIT + 1)), 1009),
+    "announced far too long": (frame(BINARY)[:1] + b"\xff" + b"\x7f" + b"\xff" * 7 + b"mask", 1009),
+    "too long in fragments": (
+        frame(BINARY, b"x" * LIMIT, fin=False) + frame(CONTINUATION, b"x", fin=False),
+        1009,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_breaks_the_protocol_is_closed_with_its_code(small: Server, name: str) -> None:
+    sent, code = WRONG[name]
+    with RawWebSocket(small) as client:
+        client.send(sent)
+        assert client.frame().code == code
+        assert client.rest() == b""
+
+
+def test_after_a_fragmented_message_the_next_one_may_be_long_again(small: Server) -> None:
+    with RawWebSocket(small) as client:
+        for _ in range(3):
+            half = b"x" * (LIMIT // 2)
+            client.send(frame(BINARY, half, fin=False) + frame(CONTINUATION, half))
+            assert client.frame() == Frame(BINARY, half + half)
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1003, 1011, 1012, 3000, 4999])
+def test_a_close_is_answered_with_its_code(server: Server, code: int) -> None:
+    with RawWebSocket(server) as client:
+        client.send(frame(CLOSE, code.to_bytes(2, "big") + b"bye"))
+        assert client.frame().code == code
+        assert client.rest() == b""
+
+
+def test_a_close_without_a_code_is_answered(server: Server) -> None:
+    with RawWebSocket(server) as client:
+        client.send(frame(CLOSE))
+        assert client.frame().code == 1000
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x81", frame(TEXT, b"whole")[:-2], frame(BINARY, b"x", fin=False)])
+@pytest.mark.parametrize("way", ["closes", "resets"])
+def test_a_client_that_goes_away_leaves_nothing(server: Server, sent: bytes, way: str) -> None:
+    name = f"gone-socket-{way}-{len(sent)}"
+    with RawWebSocket(server, fields={"X-Request-Id": name}) as client:
+        client.send(sent)
+        if way == "resets":
+            client.reset()
+    assert server.logged(request_id=name)["status"] == 101
+
+
+def test_a_client_that_goes_away_before_its_answer_leaves_nothing(server: Server) -> None:
+    for _ in range(20):
+        with RawWebSocket(server) as client:
+            client.send(frame(BINARY, b"x" * 100_000) * 3)
+            client.reset()

@@ -1,0 +1,92 @@
+"""The access log: its two formats, its batches, and what happens when it cannot keep up."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from proxy import accesslog
+from proxy.accesslog import AccessLog, Record, combined_line, json_line
+from proxy.settings import LogSettings
+from tests.backends import Backend
+from tests.proxy.conftest import StartProxy, until
+
+RECORD = Record(
+    "abc", "10.0.0.1", "GET", '/a"b\\c', 1, 200, 123, "web1", 2, 0.001, 0.0, 0.002, 0.003, 0.006, "done"
+)
+
+
+def test_a_json_line_is_json_whatever_the_target_is() -> None:
+    line = json.loads(json_line(RECORD, 1_700_000_000.5))
+    assert line == {
+        "time": "2023-11-14T22:13:20.500Z", "id": "abc", "client": "10.0.0.1", "method": "GET", "target": '/a"b\\c',
+        "status": 200, "bytes": 123, "backend": "web1", "tries": 2, "TR": 1.0, "Tw": 0.0, "Tc": 2.0, "Tr": 3.0,
+        "Ta": 6.0, "ended": "done",
+    }  # fmt: skip
+
+
+def test_a_combined_line_begins_as_everybodys() -> None:
+    line = combined_line(RECORD, 1_700_000_000.5)
+    assert line.startswith(
+        '10.0.0.1 - - [14/Nov/2023:22:13:20 +0000] "GET /a\\"b\\\\c HTTP/1.1" 200 123 "-" "-" id=abc '
+    )
+
+
+def test_phases_that_were_never_reached_say_so() -> None:
+    line = json.loads(json_line(Record("a", "b"), 0.0))
+    assert (line["Tw"], line["Tc"], line["Tr"]) == (-1.0, -1.0, -1.0)
+
+
+def test_a_refused_request_is_logged_with_its_reason(start_proxy: StartProxy, backend: Backend) -> None:
+    proxy = start_proxy(backend)
+    with proxy.client() as client:
+        client.send(b"GET /x y HTTP/1.1\r\nHost: test\r\n\r\n")
+        answer = client.response()
+    [record] = proxy.records()
+    assert (record["status"], record["ended"], record["backend"]) == (400, "bad-request", "-")
+    assert record["id"] == answer.field("X-Request-Id")
+
+
+def test_no_log_is_no_log(start_proxy: StartProxy, backend: Backend) -> None:
+    proxy = start_proxy(backend, log={"access": ""})
+    assert proxy.get().status == 200
+    assert not proxy.log.exists()
+
+
+def test_what_does_not_fit_is_dropped_counted_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(accesslog, "MAX_WAITING", 3)
+    log = AccessLog(LogSettings(access=str(tmp_path / "log")))
+    for _ in range(5):
+        log.add(RECORD)
+    log.stop()
+    assert len((tmp_path / "log").read_text().splitlines()) == 3
+    assert json.loads(capfd.readouterr().err)["lines"] == 2
+
+
+def test_a_reader_that_stops_reading_holds_nobody_up(
+    start_proxy: StartProxy, backend: Backend, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    proxy = start_proxy(backend, log={"access": str(pipe)})
+    with proxy.client() as client:
+        for _ in range(1000):  # 300 KB of log, more than a pipe holds
+            assert client.ask(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").status == 200
+    seen = b""
+
+    def drained() -> bool:
+        nonlocal seen
+        try:
+            seen += os.read(reader, 1 << 20)
+        except BlockingIOError:
+            return seen.count(b"\n") == 1000
+        return seen.count(b"\n") == 1000
+
+    until(drained, "all lines")
+    os.close(reader)

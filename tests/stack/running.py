@@ -1,0 +1,119 @@
+"""A whole stack as script/server runs it, on free ports, for tests that talk to it."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.processes import PYTHON, ROOT, Process, free_ports
+
+#: Instances of a stack under test: two, so that balancing and failing over show.
+INSTANCES = 2
+
+RUN = (PYTHON, "-m", "script.stack", "run")
+
+
+@dataclass(frozen=True)
+class Ports:
+    nginx: int
+    proxy: int
+    admin: int
+    base: int
+
+    @property
+    def all(self) -> list[int]:
+        return [self.nginx, self.proxy, self.admin, *range(self.base, self.base + INSTANCES)]
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "HELIOGRAPH_NGINX_PORT": str(self.nginx),
+            "HELIOGRAPH_PROXY_PORT": str(self.proxy),
+            "HELIOGRAPH_ADMIN_PORT": str(self.admin),
+            "HELIOGRAPH_PORT_BASE": str(self.base),
+            "HELIOGRAPH_INSTANCES": str(INSTANCES),
+        }
+
+
+def choose_ports() -> Ports:
+    nginx, proxy, admin = free_ports(3)
+    return Ports(nginx, proxy, admin, _consecutive(INSTANCES))
+
+
+def _consecutive(count: int) -> int:
+    """The first of `count` free ports in a row."""
+    while True:
+        probes = [socket.socket() for _ in range(count)]
+        try:
+            probes[0].bind(("127.0.0.1", 0))
+            first = int(probes[0].getsockname()[1])
+            for offset, probe in enumerate(probes[1:], 1):
+                probe.bind(("127.0.0.1", first + offset))
+            return first
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+
+
+class Stack(Process):
+    """A stack's manager with its output in `folder`. `url` is where users go: nginx where there is one, else the proxy."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        command: tuple[str, ...] = RUN,
+        root: Path = ROOT,
+        user: int | None = None,
+    ) -> None:
+        self.ports = choose_ports()
+        # A wish for the extension other than the one that is installed would install it anew.
+        environment = {**self.ports.settings(), "BUILD_EXTENSION": "", **(settings or {})}
+        super().__init__(command, folder / "stack.log", environment, root, user)
+        self.root = root
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def started(self) -> Stack:
+        self.wait_for_output("Configurations and nginx's access log: ")
+        return self
+
+    @property
+    def var(self) -> Path:
+        return self.root / self.wait_for_output(r"nginx's access log: (\S+)/\n")[1]
+
+    @property
+    def has_nginx(self) -> bool:
+        return re.search(r"^  nginx  ", self.output, re.MULTILINE) is not None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.nginx if self.has_nginx else self.ports.proxy}"
+
+    @property
+    def websocket_url(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+    @property
+    def proxy_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.proxy}"
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.admin}"
+
+    @property
+    def instance_urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{self.ports.base + number}" for number in range(INSTANCES)]
+
+    def pids(self) -> dict[str, int]:
+        """The process of each part, by its name."""
+        state = json.loads((self.var / "stack.json").read_text())
+        return {part["name"]: part["pid"] for part in state["parts"]}

@@ -1,0 +1,38 @@
+"""The manager over the stand-ins that a JSON file describes: `python -m tests.stack.standin_manager FILE`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from script.stack.manager import Manager
+from script.stack.plan import Kind, Plan
+from script.stack.terminal import say, show
+from tests.processes import ROOT
+from tests.stack import standin
+
+
+def plan(item: dict[str, str], log: str) -> Plan:
+    program = (sys.executable, "-I", "-S", standin.__file__)
+    return Plan(
+        item["name"],
+        Kind(item["kind"]),
+        (*program, item["name"], item["port"], log, item["behaviour"]),
+        host="127.0.0.1",
+        port=int(item["port"]),
+        patience=float(item["patience"]),
+    )
+
+
+def main(description: Path) -> int:
+    described = json.loads(description.read_text())
+    stages = [[plan(item, described["log"]) for item in stage] for stage in described["stages"]]
+    manager = Manager(stages, ROOT, os.environ, say, lambda _: None)
+    return asyncio.run(manager.run(lambda: show("everything answers")))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

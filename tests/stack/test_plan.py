@@ -1,0 +1,168 @@
+"""The pure parts of script/stack: which processes there are, their configurations, what people are told."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app.settings import SettingError
+from conf.stack import StackSettings, load, unknown_names
+from script.stack import machine, render
+from script.stack.plan import Kind, Layout, at, reachable, stages
+from script.stack.terminal import announcement
+from tests.processes import ROOT
+
+PROXY = (ROOT / "conf/proxy.toml").read_text()
+NGINX = (ROOT / "nginx/nginx.conf").read_text()
+BACKENDS = {"web1": "127.0.0.1:9100", "web2": "127.0.0.1:9101", "web3": "127.0.0.1:9102"}
+FRONT = render.Front("127.0.0.1:9080", "127.0.0.1:9000", "var/2", False, 5000)
+
+
+def settings(**given: str) -> StackSettings:
+    return load({f"HELIOGRAPH_{name}": value for name, value in given.items()})
+
+
+def test_without_settings_the_defaults_of_the_contract_hold() -> None:
+    assert settings() == StackSettings("127.0.0.1", 8080, 8000, 8001, 8100, 2, "auto")
+    assert load({}, cores=8).instances == 8
+    assert load({}, cores=1).instances == 2
+
+
+def test_instances_are_numbered_from_one_on_ports_in_a_row() -> None:
+    assert settings(PORT_BASE="9100", INSTANCES="3").instance_ports == {
+        "web1": 9100,
+        "web2": 9101,
+        "web3": 9102,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "host"), [("localhost", "127.0.0.1"), ("[::1]", "::1"), ("127.0.0.2", "127.0.0.2")]
+)
+def test_loopback_can_be_written_in_several_ways(given: str, host: str) -> None:
+    assert settings(HOST=given).host == host
+
+
+def test_listening_beyond_loopback_needs_a_secret_or_a_clear_word() -> None:
+    with pytest.raises(SettingError, match=r"^HELIOGRAPH_HOST='192\.0\.2\.1': "):
+        settings(HOST="192.0.2.1")
+    assert settings(HOST="192.0.2.1", OPEN="1").host == "192.0.2.1"
+    assert settings(HOST="192.0.2.1", AUTH_SECRET="x" * 32).host == "192.0.2.1"
+
+
+def test_every_variable_that_is_read_is_a_known_one() -> None:
+    known = dict.fromkeys(re.findall(r"\bHELIOGRAPH_[A-Z_]+\b", (ROOT / "app/settings.py").read_text()), "")
+    assert len(known) > 10
+    assert unknown_names({**known, "HELIOGRAPH_HOST": "", "HELIOGRAPH_NGINX_PORT": "", "PATH": "x"}) == []
+    [warning] = unknown_names({"HELIOGRAPH_HOSTS": "x"})
+    assert (
+        warning
+        == "HELIOGRAPH_HOSTS is not a setting of Heliograph and is ignored; did you mean HELIOGRAPH_HOST?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("nginx", "host", "nginx_at", "proxy_at", "url"),
+    [
+        ("/usr/sbin/nginx", "0.0.0.0", "0.0.0.0:8080", "127.0.0.1:8000", "http://127.0.0.1:8080"),
+        (None, "0.0.0.0", "127.0.0.1:8080", "0.0.0.0:8000", "http://127.0.0.1:8000"),
+        ("/usr/sbin/nginx", "::", "[::]:8080", "127.0.0.1:8000", "http://[::1]:8080"),
+    ],
+)
+def test_only_the_layer_in_front_is_reachable_from_outside(
+    nginx: str | None, host: str, nginx_at: str, proxy_at: str, url: str
+) -> None:
+    layout = Layout(settings(HOST=host, OPEN="1"), nginx)
+    assert (layout.proxy_at, layout.front_url) == (proxy_at, url)
+    if nginx:
+        assert layout.nginx_at == nginx_at
+    assert layout.admin_at == "127.0.0.1:8001"
+    assert set(layout.backends.values()) == {"127.0.0.1:8100", "127.0.0.1:8101"}
+
+
+def test_layers_start_from_the_back() -> None:
+    planned = stages(Layout(settings(), "/usr/sbin/nginx"), "python", ROOT, ROOT / "var")
+    assert [[part.name for part in stage] for stage in planned] == [["web1", "web2"], ["proxy"], ["nginx"]]
+    assert planned[0][1].extra == {"HELIOGRAPH_INSTANCE": "web2"}
+    without = stages(Layout(settings(), None), "python", ROOT, ROOT / "var")
+    assert [stage[0].kind for stage in without] == [Kind.INSTANCE, Kind.PROXY]
+
+
+def test_addresses_are_written_and_reached() -> None:
+    assert at("::1", 80) == "[::1]:80"
+    assert reachable("::") == "::1"
+    assert reachable("192.0.2.1") == "192.0.2.1"
+
+
+def test_the_proxys_configuration_changes_in_addresses_and_backends_only() -> None:
+    text = render.proxy_toml(PROXY, "[::1]:9000", "127.0.0.1:9001", BACKENDS)
+    before, after = tomllib.loads(PROXY), tomllib.loads(text)
+    assert after.pop("listen") == "[::1]:9000"
+    assert after.pop("admin") == "127.0.0.1:9001"
+    backends = after.pop("backend")
+    pattern = before.pop("backend")[0]
+    assert backends == [{**pattern, "name": name, "address": address} for name, address in BACKENDS.items()]
+    assert after == {name: value for name, value in before.items() if name not in ("listen", "admin")}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (PROXY.replace("listen =", "lisden ="), "nothing matches"),
+        (PROXY.replace("[[backend]]", "[[server]]"), r"no \[\[backend\]\]"),
+        (PROXY + "\n= broken\n", r"conf/proxy\.toml: "),
+    ],
+)
+def test_a_configuration_that_is_not_understood_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(render.RenderError, match=problem):
+        render.proxy_toml(text, "127.0.0.1:9000", "127.0.0.1:9001", BACKENDS)
+
+
+def test_nginxs_configuration_changes_in_addresses_paths_and_limits_only() -> None:
+    changed = [
+        (old, new)
+        for old, new in zip(NGINX.splitlines(), render.nginx_conf(NGINX, FRONT).splitlines(), strict=True)
+        if old != new
+    ]
+    assert [new.strip() for _, new in changed] == [
+        "pid var/2/nginx.pid;",
+        "error_log stderr warn;",
+        "worker_rlimit_nofile 5000;",
+        "worker_connections 4744;",
+        "access_log var/2/nginx-access.log json;",
+        *(
+            f"{name}_temp_path var/2/nginx-{name.removesuffix('_body').replace('client', 'body')};"
+            for name in TEMPORARY
+        ),
+        "server 127.0.0.1:9000 max_fails=0;",
+        "listen 127.0.0.1:9080 default_server backlog=4096;",
+    ]
+
+
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+def test_nginx_gets_its_user_where_its_own_may_not_read() -> None:
+    front = render.Front("127.0.0.1:9080", "127.0.0.1:9000", "var", True, 5000)
+    assert "\nuser root;\n" in render.nginx_conf(NGINX, front)
+    assert "\nuser " not in render.nginx_conf(NGINX, FRONT)
+
+
+def test_a_private_folder_is_not_open_to_all(tmp_path: Path) -> None:
+    assert machine.open_to_all(Path("/usr/lib"))
+    tmp_path.chmod(0o700)
+    (tmp_path / "static").mkdir()
+    assert not machine.open_to_all(tmp_path / "static")
+
+
+def test_a_missing_nginx_is_said_and_one_that_was_left_out_is_not() -> None:
+    said = announcement(Layout(settings(), None), "", Path("var"))
+    assert "nginx is left out: there is no nginx binary here." in said
+    assert "http://127.0.0.1:8000/codecs/morse/encode" in said
+    assert "nginx is left out" not in announcement(Layout(settings(NGINX="0"), None), "", Path("var"))
+    assert "  nginx       http://127.0.0.1:8080\n" in announcement(
+        Layout(settings(), "nginx"), "", Path("var")
+    )

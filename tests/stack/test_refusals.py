@@ -1,0 +1,132 @@
+"""What keeps script/server from starting: wrong settings, taken ports, broken parts. One line, status 1, nothing left."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT, alive, answers, clean_environment, free_port
+from tests.stack.checkout import copy_checkout
+from tests.stack.front import NGINX
+from tests.stack.running import RUN, Stack, choose_ports
+
+needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+
+
+def refused(settings: dict[str, str], root: Path = ROOT) -> str:
+    """What a stack that does not start says; it must end with status 1."""
+    environment = clean_environment({**choose_ports().settings(), **settings})
+    ended = subprocess.run(
+        RUN, cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1, ended
+    assert ended.stdout == ""
+    return ended.stderr
+
+
+def one_port_twice(port: int) -> dict[str, str]:
+    """Refused after the warnings, before anything runs."""
+    return {"HELIOGRAPH_PROXY_PORT": str(port), "HELIOGRAPH_ADMIN_PORT": str(port)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"HELIOGRAPH_NGINX_PORT": "0"},
+            "HELIOGRAPH_NGINX_PORT='0': a whole number from 1 to 65535 is allowed",
+        ),
+        ({"HELIOGRAPH_PROXY_PORT": "http"}, "HELIOGRAPH_PROXY_PORT='http': a whole number from 1 to 65535"),
+        ({"HELIOGRAPH_INSTANCES": "0"}, "HELIOGRAPH_INSTANCES='0': a whole number from 1 to 256 is allowed"),
+        ({"HELIOGRAPH_PORT_BASE": "65535"}, "HELIOGRAPH_PORT_BASE='65535': a whole number from 1 to 65534"),
+        ({"HELIOGRAPH_HOST": "example.org"}, "HELIOGRAPH_HOST='example.org': an IP address or localhost"),
+        (
+            {"HELIOGRAPH_HOST": "0.0.0.0"},
+            "HELIOGRAPH_HOST='0.0.0.0': listens beyond loopback, which is allowed only with HELIOGRAPH_AUTH_SECRET",
+        ),
+        ({"HELIOGRAPH_HOST": "192.0.2.1", "HELIOGRAPH_OPEN": "1"}, "this machine has no such address"),
+        ({"HELIOGRAPH_NGINX": "maybe"}, "HELIOGRAPH_NGINX='maybe': one of auto, 0, 1 is allowed"),
+        ({"HELIOGRAPH_MAX_BODY": "much"}, "HELIOGRAPH_MAX_BODY='much': a size"),
+        ({"HELIOGRAPH_LOG": "xml"}, "HELIOGRAPH_LOG='xml': one of json, text is allowed"),
+        ({"HELIOGRAPH_CHANNELS": "memory://"}, "HELIOGRAPH_CHANNELS='memory://': channels are not available"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(settings: dict[str, str], text: str) -> None:
+    said = refused(settings)
+    assert said.startswith("Heliograph does not start: ")
+    assert text in said
+    assert said.count("\n") == 1
+
+
+def test_an_unknown_setting_is_a_warning_that_names_the_nearest() -> None:
+    said = refused(
+        {"HELIOGRAPH_INSTANCE_COUNT": "3", "HELIOGRAPH_NGINX_PROT": "1", "HELIOGRAPH_LOG": "text"}
+        | one_port_twice(free_port()),
+    )
+    assert (
+        "HELIOGRAPH_NGINX_PROT is not a setting of Heliograph and is ignored; did you mean HELIOGRAPH_NGINX_PORT?"
+        in said
+    )
+    assert "HELIOGRAPH_INSTANCE_COUNT is not a setting" in said
+    assert "HELIOGRAPH_LOG is not" not in said
+
+
+def test_two_of_our_own_on_one_port_are_named() -> None:
+    said = refused(one_port_twice(port := free_port()))
+    assert f"port {port} is meant for both the proxy (HELIOGRAPH_PROXY_PORT)" in said
+    assert "the proxy's admin listener (HELIOGRAPH_ADMIN_PORT)" in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "offset"),
+    [
+        pytest.param("HELIOGRAPH_NGINX_PORT", 0, marks=needs_nginx),
+        ("HELIOGRAPH_PROXY_PORT", 0),
+        ("HELIOGRAPH_ADMIN_PORT", 0),
+        ("HELIOGRAPH_PORT_BASE", 1),
+    ],
+)
+def test_a_taken_port_is_named_with_its_owner_before_anything_starts(variable: str, offset: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+        said = refused({variable: str(port - offset)})
+    assert f"port {port} of 127.0.0.1" in said
+    assert f"({variable}), is taken by process {os.getpid()} (" in said
+    assert "gunicorn" not in said
+
+
+def test_a_broken_application_ends_the_start_with_status_1(tmp_path: Path) -> None:
+    root = copy_checkout(tmp_path)
+    (root / "wsgi.py").write_text("raise RuntimeError('broken on purpose')\n")
+    with Stack(tmp_path, root=root) as stack:
+        assert stack.wait() == 1
+        assert "broken on purpose" in stack.output
+        assert " cannot start: it ended with status " in stack.output
+        assert not any(answers(port) for port in stack.ports.all)
+
+
+@needs_nginx
+def test_a_broken_nginx_configuration_ends_the_start_with_status_1(tmp_path: Path) -> None:
+    root = copy_checkout(tmp_path)
+    with (root / "nginx/snippets/site.conf").open("a") as site:
+        site.write("no_such_directive on;\n")
+    with Stack(tmp_path, root=root) as stack:
+        pids = [stack.pid]
+        stack.wait_for_output("no_such_directive")
+        pids += stack.tree()
+        assert stack.wait() == 1
+        assert (
+            "nginx cannot start: it ended with status 1, 2 times; its own lines above say why" in stack.output
+        )
+        assert not any(answers(port) for port in stack.ports.all)
+        assert not [pid for pid in pids if alive(pid)]
+
+
+def test_a_configuration_that_cannot_be_fitted_is_named(tmp_path: Path) -> None:
+    root = copy_checkout(tmp_path)
+    (root / "conf/proxy.toml").write_text("listen = 'elsewhere'\n")
+    assert "conf/proxy.toml: nothing matches" in refused({}, root)

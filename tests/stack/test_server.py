@@ -1,0 +1,206 @@
+"""The whole stack as real processes: what script/server starts, says, keeps alive, and stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import websockets.exceptions
+from websockets.sync.client import connect
+
+from tests.processes import alive, answers, until
+from tests.stack.checkout import copy_checkout, hand_over, open_to_everyone, python_for_everyone
+from tests.stack.front import NGINX
+from tests.stack.running import Stack
+
+PATIENCE = 15
+
+#: What is promised for a stop, whatever runs.
+STOP_PROMISE = 12
+
+needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+
+
+def assert_nothing_left(stack: Stack, pids: list[int]) -> None:
+    assert not [pid for pid in pids if alive(pid)]
+    assert not any(answers(port) for port in stack.ports.all)
+    assert not list(stack.var.glob("*.pid"))
+    assert not list(stack.var.glob("*.sock"))
+    assert not (stack.var / "stack.json").exists()
+
+
+@pytest.fixture(scope="module")
+def without_nginx(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A second stack from this checkout."""
+    with Stack(tmp_path_factory.mktemp("second"), {"HELIOGRAPH_NGINX": "0"}).started() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack in a folder of mode 0700, started by a link to its script/server from elsewhere."""
+    folder = tmp_path_factory.mktemp("private")
+    folder.chmod(0o700)
+    root = copy_checkout(folder)
+    (root / "app/static/here.txt").write_text("here\n")
+    (folder / "server").symlink_to(root / "script/server")
+    (folder / "elsewhere").mkdir()
+    with Stack(folder, command=("../server",), root=folder / "elsewhere").started() as running:
+        yield running
+
+
+def test_every_layer_answers_and_the_request_id_goes_through_all_of_them(stack: Stack) -> None:
+    for url in (stack.url, stack.proxy_url, *stack.instance_urls):
+        answer = requests.get(f"{url}/healthz", timeout=PATIENCE)
+        assert answer.json()["status"] == "ok"
+    request_id = requests.get(f"{stack.url}/healthz?find=me", timeout=PATIENCE).headers["X-Request-Id"]
+    until(lambda: stack.output.count(request_id) >= 2, "the lines of proxy and instance with that id")
+
+
+def test_it_says_what_runs_where_with_commands_that_work(stack: Stack) -> None:
+    for url in (stack.url, stack.proxy_url, f"{stack.admin_url}/status", *stack.instance_urls):
+        assert f" {url}\n" in stack.output
+    lines = [line.strip() for line in stack.output.splitlines() if line.startswith("  curl ")]
+    assert len(lines) == 2
+    texts = [subprocess.run(line, shell=True, capture_output=True, check=True).stdout for line in lines]
+    assert texts[1] == b"-.-. --.- / -.-. --.- / -.. . / ... --- ..."
+    assert "\nLimits: " in stack.output
+
+
+def test_instances_know_their_names(stack: Stack) -> None:
+    names = [
+        requests.get(f"{url}/healthz", timeout=PATIENCE).json()["instance"] for url in stack.instance_urls
+    ]
+    assert names == ["web1", "web2"]
+
+
+def test_stack_json_tells_others_what_runs(stack: Stack) -> None:
+    state = json.loads((stack.var / "stack.json").read_text())
+    assert state["pid"] == stack.pid
+    assert state["url"] == stack.url
+    assert state["admin"] == stack.admin_url
+    named = {part["name"]: part for part in state["parts"]}
+    assert named["web2"]["port"] == stack.ports.base + 1
+    assert all(alive(part["pid"]) for part in state["parts"])
+
+
+def test_every_process_has_the_hard_limit_of_descriptors(stack: Stack) -> None:
+    for pid in stack.tree():
+        if pid == stack.pid or os.getpgid(pid) in stack.pids().values():
+            line = next(x for x in Path(f"/proc/{pid}/limits").read_text().splitlines() if "open files" in x)
+            soft, hard = line.split()[3:5]
+            assert soft == hard
+
+
+@needs_nginx
+def test_426_names_the_upgrade_through_all_layers(stack: Stack) -> None:
+    answer = requests.get(f"{stack.url}/ws/echo", timeout=PATIENCE)
+    assert answer.status_code == 426
+    assert answer.headers["Upgrade"] == "websocket"
+    assert "upgrade" in answer.headers["Connection"].lower()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_lets_clients_finish_and_leaves_nothing(tmp_path: Path, signum: signal.Signals) -> None:
+    with Stack(tmp_path).started() as stack:
+        pids = stack.tree()
+        answered: list[int] = []
+
+        def slow_request() -> None:
+            answered.append(requests.get(f"{stack.url}/echo/delay/2", timeout=PATIENCE).status_code)
+
+        client = threading.Thread(target=slow_request)
+        with connect(f"{stack.websocket_url}/ws/echo", open_timeout=PATIENCE) as websocket:
+            websocket.send("still there")
+            assert websocket.recv(PATIENCE) == "still there"
+            client.start()
+            until(lambda: in_flight(stack), "the request in flight")
+            begun = time.monotonic()
+            stack.send(signum)
+            with pytest.raises(websockets.exceptions.ConnectionClosed) as closed:
+                websocket.recv(PATIENCE)
+        status = stack.wait()
+        assert time.monotonic() - begun < STOP_PROMISE
+        client.join()
+        assert status == 0
+        assert answered == [200]
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert_nothing_left(stack, pids)
+
+
+def in_flight(stack: Stack) -> bool:
+    status = requests.get(f"{stack.admin_url}/status", timeout=PATIENCE).json()
+    return any(backend["active"] for backend in status["backends"])
+
+
+def test_killed_parts_come_back_while_the_others_serve(tmp_path: Path) -> None:
+    with Stack(tmp_path).started() as stack:
+        os.kill(stack.pids()["web1"], signal.SIGKILL)
+        stack.wait_for_output(r"web1 was ended by SIGKILL; starting it again in 0\.5 s")
+        assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).json()["instance"] == "web2"
+        stack.wait_for_output("web1 answers again")
+        answer = requests.get(f"{stack.instance_urls[0]}/healthz", timeout=PATIENCE)
+        assert answer.json()["instance"] == "web1"
+        assert alive(stack.pids()["web1"])
+        if stack.has_nginx:  # whose workers survive it and hold the port
+            os.kill(stack.pids()["nginx"], signal.SIGKILL)
+            stack.wait_for_output("nginx answers again")
+            assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).status_code == 200
+
+
+def test_a_killed_manager_leaves_nothing_running(tmp_path: Path) -> None:
+    with Stack(tmp_path).started() as stack:
+        pids = stack.tree()
+        stack.send(signal.SIGKILL)
+        until(lambda: not any(alive(pid) for pid in pids), "the end of all processes")
+        assert not any(answers(port) for port in stack.ports.all)
+
+
+def test_a_second_stack_from_the_same_checkout_leaves_the_firsts_files_alone(
+    stack: Stack, without_nginx: Stack
+) -> None:
+    assert without_nginx.var != stack.var
+    assert f'listen = "127.0.0.1:{stack.ports.proxy}"' in (stack.var / "proxy.toml").read_text()
+    assert (
+        f'listen = "127.0.0.1:{without_nginx.ports.proxy}"' in (without_nginx.var / "proxy.toml").read_text()
+    )
+    assert json.loads((stack.var / "stack.json").read_text())["pid"] == stack.pid
+
+
+def test_without_nginx_the_proxy_is_in_front(without_nginx: Stack) -> None:
+    assert not without_nginx.has_nginx
+    assert not answers(without_nginx.ports.nginx)
+    assert f"  proxy       {without_nginx.proxy_url}\n" in without_nginx.output
+    assert requests.get(f"{without_nginx.proxy_url}/healthz", timeout=PATIENCE).status_code == 200
+
+
+def test_a_user_without_privileges_runs_it_from_a_copy_of_his(tmp_path: Path) -> None:
+    root = copy_checkout(tmp_path, python_for_everyone())
+    user = hand_over(root)
+    open_to_everyone(tmp_path)
+    with Stack(tmp_path, root=root, command=("script/server",), user=user).started() as stack:
+        pids = stack.tree()
+        assert {os.stat(f"/proc/{pid}").st_uid for pid in pids} == {os.geteuid() if user is None else user}
+        assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).status_code == 200
+        assert stack.stop() == 0
+        assert_nothing_left(stack, pids)
+
+
+@needs_nginx
+def test_nginx_serves_files_of_a_private_folder_and_as_root_says_how(private: Stack) -> None:
+    assert ("nginx runs its workers as root" in private.output) == (os.geteuid() == 0)
+    assert requests.get(f"{private.url}/static/here.txt", timeout=PATIENCE).text == "here\n"
+
+
+def test_it_runs_when_called_through_a_link_from_another_folder_and_installs_nothing(private: Stack) -> None:
+    assert requests.get(f"{private.url}/healthz", timeout=PATIENCE).status_code == 200
+    assert "Installing" not in private.output
