@@ -18,10 +18,10 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import ClassVar
+from http.client import responses
+from typing import ClassVar, cast
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
@@ -223,6 +223,8 @@ def init_app(app: Flask) -> None:
 
 def answer(error: Exception) -> Response:
     """The response for any exception that a view, Flask or Werkzeug raised."""
+    if isinstance(error, HTTPException) and error.response is not None:
+        return cast(Response, error.response)  # a view's abort(response)
     return translate(error).response()
 
 
@@ -252,24 +254,34 @@ _BY_STATUS: dict[int, type[Problem]] = {
 
 
 def _from_werkzeug(error: HTTPException) -> Problem:
-    status = error.code or InternalError.status
+    if isinstance(error, WebsocketMismatch):
+        return BadRequest("This path does not speak WebSocket.")
     if isinstance(error, WerkzeugMethodNotAllowed):
+        if "HTTP_UPGRADE" in request.environ:  # Edge leaves it to requests for a WebSocket only
+            return BadRequest("This path does not speak WebSocket.")
         allowed = sorted(error.valid_methods or ())
         return MethodNotAllowed(headers={"Allow": ", ".join(allowed)}, allowed=allowed)
     if isinstance(error, WerkzeugTooLarge):
         return BodyTooLarge(headers={"Connection": "close"})
-    if isinstance(error, WebsocketMismatch):
-        return BadRequest("This path does not speak WebSocket.")
     if isinstance(error, WerkzeugNotFound):
         return NotFound()  # its own words are about a browser's address bar
+    return _of_status(error)
+
+
+def _of_status(error: HTTPException) -> Problem:
+    """A problem of the status that a library or a view chose, with its own headers, such as WWW-Authenticate."""
+    status = error.code or InternalError.status
     kind = _BY_STATUS.get(status)
-    return kind(str(error.description or "")) if kind else _improvised(status)
+    words = str(error.description or "")
+    problem = kind(words) if kind else _improvised(status, words)
+    problem.headers.update((name, value) for name, value in error.get_headers() if name != "Content-Type")
+    return problem
 
 
-def _improvised(status: int) -> Problem:
-    """A problem for a status that a library, not this application, chose."""
-    problem = Problem()
-    phrase = HTTPStatus(status).phrase
+def _improvised(status: int, detail: str) -> Problem:
+    """A problem for a status that has no type of ours."""
+    phrase = responses.get(status, "Error")
+    problem = Problem(detail or f"{phrase}.")
     problem.status, problem.title = status, phrase  # type: ignore[misc]
     problem.name = re.sub(r"[^a-z]+", "-", phrase.lower()).strip("-")  # type: ignore[misc]
     return problem

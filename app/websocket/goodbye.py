@@ -25,9 +25,8 @@ def say_goodbye() -> None:
 
 
 def _close(websocket: Socket) -> None:
-    gevent.spawn_later(
-        CLOSE_TIMEOUT, _shutdown, websocket.handler.socket
-    )  # also when the peer does not even read it
+    # First, for the peer may not even read the close frame.
+    gevent.spawn_later(CLOSE_TIMEOUT, _shutdown, websocket.handler.socket)
     websocket.close(RESTART, "service restart")
 
 

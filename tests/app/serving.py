@@ -183,6 +183,15 @@ def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + end
 
 
+def convert(
+    server: Server, codec: str, direction: str, body: bytes = b"", query: str = "", kind: str = ""
+) -> Answer:
+    media = f"Content-Type: {kind}\r\n" if kind else ""
+    path = f"/codecs/{codec}/{direction}{f'?{query}' if query else ''}"
+    head = f"POST {path} HTTP/1.1\r\nContent-Length: {len(body)}\r\n{media}".encode()
+    return server.raw(head + CLOSE + b"\r\n" + body)
+
+
 def problem(answer: Answer, status: int, name: str) -> dict[str, Any]:
     """Check that an answer is a problem as the interface says; return it."""
     assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), answer

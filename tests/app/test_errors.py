@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import requests
 from flask import Flask, abort, redirect
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
 from app import errors
@@ -127,6 +130,37 @@ def test_redirects_stay_redirects(app: Flask) -> None:
     client = app.test_client()
     assert client.get("/redirect").headers["Location"] == "/there"
     assert client.get("/folder").headers["Location"].endswith("/folder/")
+
+
+def test_an_abort_keeps_its_words_its_headers_and_its_whole_response(app: Flask) -> None:
+    @app.get("/words")
+    def words() -> str:
+        abort(409, "There is one already")
+
+    @app.get("/private")
+    def private() -> str:
+        raise Unauthorized(www_authenticate=WWWAuthenticate("basic", {"realm": "here"}))
+
+    @app.get("/teapot")
+    def teapot() -> str:
+        abort(Response("short and stout", 418))
+
+    client = app.test_client()
+    assert client.get("/words").get_json()["detail"] == "There is one already"
+    assert client.get("/private").headers["WWW-Authenticate"] == "Basic realm=here"
+    assert client.get("/teapot").text == "short and stout"
+
+
+def test_a_websocket_to_an_ordinary_path_is_told_so(server: Server) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    for path in ("/echo", "/healthz"):
+        answer = requests.get(server.url + path, headers=upgrade, timeout=10)
+        assert (answer.status_code, answer.json()["detail"]) == (400, "This path does not speak WebSocket.")
 
 
 def test_a_problem_raised_in_a_view_keeps_its_headers(app: Flask) -> None:
