@@ -8,6 +8,7 @@ Longer than other files, because C functions that are to be inlined into each ot
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.ref cimport Py_DECREF, PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -20,6 +21,11 @@ cdef extern from "_bits.h" nogil:
     uint32_t reversed_bits(uint32_t word, int count)
     void crc_prepare()
     uint32_t crc32_of(uint32_t crc, const uint8_t *data, size_t size)
+
+cdef extern from "Python.h":
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
+    char *bytes_start "PyBytes_AS_STRING"(PyObject *)
+    int resize_bytes "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
 
 cdef enum:
     SYMBOLS = 256
@@ -45,6 +51,8 @@ cdef enum:
     MOST_ITEMS = 512  # of one level of package-merge: at most two less than twice the symbols count
     TABLE_SPACE = 160  # 256 nibbles and some
     WORD = 8  # bytes that are loaded and stored at once
+    # What coded content may take before it is found to be no shorter, and is stored.
+    BODY_SPACE = TABLE_SPACE + STREAM_SIZES + BLOCK * MAX_BITS // 8 + 8 * WORD
 
 #: Sums of counts stay far below the 64 bits that a level's weights have, whatever its packages add up.
 cdef uint64_t MOST_COUNTED = <uint64_t>1 << 50
@@ -61,7 +69,7 @@ cdef struct Workshop:
     uint64_t keys[SYMBOLS + 1]
     uint64_t weights[2][MOST_ITEMS + 2]
     uint16_t leaves[MAX_BITS][MOST_ITEMS + 2]
-    uint8_t body[TABLE_SPACE + STREAM_SIZES + BLOCK * MAX_BITS / 8 + 8 * WORD]
+    uint64_t sorted[SYMBOLS]
 
 #: What decoding one block needs.
 cdef struct Reader:
@@ -97,21 +105,36 @@ cdef void count(const uint8_t *data, size_t size, uint32_t (*counts)[SYMBOLS], u
         totals[symbol] += <uint64_t>counts[0][symbol] + counts[1][symbol] + counts[2][symbol] + counts[3][symbol]
 
 
-cdef void sort(uint64_t *keys, int size) noexcept nogil:
-    """Shell's method: there are at most 256."""
-    cdef int gaps[5]
-    cdef int step, gap, index, place
-    cdef uint64_t key
-    gaps[:] = [57, 23, 10, 4, 1]
-    for step in range(5):
-        gap = gaps[step]
-        for index in range(gap, size):
-            key = keys[index]
-            place = index
-            while place >= gap and keys[place - gap] > key:
-                keys[place] = keys[place - gap]
-                place -= gap
-            keys[place] = key
+cdef void sort(uint64_t *keys, uint64_t *spare, int size) noexcept nogil:
+    """By byte, the lowest that differ first; counts of a block differ in two bytes, so there are mostly two rounds."""
+    cdef int ends[SYMBOLS]
+    cdef uint64_t *source = keys
+    cdef uint64_t *target = spare
+    cdef uint64_t *former
+    cdef uint64_t differing = 0
+    cdef int shift, index, value, total, count
+    for index in range(1, size):
+        differing |= keys[index] ^ keys[0]
+    for shift in range(8, 64, 8):  # the lowest byte is the symbol: the keys come sorted by that
+        if differing >> shift & 255 == 0:
+            continue
+        memset(ends, 0, sizeof(ends))
+        for index in range(size):
+            ends[source[index] >> shift & 255] += 1
+        total = 0
+        for value in range(SYMBOLS):
+            count = ends[value]
+            ends[value] = total
+            total += count
+        for index in range(size):
+            value = source[index] >> shift & 255
+            target[ends[value]] = source[index]
+            ends[value] += 1
+        former = source
+        source = target
+        target = former
+    if source != keys:
+        memcpy(keys, source, size * sizeof(uint64_t))
 
 
 cdef int merge_level(Workshop *shop, int level, int leaves, int items) noexcept nogil:
@@ -145,7 +168,7 @@ cdef void find_lengths(Workshop *shop, int limit) noexcept nogil:
         if shop.totals[symbol]:
             shop.keys[leaves] = shop.totals[symbol] << 8 | symbol
             leaves += 1
-    sort(shop.keys, leaves)
+    sort(shop.keys, shop.sorted, leaves)
     shop.keys[leaves] = <uint64_t>-1
     for level in range(limit):
         items = merge_level(shop, level, leaves, items)
@@ -161,7 +184,9 @@ cdef void find_lengths(Workshop *shop, int limit) noexcept nogil:
 
 cdef void find_fano_lengths(Workshop *shop, int limit) noexcept nogil:
     """Parting the symbols, most frequent first, again and again in two, over the totals."""
-    cdef int starts[SYMBOLS], ends[SYMBOLS], depths[SYMBOLS]
+    cdef int starts[SYMBOLS]
+    cdef int ends[SYMBOLS]
+    cdef int depths[SYMBOLS]
     cdef int leaves = 0, symbol, waiting = 1, start, end, depth, place, last, cut
     cdef uint64_t sums[SYMBOLS + 1]
     cdef uint64_t middle, distance, least
@@ -170,7 +195,7 @@ cdef void find_fano_lengths(Workshop *shop, int limit) noexcept nogil:
         if shop.totals[symbol]:
             shop.keys[leaves] = (MOST_COUNTED - shop.totals[symbol]) << 8 | symbol
             leaves += 1
-    sort(shop.keys, leaves)
+    sort(shop.keys, shop.sorted, leaves)
     sums[0] = 0
     for place in range(leaves):
         sums[place + 1] = sums[place] + shop.totals[shop.keys[place] & 255]
@@ -290,12 +315,14 @@ cdef uint8_t *write_stream(const Workshop *shop, const uint8_t *data, size_t siz
     return target
 
 
-cdef size_t write_body(Workshop *shop, const uint8_t *data, size_t size, int kind, bint fano) noexcept nogil:
+cdef size_t write_body(
+    Workshop *shop, const uint8_t *data, size_t size, int kind, bint fano, uint8_t *body
+) noexcept nogil:
     """The table and the streams of a block; the size, or 0 where it is plain that nothing can be saved."""
     cdef uint64_t total = 0
     cdef size_t part = size if kind == ONE_STREAM else (size + 3) // 4
     cdef size_t start = 0, bytes_written, length
-    cdef uint8_t *target = shop.body
+    cdef uint8_t *target = body
     cdef uint8_t *sizes
     cdef uint8_t *end
     cdef int symbol
@@ -322,7 +349,7 @@ cdef size_t write_body(Workshop *shop, const uint8_t *data, size_t size, int kin
             sizes += 2
         target = end
         start += length
-    return target - shop.body
+    return target - body
 
 
 cdef size_t write_block(
@@ -336,7 +363,7 @@ cdef size_t write_block(
     if shop.totals[data[0]] == size:
         kind = SINGLE
     else:
-        body = write_body(shop, data, size, kind, fano)
+        body = write_body(shop, data, size, kind, fano, target + HEADER + SIZE)
         if body == 0 or SIZE + body >= size:
             kind = STORED
     store64(target, kind | <uint64_t>size << 8 | <uint64_t>check << 32)
@@ -350,7 +377,6 @@ cdef size_t write_block(
     target[0] = body & 255
     target[1] = body >> 8 & 255
     target[2] = body >> 16
-    memcpy(target + SIZE, shop.body, body)
     return HEADER + SIZE + body
 
 
@@ -663,10 +689,12 @@ def encode_blocks(const uint8_t[::1] data not None, uint32_t check, bint fano=Fa
     """`data` as blocks of BLOCK bytes, the last one shorter, and the checksum of all content so far."""
     cdef size_t size = data.shape[0], length, written = 0
     cdef const uint8_t *source = &data[0] if size else NULL
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, size + HEADER * ((size + BLOCK - 1) // BLOCK))
-    cdef uint8_t *target = <uint8_t *>PyBytes_AS_STRING(out)
+    cdef size_t most = size + HEADER * ((size + BLOCK - 1) // BLOCK) + HEADER + SIZE + BODY_SPACE
+    cdef PyObject *out = new_bytes(NULL, most)
+    cdef uint8_t *target = <uint8_t *>bytes_start(out)
     cdef Workshop *shop = <Workshop *>malloc(sizeof(Workshop))
     if shop == NULL:
+        shortened(out, 0)
         raise MemoryError
     with nogil:
         while size:
@@ -676,7 +704,15 @@ def encode_blocks(const uint8_t[::1] data not None, uint32_t check, bint fano=Fa
             source += length
             size -= length
     free(shop)
-    return out[:written], check
+    return shortened(out, written), check
+
+
+cdef bytes shortened(PyObject *out, size_t size):
+    """Give back the memory that new bytes did not need, without a copy."""
+    resize_bytes(&out, size)
+    result = <bytes>out
+    Py_DECREF(result)  # the reference that `out` was is now the result's
+    return result
 
 
 def decode_blocks(const uint8_t[::1] data not None, size_t position, uint32_t check, size_t room):

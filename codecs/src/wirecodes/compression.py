@@ -82,8 +82,9 @@ class _Inflater:
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         out = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-        # A full output may hide more that zlib holds back without any input left over.
-        self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length
+        # Output that zlib still holds back comes with the next input: the checksum at the end always follows
+        # it.
+        self.needs_input = not self._inner.unconsumed_tail
         return out
 
 

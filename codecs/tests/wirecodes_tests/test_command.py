@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import wirecodes
+from wirecodes.__main__ import main
 
 
 def run(
@@ -73,12 +75,24 @@ def test_a_file_goes_to_a_file_with_the_mode_of_a_new_file(tmp_path: Path) -> No
         (("encode", "gzip", "-o", "/nowhere/at/all"), b"", "No such file or directory"),
     ],
 )
-def test_an_error_is_one_line_and_exit_status_1(words: tuple[str, ...], data: bytes, message: str) -> None:
-    done = run(*words, data=data)
-    assert done.returncode == 1
-    assert done.stderr.startswith(b"wirecodes: ")
-    assert message in done.stderr.decode()
-    assert done.stderr.count(b"\n") == 1
+def test_an_error_is_one_line_and_exit_status_1(
+    words: tuple[str, ...],
+    data: bytes,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert main(list(words)) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("wirecodes: ")
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_the_exit_status_is_that_of_the_process() -> None:
+    done = run("encode", "morse", data=b"a!")
+    assert (done.returncode, done.stderr) == (1, b"wirecodes: '!' has no Morse code at position 1\n")
 
 
 def test_codes_are_studied() -> None:
@@ -111,10 +125,11 @@ def test_a_terminal_shows_how_far_a_long_input_has_come(tmp_path: Path) -> None:
 
 
 def test_a_wrong_call_is_explained() -> None:
-    for words in ((), ("recode", "gzip"), ("encode", "gzip", "a", "b"), ("tree", "gzip"), ("split",)):
-        done = run(*words)
-        assert done.returncode == 2
-        assert b"usage:" in done.stderr
+    assert b"usage:" in run("recode", "gzip").stderr
+    for words in ([], ["recode", "gzip"], ["encode", "gzip", "a", "b"], ["tree", "gzip"], ["split"]):
+        with pytest.raises(SystemExit) as caught:
+            main(words)
+        assert caught.value.code == 2
 
 
 def test_a_failure_leaves_an_earlier_output_as_it_was(tmp_path: Path) -> None:

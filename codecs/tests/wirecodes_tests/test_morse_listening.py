@@ -84,7 +84,7 @@ class TestListening:
         ],
     )
     def test_our_own_sound_comes_back_without_an_error(self, options: dict[str, object]) -> None:
-        text = TEXT[:60] if "wpm" in options and options["wpm"] == 5 else TEXT
+        text = TEXT[:60] if {"wpm", "rate"} & set(options) else TEXT
         assert heard(MORSE.encode(text, to="wav", **options)) == text.strip()
 
     @pytest.mark.parametrize("text", ["E", "T", "SOS", "TTT", "EEE", "5", "A", "CQ CQ", "E E", "<SOS>"])
@@ -106,10 +106,12 @@ class TestListening:
         assert distance(heard(file_of(samples.tobytes())), TEXT) <= len(TEXT) / 50
 
     def test_eight_bits_and_two_channels_are_read(self) -> None:
-        samples, rate = samples_of(MORSE.encode(TEXT, to="wav", rate=11025, wpm=30))
-        assert heard(file_of(bytes((value >> 8) + 128 for value in samples), rate, width=1)) == TEXT
+        samples, rate = samples_of(MORSE.encode(TEXT[:40], to="wav", rate=11025, wpm=30))
+        assert (
+            heard(file_of(bytes((value >> 8) + 128 for value in samples), rate, width=1)) == TEXT[:40].strip()
+        )
         both = array("h", [value for sample in samples for value in (sample, -200)])
-        assert heard(file_of(both.tobytes(), rate, channels=2)) == TEXT
+        assert heard(file_of(both.tobytes(), rate, channels=2)) == TEXT[:40].strip()
 
     def test_silence_and_noise_before_and_after_are_no_letters(self) -> None:
         dice = random.Random(4)

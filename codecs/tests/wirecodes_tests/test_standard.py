@@ -126,6 +126,15 @@ def test_trailing_garbage_is_placed_exactly_where_members_end() -> None:
         assert caught.value.position == len(one), name
 
 
+@pytest.mark.parametrize("name", ["gzip", "zlib", "brotli", "zstd", "bz2", "xz"])
+def test_output_that_fills_a_piece_exactly_hides_nothing(name: str) -> None:
+    codec = wirecodes.get(name)
+    for size in (1 << 19, 1 << 20, (1 << 20) + 1, (1 << 20) + 258, 1 << 21):
+        encoded = codec.encode(bytes(size))
+        assert codec.decode(encoded) == bytes(size)
+        assert b"".join(codec.decode_stream([encoded[:-5], encoded[-5:]])) == bytes(size)
+
+
 def test_windows_of_more_than_64_mib_are_refused() -> None:
     wide = lzma.compress(b"x" * 1000, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 256 << 20}])
     with pytest.raises(wirecodes.DecodeError):
@@ -235,6 +244,12 @@ class TestQuotedPrintable:
             assert b"".join(self.codec.encode_stream(pieces)) == quopri.encodestring(data)
 
         check()
+
+    @pytest.mark.parametrize("step", [1, 7, 1000])
+    def test_takes_a_dot_in_a_later_row_of_a_line_for_no_dot_at_its_start(self, step: int) -> None:
+        data = b"x\r\n" + b"a" * 150 + b".\0" + b"b" * 100
+        pieces = [data[start : start + step] for start in range(0, len(data), step)]
+        assert b"".join(self.codec.encode_stream(pieces)) == quopri.encodestring(data)
 
     def test_breaks_a_line_of_any_length_without_holding_it(self) -> None:
         coder = self.codec.encoder()
