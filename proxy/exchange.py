@@ -162,8 +162,7 @@ class Exchange:
         """Send the backend's answer on."""
         head, upload, runtime = self._head, attempt.upload, self._runtime
         delivery = responses.delivery(answer, head.method, head.minor)
-        # A client that was not told to go on may send its body now or not: nobody could tell it from a
-        # request.
+        # A client that was not told to go on may send its body now or not: it could be taken for a request.
         unsure = upload and not upload.complete and head.expects_continue and not attempt.continued
         close = delivery.closes or bool(unsure) or self._closing
         stream, before = attempt.stream, self._client.sent

@@ -32,7 +32,8 @@ MAX_BODY = 65536
 #: What an instance of our application says once its shutdown began.
 STOPPING = b'"stopping"'
 
-HTTP_ERRORS = 300
+#: Statuses from here on are no success.
+REDIRECTS = 300
 
 
 class Checker:
@@ -76,7 +77,7 @@ class Checker:
         finally:
             if stream is not None:
                 stream.close()
-        passed = responses.HTTP_OK <= status < HTTP_ERRORS
+        passed = responses.HTTP_OK <= status < REDIRECTS
         stopping = not passed and STOPPING in body
         detail = "the instance is stopping" if stopping else f"status {status}"
         return Check(time.time(), passed, detail, monotonic() - begun, stopping)

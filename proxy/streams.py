@@ -95,6 +95,8 @@ class Waits:
 
     def arm(self) -> None:
         """Notice what arrives, also while nobody reads."""
+        if self._armed:
+            return
         if self._reader is None:
             raise Disconnected(self, "closed")
         self._reader.start(self._readable)

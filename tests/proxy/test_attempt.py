@@ -215,6 +215,7 @@ def test_what_waits_for_a_backend_that_goes_down_goes_elsewhere_at_once(
         assert client.response().status == 200
     [record] = proxy.records()
     assert (record["backend"], record["tries"]) == ("b2", 2)
+    assert record["Ta"] < 5000  # at once, long before the response timeout or the backend's own patience
 
 
 def test_a_post_that_waits_for_a_backend_that_goes_down_is_not_sent_twice(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import gevent
+import pytest
 
 from proxy.backends import State
+from proxy.streams import Stream
 from tests.backends import CLOSE, Backend, Peer, Received
 from tests.proxy.conftest import Proxy, StartProxy, until
 
@@ -43,7 +47,8 @@ def test_not_after_it_was_idle_for_too_long(start_proxy: StartProxy, backend: Ba
 
 
 def test_not_after_the_backend_closed_it(start_proxy: StartProxy, backend: Backend) -> None:
-    proxy = start_proxy(backend)
+    # It would not age out while the test waits: only the end itself can make it go.
+    proxy = start_proxy(backend, pool={"idle": 60.0})
     assert proxy.get().status == 200
     backend.drop_connections()
     until(lambda: kept(proxy) == 0, "the closed connection to be dropped")
@@ -81,3 +86,21 @@ def test_none_is_kept_for_a_backend_that_is_leaving(start_proxy: StartProxy, bac
     assert kept(proxy) == 1
     proxy.server.control.set_state("b1", State.DRAIN)
     assert kept(proxy) == 0
+
+
+@pytest.mark.parametrize("event", ["bytes", "an end"])
+def test_not_with_anything_in_it_that_the_loop_has_not_seen_yet(
+    start_proxy: StartProxy, backend: Backend, event: str
+) -> None:
+    proxy = start_proxy(backend)
+    runtime = proxy.runtime
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    runtime.connections.keep(proxy.backends[0], Stream(ours, runtime.sweeper, 1.0))
+    with theirs:
+        if event == "bytes":
+            theirs.send(b"HTTP/1.1 200 OK")
+        else:
+            theirs.shutdown(socket.SHUT_WR)
+        # The loop does not run between the event and this.
+        assert runtime.connections.reuse(proxy.backends[0], young=False) is None

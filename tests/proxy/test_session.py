@@ -179,3 +179,14 @@ def test_an_idle_client_is_let_go(start_proxy: StartProxy, backend: Backend) -> 
     with proxy.client() as client:
         assert client.ask(GET).status == 200
         assert client.ended()
+
+
+def test_a_client_that_is_still_sending_can_read_why_it_was_refused(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    proxy = start_proxy(backend, limits={"body_bytes": 10})
+    with proxy.client() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n" + bytes(500_000))
+        assert client.response().status == 413
+        client.sock.shutdown(1)
+        assert client.more() == b""  # an end, and no reset that could have destroyed the answer

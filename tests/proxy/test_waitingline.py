@@ -80,7 +80,7 @@ def test_nobody_waits_longer_than_allowed(start_proxy: StartProxy, backend: Back
 def test_a_client_that_goes_away_leaves_the_queue(
     start_proxy: StartProxy, backend: Backend, gate: Gate
 ) -> None:
-    proxy = one_at_a_time(start_proxy, backend)
+    proxy = one_at_a_time(start_proxy, backend, timeouts={"queue": 60.0})
     with waiting(proxy, "/first", 0) as first:
         waiting(proxy, "/gone", 1).sock.close()
         until(lambda: not proxy.balancer.line, "the queue to be empty")
