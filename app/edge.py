@@ -24,6 +24,9 @@ from app.websocket.handshake import asks_for_websocket
 
 Environ = dict[str, Any]
 
+#: The proxy's health checks. One that passes is counted, but not logged: two a second would hide what people do.
+PROBE_AGENT = "heliograph-proxy"
+
 #: Characters of a request's path that the log keeps. Servers take request lines of 4 to 8 KiB.
 MAX_LOGGED_PATH = 1024
 
@@ -73,6 +76,8 @@ class Edge:
         self._metrics.observe(
             environ["REQUEST_METHOD"], environ.get("heliograph.route", "none"), exchange.status, seconds
         )
+        if exchange.status == 200 and environ.get("HTTP_USER_AGENT") == PROBE_AGENT:
+            return
         self._access_log.write(
             {
                 "request_id": exchange.request_id,

@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+from random import Random
 from urllib.parse import quote
 
 import gevent
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(given: argparse.Namespace) -> int:
     settings = load(given.config)
-    create(settings.strategy)
+    create(settings.strategy, Random())
     print(f"{given.config}: fine, {len(settings.backends)} backends")
     return 0
 

@@ -60,7 +60,7 @@ class Record:
 def json_line(record: Record, now: float) -> str:
     # Written out because json.dumps costs four times as much, for each request.
     return (
-        f'{{"time": "{timestamp(now)}", "id": {quoted(record.request_id)}, "client": "{record.client}", '
+        f'{{"time": "{timestamp(now)}", "request_id": {quoted(record.request_id)}, "client": "{record.client}", '
         f'"method": {quoted(record.method)}, "target": {quoted(record.target)}, "status": {record.status}, '
         f'"bytes": {record.sent}, "backend": "{record.backend}", "tries": {record.tries}, '
         f'"TR": {record.TR * 1e3:.1f}, "Tw": {record.Tw * 1e3:.1f}, "Tc": {record.Tc * 1e3:.1f}, "Tr": {record.Tr * 1e3:.1f}, '
@@ -74,8 +74,8 @@ def combined_line(record: Record, now: float) -> str:
     request = quoted(f"{record.method} {record.target} HTTP/1.{record.minor}")
     return (
         f'{record.client} - - [{at}] {request} {record.status} {record.sent} "-" "-" '
-        f"id={record.request_id} backend={record.backend} tries={record.tries} TR={record.TR * 1e3:.1f} Tw={record.Tw * 1e3:.1f} "
-        f"Tc={record.Tc * 1e3:.1f} Tr={record.Tr * 1e3:.1f} Ta={record.Ta * 1e3:.1f} ended={record.ended}\n"
+        f"request_id={record.request_id} backend={record.backend} tries={record.tries} "
+        f"TR={record.TR * 1e3:.1f} Tw={record.Tw * 1e3:.1f} Tc={record.Tc * 1e3:.1f} Tr={record.Tr * 1e3:.1f} Ta={record.Ta * 1e3:.1f} ended={record.ended}\n"
     )
 
 

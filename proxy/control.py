@@ -5,6 +5,7 @@ None of them loses a request: who is in flight keeps its backend, whose last use
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from proxy import events, sticky
@@ -70,7 +71,11 @@ class Control:
         for key in BOUND:
             if getattr(old, key) != getattr(new, key):
                 raise SettingsError(self._file, key, "cannot change while running; it needs a restart")
-        strategy = create(new.strategy) if new.strategy != old.strategy else self._runtime.balancer.strategy
+        strategy = (
+            create(new.strategy, Random())
+            if new.strategy != old.strategy
+            else self._runtime.balancer.strategy
+        )
         cookie = sticky.create(new.sticky)
         self._runtime.access_log.reopen(new.log)
         self._apply(new)

@@ -123,7 +123,7 @@ class Conflict(Problem):
 
 
 class BodyTooLarge(Problem):
-    status, name, title = 413, "content-too-large", "Content Too Large"
+    status, name, title = 413, "body-too-large", "Content Too Large"
 
 
 class TargetTooLong(Problem):
@@ -139,11 +139,11 @@ class ExpectationFailed(Problem):
 
 
 class MisdirectedRequest(Problem):
-    status, name, title = 421, "misdirected-request", "Misdirected Request"
+    status, name, title = 421, "unknown-host", "Misdirected Request"
 
 
 class HeaderTooLarge(Problem):
-    status, name, title = 431, "header-fields-too-large", "Request Header Fields Too Large"
+    status, name, title = 431, "headers-too-large", "Request Header Fields Too Large"
 
 
 class InternalError(Problem):
@@ -161,7 +161,7 @@ class BadGateway(Problem):
 class Unavailable(Problem):
     """No backend can take the request now."""
 
-    status, name, title = 503, "service-unavailable", "Service Unavailable"
+    status, name, title = 503, "unavailable", "Service Unavailable"
     #: Seconds: about the time two failed or passed health checks take to change the picture.
     fields = (("Retry-After", "2"),)
 

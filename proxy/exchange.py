@@ -169,7 +169,7 @@ class Exchange:
         assert stream is not None
         start = self._head_for_client(attempt, delivery.start, answer, close=close)
         try:
-            download(stream, self._client, start, delivery, runtime.settings.timeouts.body)
+            download(stream, self._client, start, delivery, runtime.settings.timeouts.idle)
         except (StreamError, FramingError, Problem) as exc:
             return self._cut(attempt, exc, begun=self._client.sent > before)
         if upload is not None and not upload.complete:

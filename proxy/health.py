@@ -29,8 +29,11 @@ STARTING_SECONDS = 0.25
 #: More of an answer than this is no health check.
 MAX_BODY = 65536
 
-#: What an instance of our application says once its shutdown began.
-STOPPING = b'"stopping"'
+#: What an instance says once its shutdown began, whether as a problem's type or as a status of its own.
+STOPPING = b"stopping"
+
+#: The application leaves the checks of this agent out of its access log: two a second would hide what people do.
+AGENT = "heliograph-proxy"
 
 #: Statuses from here on are no success.
 REDIRECTS = 300
@@ -85,7 +88,7 @@ class Checker:
     def _ask(self, stream: Stream, deadline: float) -> tuple[int, bytes]:
         settings = self._runtime.settings.health
         stream.write_patience = settings.timeout
-        request = f"GET {settings.path} HTTP/1.1\r\nHost: {settings.host}\r\nConnection: close\r\n\r\n"
+        request = f"GET {settings.path} HTTP/1.1\r\nHost: {settings.host}\r\nUser-Agent: {AGENT}\r\nConnection: close\r\n\r\n"
         stream.send(request.encode())
         data, end = b"", -1
         while (end := data.find(grammar.END)) < 0:

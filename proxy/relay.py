@@ -106,8 +106,9 @@ class Upload:
 
 
 def download(backend: Stream, client: Stream, head: bytes, delivery: Delivery, patience: float) -> None:
-    """Send an answer, the head with the first bytes of the body. A bad or cut body is a FramingError or
-    StreamError."""
+    """Send an answer, the head with the first bytes of the body; `patience` is how long the backend may fall silent.
+
+    A bad or cut body is a FramingError or StreamError."""
     data, backend.buffer = backend.buffer, b""
     if len(data) == delivery.length:  # all of it is here, as with most small answers
         client.send(head + data)

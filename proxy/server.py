@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+from random import Random
 from time import monotonic
 from typing import Any
 
@@ -42,7 +43,9 @@ def build(settings: Settings) -> Runtime:
     return Runtime(
         settings=settings,
         parser=RequestParser(limits),
-        balancer=Balancer(backends, create(settings.strategy), WaitingLine(limits.queue, timeouts.queue)),
+        balancer=Balancer(
+            backends, create(settings.strategy, Random()), WaitingLine(limits.queue, timeouts.queue)
+        ),
         connections=Connections(settings.pool, sweeper, timeouts.body),
         access_log=AccessLog(settings.log),
         sweeper=sweeper,

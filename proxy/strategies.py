@@ -101,8 +101,8 @@ class RandomTwo:
     """Two at random by weight, and of these the less loaded: nearly as good as looking at all, and without
     herds."""
 
-    def __init__(self, random: Random | None = None) -> None:
-        self._random = random or Random()
+    def __init__(self, random: Random) -> None:
+        self._random = random
 
     def select(self, backends: Sequence[Backend], request: Selection) -> Backend:
         first = self._draw(backends, request.now)
@@ -133,19 +133,19 @@ def _load(backend: Backend, now: float) -> float:
     return (backend.active + 1) / backend.effective_weight(now)
 
 
-STRATEGIES: dict[str, Callable[[], Strategy]] = {
-    "round_robin": RoundRobin,
-    "least_connections": LeastConnections,
-    "least_time": LeastTime,
+STRATEGIES: dict[str, Callable[[Random], Strategy]] = {
+    "round_robin": lambda _: RoundRobin(),
+    "least_connections": lambda _: LeastConnections(),
+    "least_time": lambda _: LeastTime(),
     "random_two": RandomTwo,
-    "ip_hash": IpHash,
+    "ip_hash": lambda _: IpHash(),
 }
 
 
-def create(name: str) -> Strategy:
-    """A strategy by its name, or a user's by "package.module:Class"."""
+def create(name: str, random: Random) -> Strategy:
+    """A strategy by its name, or a user's by "package.module:Class". `random` is for those that draw."""
     if name in STRATEGIES:
-        return STRATEGIES[name]()
+        return STRATEGIES[name](random)
     module, _, attribute = name.partition(":")
     try:
         made: Strategy = getattr(importlib.import_module(module), attribute)()

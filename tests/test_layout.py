@@ -82,7 +82,13 @@ def test_the_codecs_need_only_codec_packages(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PURE, ids=relative)
 def test_pure_modules_neither_wait_nor_talk(path: Path) -> None:
-    assert not imports(path) & {"gevent", "socket", "time", "random", "secrets", "threading", "select"}
+    assert not imports(path) & {"gevent", "socket", "time", "secrets", "threading", "select"}
+    made = [
+        node.func.id
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    assert "Random" not in made, "chance enters as an argument"
 
 
 def test_python_is_patched_only_where_a_process_starts() -> None:

@@ -22,7 +22,7 @@ RECORD = Record(
 def test_a_json_line_is_json_whatever_the_target_is() -> None:
     line = json.loads(json_line(RECORD, 1_700_000_000.5))
     assert line == {
-        "time": "2023-11-14T22:13:20.500Z", "id": "abc", "client": "10.0.0.1", "method": "GET", "target": '/a"b\\c',
+        "time": "2023-11-14T22:13:20.500Z", "request_id": "abc", "client": "10.0.0.1", "method": "GET", "target": '/a"b\\c',
         "status": 200, "bytes": 123, "backend": "web1", "tries": 2, "TR": 1.0, "Tw": 0.0, "Tc": 2.0, "Tr": 3.0,
         "Ta": 6.0, "ended": "done",
     }  # fmt: skip
@@ -31,7 +31,7 @@ def test_a_json_line_is_json_whatever_the_target_is() -> None:
 def test_a_combined_line_begins_as_everybodys() -> None:
     line = combined_line(RECORD, 1_700_000_000.5)
     assert line.startswith(
-        '10.0.0.1 - - [14/Nov/2023:22:13:20 +0000] "GET /a\\"b\\\\c HTTP/1.1" 200 123 "-" "-" id=abc '
+        '10.0.0.1 - - [14/Nov/2023:22:13:20 +0000] "GET /a\\"b\\\\c HTTP/1.1" 200 123 "-" "-" request_id=abc '
     )
 
 
@@ -47,7 +47,7 @@ def test_a_refused_request_is_logged_with_its_reason(start_proxy: StartProxy, ba
         answer = client.response()
     [record] = proxy.records()
     assert (record["status"], record["ended"], record["backend"]) == (400, "bad-request", "-")
-    assert record["id"] == answer.field("X-Request-Id")
+    assert record["request_id"] == answer.field("X-Request-Id")
 
 
 def test_no_log_is_no_log(start_proxy: StartProxy, backend: Backend) -> None:

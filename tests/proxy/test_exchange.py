@@ -32,7 +32,7 @@ def test_a_request_reaches_a_backend_and_its_answer_the_client(
     assert backend.requests[0].field("X-Request-Id") == [answer.field("X-Request-Id")]
     [record] = proxy.records()
     assert (record["status"], record["backend"], record["tries"], record["ended"]) == (200, "b1", 1, "done")
-    assert record["id"] == answer.field("X-Request-Id")
+    assert record["request_id"] == answer.field("X-Request-Id")
     assert record["Ta"] >= record["Tr"] >= 0 <= record["Tc"]
 
 

@@ -104,7 +104,7 @@ def test_a_backend_silent_inside_its_body_is_cut(start_proxy: StartProxy, backen
         return CLOSE
 
     backend.script = stuck
-    proxy = start_proxy(backend, timeouts={"body": 0.2})
+    proxy = start_proxy(backend, timeouts={"idle": 0.2})
     with proxy.client() as client:
         client.send(GET)
         assert client.read_until(b"12345")

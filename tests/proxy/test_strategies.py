@@ -128,7 +128,7 @@ def test_losing_one_backend_moves_only_its_own_clients() -> None:
 
 def test_every_strategy_of_the_settings_can_be_made() -> None:
     for name in STRATEGIES:
-        assert create(name).select(make(a=1, b=1), REQUEST).name in "ab"
+        assert create(name, Random(1)).select(make(a=1, b=1), REQUEST).name in "ab"
 
 
 class Last:
@@ -139,7 +139,7 @@ class Last:
 
 
 def test_a_users_own_class_is_found_by_its_path() -> None:
-    assert create("tests.proxy.test_strategies:Last").select(make(a=1, b=1), REQUEST).name == "b"
+    assert create("tests.proxy.test_strategies:Last", Random(1)).select(make(a=1, b=1), REQUEST).name == "b"
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,4 @@ def test_a_users_own_class_is_found_by_its_path() -> None:
 )
 def test_a_path_that_leads_nowhere_is_an_error_of_the_start(path: str) -> None:
     with pytest.raises(SettingsError, match="strategy"):
-        create(path)
+        create(path, Random(1))
