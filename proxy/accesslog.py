@@ -75,7 +75,8 @@ def combined_line(record: Record, now: float) -> str:
     return (
         f'{record.client} - - [{at}] {request} {record.status} {record.sent} "-" "-" '
         f"request_id={record.request_id} backend={record.backend} tries={record.tries} "
-        f"TR={record.TR * 1e3:.1f} Tw={record.Tw * 1e3:.1f} Tc={record.Tc * 1e3:.1f} Tr={record.Tr * 1e3:.1f} Ta={record.Ta * 1e3:.1f} ended={record.ended}\n"
+        f"TR={record.TR * 1e3:.1f} Tw={record.Tw * 1e3:.1f} Tc={record.Tc * 1e3:.1f} Tr={record.Tr * 1e3:.1f} "
+        f"Ta={record.Ta * 1e3:.1f} ended={record.ended}\n"
     )
 
 

@@ -15,19 +15,21 @@ from tests.processes import ROOT
 CATALOGUE = {(kind.name, kind.status) for kind in catalogue()}
 
 
-def proxy_problems() -> set[type[proxy_errors.Problem]]:
+def proxy_problems() -> list[type[proxy_errors.Problem]]:
     pending: list[type[proxy_errors.Problem]] = [proxy_errors.Problem]
     found: set[type[proxy_errors.Problem]] = set()
     while pending:
         kind = pending.pop()
         found.add(kind)
         pending += kind.__subclasses__()
-    return found
+    return sorted(found, key=name_of)
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(proxy_problems(), key=lambda kind: kind.name), ids=lambda kind: kind.name
-)
+def name_of(kind: type[proxy_errors.Problem]) -> str:
+    return kind.name
+
+
+@pytest.mark.parametrize("kind", proxy_problems(), ids=name_of)
 def test_the_documentation_lists_every_problem_of_the_proxy(kind: type[proxy_errors.Problem]) -> None:
     assert (kind.name, kind.status) in CATALOGUE
 
