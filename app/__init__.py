@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
-from app import codec, docs, echo, errors, health, logs, origins
+from app import analysis, codec, codec_socket, codes, docs, echo, errors, health, later, logs, origins
 from app import metrics as metrics_
 from app import settings as settings_
 from app.edge import Edge
@@ -45,7 +45,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.init_app(app)
     metrics_.init_app(app)
     origins.init_app(app, settings.allowed_origins)
-    for bp in (codec.bp, echo.bp, websockets.bp, health.bp, docs.bp):
+    for bp in (
+        codec.bp,
+        analysis.bp,
+        codes.bp,
+        codec_socket.bp,
+        echo.bp,
+        websockets.bp,
+        health.bp,
+        docs.bp,
+        later.bp,
+    ):
         app.register_blueprint(bp)
     app.wsgi_app = Edge(app.wsgi_app, settings, logs.configure(settings.log), metrics)  # type: ignore[method-assign]
     return app

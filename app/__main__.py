@@ -26,7 +26,11 @@ MAX_CONNECTIONS = 21_000
 def main() -> int:
     settings, address = from_environment()
     server = WSGIServer(address, create_app(settings), spawn=MAX_CONNECTIONS, handler_class=Handler, log=None)
-    server.start()
+    try:
+        server.start()
+    except OSError as exc:
+        print(f"{address[0]}:{address[1]}: {exc.strerror}", file=sys.stderr)
+        return 1
     announce_limits(settings)
     print(f"http://{address[0]}:{address[1]}", flush=True)
     stop = Event()

@@ -7,21 +7,31 @@ Nginx and ordinary HTTP clients cannot send and receive at once, so no answer st
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
 from typing import Any, Protocol
 
 from flask import Response, request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 
-from app.errors import BodyTooLarge, IncompleteBody, RequestTimeout
+from app.errors import BodyTooLarge, IncompleteBody, RequestTimeout, SpoolFull
 from app.spool import Spool, SpoolFile
+
+#: What reading a body may raise.
+PROBLEMS = (BodyTooLarge, IncompleteBody, RequestTimeout, SpoolFull)
 
 #: Larger bodies go to the spool. One of these may be in memory for each request in flight.
 MEMORY_LIMIT = 1 << 20
 
 #: Bytes read or written at once: few enough to share the loop and the memory, many enough to be fast.
 PIECE = 256 << 10
+
+#: The same where native threads read: what the codecs take in one call.
+BLOCKING_PIECE = 512 << 10
+
+#: Seconds a native thread makes output before the event loop hears of it: many steps would cost time, long ones hold up an end.
+STEP = 0.1
 
 
 class Readable(Protocol):
@@ -49,6 +59,27 @@ class Body:
             self.file.write(piece)
         self.size += len(piece)
 
+    def fill(self, pieces: Iterator[bytes]) -> bytes | None:
+        """Append `pieces` in a native thread, as long as there is room for them: only the event loop may make more.
+
+        Returns the first piece that has no room, an empty one when STEP is over, None when there are no more pieces.
+        """
+        end = monotonic() + STEP
+        for piece in pieces:
+            if len(piece) > self._room():
+                return piece
+            if self.file is None:
+                self._pieces.append(piece)
+            else:
+                self.file.blocking_write(piece)
+            self.size += len(piece)
+            if monotonic() > end:
+                return b""
+        return None
+
+    def _room(self) -> int:
+        return MEMORY_LIMIT - self.size if self.file is None else self.file.room
+
     def pieces(self) -> Iterator[bytes]:
         """The content, in pieces of bounded size."""
         if self.file is None:
@@ -66,7 +97,7 @@ class Body:
             yield from self._pieces
             return
         offset = 0
-        while piece := os.pread(self.file.descriptor, PIECE, offset):
+        while piece := os.pread(self.file.descriptor, BLOCKING_PIECE, offset):
             offset += len(piece)
             yield piece
 
@@ -131,6 +162,20 @@ def collect(spool: Spool, pieces: Iterable[bytes]) -> Body:
     try:
         for piece in pieces:
             body.append(piece)
+    except BaseException:
+        body.close()
+        raise
+    return body
+
+
+def produce(spool: Spool, step: Callable[..., bytes | None], stream: Iterator[bytes]) -> Body:
+    """What `stream` yields as a body, made and written in native threads: `step` calls a function in one."""
+    body = Body(spool)
+    piece: bytes | None = b""
+    try:
+        while piece is not None:
+            body.append(piece)
+            piece = step(body.fill, stream)
     except BaseException:
         body.close()
         raise

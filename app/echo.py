@@ -18,7 +18,7 @@ from flask.blueprints import BlueprintSetupState
 from pydantic import BaseModel, Field
 
 from app import bodies
-from app.errors import BadOption, BodyTooLarge, IncompleteBody, MissingMessage, RequestTimeout, SpoolFull
+from app.errors import BadOption, MissingMessage
 from app.openapi import BYTES, TEXT, Answer, operation
 from app.services import services
 
@@ -45,8 +45,6 @@ MASKED = frozenset({"authorization", "cookie", "proxy-authorization"})
 _DELAY = re.compile(r"\d{1,3}(\.\d{1,9})?", re.ASCII)
 _COUNT = re.compile(r"\d{1,12}", re.ASCII)
 
-BODY_PROBLEMS = (BodyTooLarge, IncompleteBody, RequestTimeout, SpoolFull)
-
 
 class StreamQuery(BaseModel):
     count: int = Field(10, ge=1, le=10_000, description="Lines in all")
@@ -64,7 +62,7 @@ class BytesQuery(BaseModel):
     tag="Echo",
     body={"*/*": BYTES},
     answers={200: Answer("The body of the request", "*/*")},
-    problems=BODY_PROBLEMS,
+    problems=bodies.PROBLEMS,
 )
 def echo() -> Response:
     own = services()
@@ -92,7 +90,7 @@ def echo_request() -> Response:
     with_body = bodies.read_request(own.spool, MAX_SHOWN_BODY)
     return bodies.sandboxed(
         jsonify(
-            method=request.method,
+            method=request.environ["REQUEST_METHOD"],
             path=request.path,
             query=[list(pair) for pair in parse_qsl(request.query_string.decode(), keep_blank_values=True)],
             headers=[
@@ -139,7 +137,7 @@ echo_request = operation(
             },
         )
     },
-    problems=BODY_PROBLEMS,
+    problems=bodies.PROBLEMS,
 )(echo_request)
 
 

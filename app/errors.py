@@ -4,11 +4,11 @@ Views raise; the one handler installed by `init_app` answers `application/proble
 The `type` of a problem is `/problems/<name>`; all of them are listed in /docs and served below /problems.
 
     Problem
-    ├── BadRequest (400)      ├── BadOption, MissingMessage, DecodeProblem, EncodeProblem, BadMultipart, IncompleteBody, BadHost
+    ├── BadRequest (400)      ├── BadOption, MissingMessage, DecodeProblem, EncodeProblem, BadDocument, BadMultipart, …
     ├── ForeignOrigin (403)   ├── NotFound (404) ── UnknownCodec        ├── MethodNotAllowed (405)
     ├── RequestTimeout (408)  ├── BodyTooLarge, OutputTooLarge (413)    ├── UriTooLong (414)
     ├── UnknownHost (421)     ├── UpgradeRequired (426)                 ├── HeadersTooLarge (431)
-    └── InternalError (500)   ├── WebSocketsUnavailable (501)           └── SpoolFull, CodecsBusy, Stopping (503)
+    └── InternalError (500)   ├── NotBuilt, WebSocketsUnavailable (501)           └── SpoolFull, CodecsBusy, Stopping (503)
 """
 
 from __future__ import annotations
@@ -86,6 +86,10 @@ class EncodeProblem(BadRequest):
     name, title = "encode-error", "The input cannot be encoded"
 
 
+class BadDocument(BadRequest):
+    name, title = "bad-document", "The JSON of the request is not what is wanted here"
+
+
 class BadMultipart(BadRequest):
     name, title = "bad-multipart", "The multipart body cannot be read"
 
@@ -146,6 +150,12 @@ class InternalError(Problem):
     """Anything we did not expect. The log has the traceback under the same request id."""
 
 
+class NotBuilt(Problem):
+    """Part of the interface, but not of this version."""
+
+    status, name, title = 501, "not-implemented", "The request needs something that is not implemented"
+
+
 class WebSocketsUnavailable(Problem):
     status, name, title = 501, "websockets-unavailable", "This server offers no WebSockets"
 
@@ -203,7 +213,6 @@ IN_FRONT = (
     ProblemType("range-not-satisfiable", 416, "The range is outside of this file"),
     ProblemType("expectation-failed", 417, "The request expects something that is not done here"),
     ProblemType("too-many-requests", 429, "Too many requests"),
-    ProblemType("not-implemented", 501, "The request needs something that is not implemented"),
     ProblemType("bad-gateway", 502, "The service behind this server does not answer"),
     ProblemType("gateway-timeout", 504, "The service behind this server took too long"),
     ProblemType("http-version-not-supported", 505, "This version of HTTP is not supported"),

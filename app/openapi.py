@@ -56,12 +56,16 @@ EVERYWHERE = (BadHost, ForeignOrigin, UnknownHost, InternalError)
 
 @dataclass(frozen=True)
 class Answer:
-    """One response: what it means, its media type and the schema of its body. `headers`: name to meaning."""
+    """One response: what it means, its media type and the schema of its body. `headers`: name to meaning.
+
+    `others`: further media types that the same may have, with their schemas.
+    """
 
     description: str
     media_type: str = "application/json"
     schema: Schema = field(default_factory=lambda: BYTES)
     headers: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, Schema] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,19 @@ def operation(summary: str, **members: Any) -> Callable[[View], View]:
 def checked(model: type[BaseModel]) -> BaseModel:
     """The query of the current request as a `model`. Raises BadOption naming the parameter."""
     try:
-        return model.model_validate(request.args.to_dict())
+        return model.model_validate(single_values())
     except ValidationError as exc:
         error = exc.errors(include_url=False, include_context=False)[0]
         name = ".".join(str(part) for part in error["loc"]) or "query"
         raise BadOption(f"{name}: {error['msg']}.", option=name) from exc
+
+
+def single_values() -> dict[str, Any]:
+    """The query of the current request. Raises BadOption for a parameter that is there twice: either value would be a guess."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise BadOption(f"option {name[:60]!a}: given more than once.", option=name)
+    return request.args.to_dict()
 
 
 def document(app: Flask, title: str, version: str, description: str) -> dict[str, Any]:
@@ -200,5 +212,8 @@ def _response(given: Answer) -> dict[str, Any]:
     return {
         "description": given.description,
         "headers": headers,
-        "content": {given.media_type: {"schema": dict(given.schema)}},
+        "content": {
+            media_type: {"schema": dict(schema)}
+            for media_type, schema in {given.media_type: given.schema, **given.others}.items()
+        },
     }

@@ -21,10 +21,10 @@ PREFLIGHT_AGE = 7200
 
 def may_write(headers: Headers, own_origin: str, allowed: frozenset[str]) -> bool:
     """Whether a request that writes (or opens a WebSocket) may pass, by its Origin and Sec-Fetch-Site."""
-    origin = normal_origin(headers.get("Origin", ""))
+    origin = normal_origin(headers.get("Origin", own_origin))
     if origin in allowed:
         return True
-    if origin and origin != own_origin:
+    if origin != own_origin:
         return False
     return headers.get("Sec-Fetch-Site", "").lower() != "cross-site"
 

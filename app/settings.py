@@ -1,8 +1,8 @@
 """Settings of the application, read once from a mapping (normally the environment).
 
 `load(environ)` is pure: it returns a frozen `Settings` or raises `SettingError`, whose text is one line: the variable, its value,
-what is allowed. Only `from_environment` looks at the process. `Reader` is the vocabulary in which settings are read; conf/ uses it
-for the settings of the whole stack.
+what is allowed. Only `from_environment` and `require_folder` look at the machine. `Reader` is the vocabulary in which settings are
+read; conf/ uses it for the settings of the whole stack.
 """
 
 from __future__ import annotations
@@ -171,6 +171,17 @@ def instance_address(environ: Mapping[str, str]) -> tuple[str, int]:
     return "0.0.0.0", read.port("PORT", 8100)
 
 
+def require_folder(name: str, folder: str) -> None:
+    """Make a folder where it is missing. Raises SettingError when no file without a name can be made in it."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        os.close(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as exc:
+        raise SettingError(
+            name, folder, f"a folder that can be written to is allowed ({exc.strerror})"
+        ) from exc
+
+
 def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -232,7 +243,9 @@ def _origins(read: Reader) -> frozenset[str]:
 def from_environment(status: int = 1) -> tuple[Settings, tuple[str, int]]:
     """The settings of this process and its `instance_address`. A wrong one ends it with `status` and one line."""
     try:
-        return load(os.environ, os.cpu_count() or 2), instance_address(os.environ)
+        settings, address = load(os.environ, os.cpu_count() or 2), instance_address(os.environ)
+        require_folder("HELIOGRAPH_SPOOL", settings.spool)
+        return settings, address
     except SettingError as exc:
         print(exc, file=sys.stderr)
         raise SystemExit(status) from None

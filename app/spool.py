@@ -17,7 +17,7 @@ from app.errors import SpoolFull
 from app.threads import in_thread
 
 #: Bytes reserved at once. Large enough to make the ledger cheap, small beside any body that goes to the spool.
-RESERVATION = 4 << 20
+RESERVATION = 1 << 20
 
 #: Spools that can share a folder. Eight bytes each; a machine has far fewer instances.
 MAX_CELLS = 512
@@ -144,17 +144,34 @@ class SpoolFile:
     def write(self, piece: bytes) -> None:
         """Append. Raises SpoolFull, also when the disk itself is full."""
         self.make_room(len(piece))
+        in_thread(self.blocking_write, piece)
+
+    def blocking_write(self, piece: bytes) -> None:
+        """The same for native threads, of a piece that there is `room` for."""
         try:
-            in_thread(write_all, self.descriptor, piece)
+            write_all(self.descriptor, piece)
         except OSError as exc:
             raise SpoolFull(f"The spool cannot be written: {exc.strerror}.") from exc
         self.size += len(piece)
 
+    @property
+    def room(self) -> int:
+        """Bytes that are reserved and not written yet."""
+        return self._reserved - self.size
+
     def make_room(self, amount: int) -> None:
-        """Reserve room for `amount` more bytes."""
-        while self.size + amount > self._reserved:
-            self._spool.reserve(RESERVATION)
-            self._reserved += RESERVATION
+        """Reserve room for `amount` more bytes, and some ahead where there is enough. Raises SpoolFull."""
+        needed = amount - self.room
+        if needed <= 0:
+            return
+        try:
+            self._reserve(max(needed, RESERVATION))
+        except SpoolFull:
+            self._reserve(needed)
+
+    def _reserve(self, amount: int) -> None:
+        self._spool.reserve(amount)
+        self._reserved += amount
 
     def read(self, length: int, offset: int) -> bytes:
         return in_thread(os.pread, self.descriptor, length, offset)

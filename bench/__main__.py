@@ -11,7 +11,7 @@ from bench.harness import Unavailable
 from script import children
 
 #: Files of this folder that are no comparison.
-OTHERS = ("__main__", "harness")
+OTHERS = ("__main__", "codec_service", "harness")
 
 
 def comparisons() -> dict[str, str]:

@@ -20,8 +20,11 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from script.children import signal_group, spawn
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -160,3 +163,27 @@ def median(samples: Sequence[Sample]) -> Sample:
         statistics.median(sample.p50 for sample in samples),
         statistics.median(sample.p99 for sample in samples),
     )
+
+
+def timed(call: Callable[[], T]) -> tuple[float, T]:
+    began = time.perf_counter()
+    result = call()
+    return time.perf_counter() - began, result
+
+
+def judge(what: str, value: float, target: float, unit: str, at_most: bool = False) -> None:
+    met = value <= target if at_most else value >= target
+    wanted = f"{'at most' if at_most else 'at least'} {target:g} {unit}"
+    print(f"  {what:<32} {value:>8.2f} {unit:<3} ({wanted}: {'met' if met else 'MISSED'})", flush=True)
+
+
+def reset_peak(pid: int) -> int:
+    """Let a process's peak of memory begin anew (proc(5), clear_refs); its memory now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return peak(pid)
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process had, in bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))

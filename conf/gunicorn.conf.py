@@ -33,11 +33,6 @@ graceful_timeout = 7
 # The proxy keeps idle connections for 1 s.
 keepalive = 2
 
-# Gunicorn's parser limits; the proxy's own stay below them. (Its gevent workers that use pywsgi have pywsgi's, 8 KiB a line.)
-limit_request_line = 4094
-limit_request_fields = 100
-limit_request_field_size = 8190
-
 # The heartbeat file must not be on a disk that can make it wait.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 

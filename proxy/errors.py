@@ -67,7 +67,7 @@ class Problem(ProxyError):
 
     status: ClassVar[int] = 500
     name: ClassVar[str] = "internal-error"
-    title: ClassVar[str] = "Internal Server Error"
+    title: ClassVar[str] = "Internal error"
     #: Header fields that belong to this kind of answer.
     fields: ClassVar[tuple[tuple[str, str], ...]] = ()
 
@@ -88,26 +88,26 @@ class Problem(ProxyError):
 
 
 class BadRequest(Problem):
-    status, name, title = 400, "bad-request", "Bad Request"
+    status, name, title = 400, "bad-request", "Bad request"
 
 
 class Unauthorized(Problem):
-    status, name, title = 401, "unauthorized", "Unauthorized"
+    status, name, title = 401, "unauthorized", "The admin listener wants a token"
     fields = (("WWW-Authenticate", "Bearer"),)
 
 
 class Forbidden(Problem):
-    status, name, title = 403, "forbidden", "Forbidden"
+    status, name, title = 403, "forbidden", "This is not allowed"
 
 
 class NotFound(Problem):
-    status, name, title = 404, "not-found", "Not Found"
+    status, name, title = 404, "not-found", "There is nothing at this path"
 
 
 class MethodNotAllowed(Problem):
     """`allow` is what the resource can do, for the Allow field."""
 
-    status, name, title = 405, "method-not-allowed", "Method Not Allowed"
+    status, name, title = 405, "method-not-allowed", "This path does not take this method"
 
     def __init__(self, detail: str, allow: str) -> None:
         super().__init__(detail, allow=allow)
@@ -115,35 +115,35 @@ class MethodNotAllowed(Problem):
 
 
 class RequestTimeout(Problem):
-    status, name, title = 408, "request-timeout", "Request Timeout"
+    status, name, title = 408, "request-timeout", "The request took too long to arrive"
 
 
 class Conflict(Problem):
-    status, name, title = 409, "conflict", "Conflict"
+    status, name, title = 409, "conflict", "There is one of this name already"
 
 
 class BodyTooLarge(Problem):
-    status, name, title = 413, "body-too-large", "Content Too Large"
+    status, name, title = 413, "body-too-large", "The request's body is too large"
 
 
 class TargetTooLong(Problem):
-    status, name, title = 414, "uri-too-long", "URI Too Long"
+    status, name, title = 414, "uri-too-long", "The request line is too long"
 
 
 class UnsupportedMediaType(Problem):
-    status, name, title = 415, "unsupported-media-type", "Unsupported Media Type"
+    status, name, title = 415, "unsupported-media-type", "This media type is not supported"
 
 
 class ExpectationFailed(Problem):
-    status, name, title = 417, "expectation-failed", "Expectation Failed"
+    status, name, title = 417, "expectation-failed", "The request expects something that is not done here"
 
 
 class MisdirectedRequest(Problem):
-    status, name, title = 421, "unknown-host", "Misdirected Request"
+    status, name, title = 421, "unknown-host", "This service does not answer for this host"
 
 
 class HeaderTooLarge(Problem):
-    status, name, title = 431, "headers-too-large", "Request Header Fields Too Large"
+    status, name, title = 431, "headers-too-large", "The request's header fields are too large"
 
 
 class InternalError(Problem):
@@ -151,27 +151,27 @@ class InternalError(Problem):
 
 
 class NotAvailable(Problem):
-    status, name, title = 501, "not-implemented", "Not Implemented"
+    status, name, title = 501, "not-implemented", "The request needs something that is not implemented"
 
 
 class BadGateway(Problem):
-    status, name, title = 502, "bad-gateway", "Bad Gateway"
+    status, name, title = 502, "bad-gateway", "The service behind this server does not answer"
 
 
 class Unavailable(Problem):
     """No backend can take the request now."""
 
-    status, name, title = 503, "unavailable", "Service Unavailable"
+    status, name, title = 503, "unavailable", "The service cannot do this now"
     #: Seconds: about the time two failed or passed health checks take to change the picture.
     fields = (("Retry-After", "2"),)
 
 
 class GatewayTimeout(Problem):
-    status, name, title = 504, "gateway-timeout", "Gateway Timeout"
+    status, name, title = 504, "gateway-timeout", "The service behind this server took too long"
 
 
 class VersionNotSupported(Problem):
-    status, name, title = 505, "http-version-not-supported", "HTTP Version Not Supported"
+    status, name, title = 505, "http-version-not-supported", "This version of HTTP is not supported"
 
 
 class AttemptFailed(ProxyError):

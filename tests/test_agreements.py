@@ -12,7 +12,7 @@ from app.errors import Stopping, catalogue
 from proxy import errors as proxy_errors
 from tests.processes import ROOT
 
-CATALOGUE = {(kind.name, kind.status) for kind in catalogue()}
+CATALOGUE = {(kind.name, kind.status, kind.title) for kind in catalogue()}
 
 
 def proxy_problems() -> list[type[proxy_errors.Problem]]:
@@ -31,16 +31,21 @@ def name_of(kind: type[proxy_errors.Problem]) -> str:
 
 @pytest.mark.parametrize("kind", proxy_problems(), ids=name_of)
 def test_the_documentation_lists_every_problem_of_the_proxy(kind: type[proxy_errors.Problem]) -> None:
-    assert (kind.name, kind.status) in CATALOGUE
+    assert (kind.name, kind.status, kind.title) in CATALOGUE
 
 
 def test_the_documentation_lists_every_problem_of_nginx() -> None:
     text = (ROOT / "nginx" / "snippets" / "problems.conf").read_text()
-    names = re.search(r"map \$status \$problem_name \{(.*?)\}", text, re.DOTALL)
-    assert names
-    pairs = {(name, int(status)) for status, name in re.findall(r"(\d{3}) ([a-z-]+);", names[1])}
-    assert len(pairs) > 10
-    assert pairs <= CATALOGUE
+    names, titles = nginx_map(text, "problem_name"), nginx_map(text, "problem_title")
+    assert len(names) > 10
+    assert {(names[status], int(status), titles[status]) for status in names} <= CATALOGUE
+
+
+def nginx_map(text: str, variable: str) -> dict[str, str]:
+    """What nginx maps each status to."""
+    found = re.search(rf"map \$status \${variable} \{{(.*?)\}}", text, re.DOTALL)
+    assert found
+    return {status: words.strip('"') for status, words in re.findall(r"(\d{3}) (\S+|\"[^\"]*\");", found[1])}
 
 
 def test_the_proxy_understands_an_instance_that_is_stopping() -> None:

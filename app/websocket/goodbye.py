@@ -20,13 +20,13 @@ CLOSE_TIMEOUT = 5.0
 def say_goodbye() -> None:
     """Close every WebSocket of this process with 1012 (the clients may come back at once), then the idle connections."""
     for websocket in list(Handler.open_sockets):
-        gevent.spawn(_close, websocket)
+        gevent.spawn(_close, websocket, websocket.handler.socket)
     gevent.spawn_later(IDLE_GRACE, _close_idle)
 
 
-def _close(websocket: Socket) -> None:
+def _close(websocket: Socket, connection: socket.socket) -> None:
     # First, for the peer may not even read the close frame.
-    gevent.spawn_later(CLOSE_TIMEOUT, _shutdown, websocket.handler.socket)
+    gevent.spawn_later(CLOSE_TIMEOUT, _shutdown, connection)
     websocket.close(RESTART, "service restart")
 
 

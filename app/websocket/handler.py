@@ -38,7 +38,7 @@ IO_TIMEOUT = 60.0
 
 #: Bytes of a body nobody asked for that are read, and seconds this may take, before the connection is closed. Reading lets the
 #: answer arrive: closing at once would reset the connection under it.
-MAX_DISCARDED = 16 * MIB
+MAX_DISCARDED = 256 * MIB
 DISCARD_TIMEOUT = 2.0
 
 

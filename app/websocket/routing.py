@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from geventwebsocket.exceptions import WebSocketError
 
-from app.errors import BadRequest, ForeignOrigin, Stopping, UpgradeRequired, WebSocketsUnavailable
+from app.errors import BadRequest, ForeignOrigin, Problem, Stopping, UpgradeRequired, WebSocketsUnavailable
 from app.openapi import Operation
 from app.origins import require_own_origin
 from app.services import services
@@ -26,20 +26,32 @@ SocketView = Callable[..., None]
 
 
 def websocket(
-    bp: Blueprint, rule: str, summary: str = "", description: str = ""
+    bp: Blueprint,
+    rule: str,
+    summary: str = "",
+    description: str = "",
+    prepare: Callable[..., Any] | None = None,
+    problems: tuple[type[Problem], ...] = (),
 ) -> Callable[[SocketView], SocketView]:
-    """Route WebSockets at `rule` to a view `view(socket, **parts_of_the_path)`."""
+    """Route WebSockets at `rule` to a view `view(socket, **parts_of_the_path)`.
+
+    `prepare(**parts_of_the_path)` is called before the upgrade, so that it may refuse with one of `problems`; the view then gets
+    what it returns, `view(socket, prepared)`.
+    """
 
     def decorate(view: SocketView) -> SocketView:
         @functools.wraps(view)
         def upgrade(**parts: Any) -> Response:
-            return _converse(view, _socket_of_request(), parts)
+            socket = _socket_of_request()
+            if prepare is None:
+                return _converse(functools.partial(view, socket, **parts), socket)
+            return _converse(functools.partial(view, socket, prepare(**parts)), socket)
 
         upgrade.__dict__["operation"] = Operation(
             summary or f"WebSocket {rule}",
             description=f"{description} A plain GET is answered 426.".strip(),
             tag="WebSockets",
-            problems=(BadRequest, ForeignOrigin, Stopping, UpgradeRequired, WebSocketsUnavailable),
+            problems=(BadRequest, ForeignOrigin, Stopping, UpgradeRequired, WebSocketsUnavailable, *problems),
         )
         # Werkzeug tells the two kinds of request apart; both come here, for a plain GET deserves better than its 400.
         for is_websocket in (True, False):
@@ -69,11 +81,11 @@ def _socket_of_request() -> Socket:
     return socket
 
 
-def _converse(view: SocketView, socket: Socket, parts: dict[str, Any]) -> Response:
+def _converse(talk: Callable[[], None], socket: Socket) -> Response:
     with services().metrics.websockets.track_inprogress():
         try:
             socket.accept()
-            view(socket, **parts)
+            talk()
             socket.close()
         except WebSocketError as exc:  # a view need not care that its client is gone
             log.debug("a WebSocket ended: %s", exc)

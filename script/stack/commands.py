@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.lifecycle import raise_descriptor_limit
-from app.settings import SettingError
+from app.settings import SettingError, require_folder
+from app.settings import load as load_application_settings
 from conf import stack as configuration
 from conf.stack import LOOPBACK, StackSettings
 from script.stack import folder, machine, ports, render
@@ -34,6 +35,7 @@ def run() -> int:
     environ = configuration.environment()
     try:
         settings = configuration.load(environ, os.cpu_count() or 1)
+        require_folder("HELIOGRAPH_SPOOL", load_application_settings(environ).spool)
         for warning in configuration.unknown_names(environ):
             say(f"warning: {warning}")
         layout = Layout(settings, find_nginx(settings))

@@ -6,13 +6,15 @@ import http.client
 import json
 import random
 import re
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from app.bodies import MEMORY_LIMIT, Body, collect, limited
+from app.bodies import MEMORY_LIMIT, STEP, Body, collect, limited, produce
 from app.errors import BodyTooLarge, SpoolFull
 from app.spool import RESERVATION, Spool
 from tests.app.serving import CLOSE, HOST, Server, chunked, problem
@@ -48,9 +50,61 @@ def test_a_larger_body_goes_to_the_spool_and_comes_back_the_same(spool: Spool, s
 
 
 def test_a_body_that_cannot_be_collected_leaves_nothing(tmp_path: Path) -> None:
-    spool = Spool(str(tmp_path), RESERVATION)
+    spool = Spool(str(tmp_path), 4 * MIB)
     with pytest.raises(SpoolFull):
         collect(spool, [b"x" * MEMORY_LIMIT] * 6)
+    assert spool.used == 0
+
+
+def at_once(function: Callable[..., bytes | None], *args: object) -> bytes | None:
+    """A step without a thread of its own."""
+    return function(*args)
+
+
+@pytest.mark.parametrize(
+    "sizes", [[], [MEMORY_LIMIT], [MEMORY_LIMIT + 1], [MEMORY_LIMIT] * 12, [10_000] * 1500, [9 * MIB, 1]]
+)
+def test_what_a_stream_yields_becomes_a_body(spool: Spool, sizes: list[int]) -> None:
+    pieces = [random.Random(size).randbytes(size) for size in sizes]
+    body = produce(spool, at_once, iter(pieces))
+    assert (body.size, body.value()) == (sum(sizes), b"".join(pieces))
+    assert (body.file is None) == (sum(sizes) <= MEMORY_LIMIT)
+    body.close()
+    assert spool.used == 0
+
+
+def test_output_is_made_in_few_steps_and_long_ones_are_broken_off(spool: Spool) -> None:
+    calls = 0
+
+    def counting(function: Callable[..., bytes | None], *args: object) -> bytes | None:
+        nonlocal calls
+        calls += 1
+        return function(*args)
+
+    def slowly() -> Iterator[bytes]:
+        for _ in range(3):
+            threading.Event().wait(1.1 * STEP)
+            yield b"x"
+
+    produce(spool, counting, iter([b"x" * 100_000] * 400)).close()
+    assert calls <= 2 + 40 * MIB // RESERVATION
+    calls = 0
+    produce(spool, counting, slowly()).close()
+    assert calls == 4
+
+
+@pytest.mark.parametrize("error", [None, ValueError("broken")])
+def test_a_body_that_cannot_be_produced_leaves_nothing(tmp_path: Path, error: Exception | None) -> None:
+    spool = Spool(str(tmp_path), 4 * MIB)
+
+    def stream() -> Iterator[bytes]:
+        yield from [b"x" * MEMORY_LIMIT] * 3
+        if error:
+            raise error
+        yield from [b"x" * MEMORY_LIMIT] * 3
+
+    with pytest.raises(ValueError if error else SpoolFull):
+        produce(spool, at_once, stream())
     assert spool.used == 0
 
 
@@ -179,17 +233,17 @@ def test_a_body_that_nobody_reads_is_skipped(server: Server) -> None:
 
 
 def test_a_full_spool_is_said_with_retry_after(small: Server) -> None:
-    head = b"POST /echo HTTP/1.1\r\nContent-Length: 2000000\r\n" + CLOSE + b"\r\n"
+    head = b"POST /echo HTTP/1.1\r\nContent-Length: 3000000\r\n" + CLOSE + b"\r\n"
     with small.connect() as first, small.connect() as second:
         for wire in (first, second):
-            wire.send(head + b"x" * 1_900_000)
-        small.wait_for_metric("spool_bytes", 2 * RESERVATION)
-        answer = small.raw(head + b"x" * 2_000_000)
+            wire.send(head + b"x" * 2_900_000)
+        small.wait_for_metric("spool_bytes", 6 * MIB)
+        answer = small.raw(head + b"x" * 3_000_000)
         assert problem(answer, 503, "spool-full")["limit"] == 8 * MIB
         assert int(answer.headers["retry-after"]) > 0
         for wire in (first, second):
             wire.send(b"x" * 100_000)
-            assert len(wire.answer().body) == 2_000_000
+            assert len(wire.answer().body) == 3_000_000
 
 
 def peak_bytes(pid: int) -> int:

@@ -89,6 +89,12 @@ def test_encoding_is_not_bounded_by_the_output(small: Server) -> None:
     assert len(convert(small, "base16", "encode", b"x" * (MIB + 1000)).body) == 2 * (MIB + 1000)
 
 
+def test_output_for_which_the_spool_has_no_room_is_refused_and_leaves_nothing(small: Server) -> None:
+    answer = convert(small, "base16+base16", "encode", b"x" * 2 * MIB)
+    assert int(answer.headers["retry-after"]) > 0
+    problem(answer, 503, "spool-full")
+
+
 def test_a_bomb_is_refused_by_its_ratio_from_100_mib_on(server: Server) -> None:
     allowed = convert(server, "zstd", "decode", zstd.compress(b"\0" * 100 * MIB))
     assert (allowed.status, len(allowed.body)) == (200, 100 * MIB)

@@ -177,3 +177,19 @@ def test_every_problem_class_says_what_it_is() -> None:
         return [kind, *(k for child in kind.__subclasses__() for k in below(child))]
 
     assert all(kind.title and 400 <= kind.status < 600 for kind in below(Problem))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/channels"),
+        ("POST", "/channels/x"),
+        ("POST", "/push"),
+        ("GET", "/events"),
+        ("GET", "/channels/x/events"),
+    ],
+)
+def test_what_is_not_built_yet_says_so(server: Server, method: str, path: str) -> None:
+    answer = requests.request(method, server.url + path, timeout=10)
+    assert (answer.status_code, answer.json()["type"]) == (501, "/problems/not-implemented")
+    assert "not available in this version" in answer.json()["detail"]

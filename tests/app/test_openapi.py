@@ -54,7 +54,7 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 
 def test_every_route_is_in_it(app: Flask, document: dict[str, Any]) -> None:
     for rule in app.url_map.iter_rules():
-        if rule.endpoint == "static":
+        if rule.endpoint in ("static", "later.refuse"):
             continue
         path = document["paths"][re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)]
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
@@ -88,7 +88,9 @@ def test_schemathesis_finds_nothing_undocumented(server: Server, tmp_path: Path)
         *(str(ROOT / ".venv/bin/schemathesis"), "--config-file", str(CONFIG)),
         *("run", f"{server.url}/openapi.json", "--checks", ",".join(CHECKS)),
         *("--phases", "examples,coverage,fuzzing", "--max-examples", "12", "--seed", "1"),
-        *("--generation-deterministic", "--no-color", "--workers", "2"),
+        *("--generation-deterministic", "--no-color"),
+        # One worker: Python 3.11 cannot parse source in two threads at once ("AST constructor recursion depth mismatch").
+        *("--workers", "1"),
     ]
     done = subprocess.run(
         command,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.settings import (
@@ -14,6 +16,7 @@ from app.settings import (
     is_loopback,
     load,
     refuse_open_listening,
+    require_folder,
 )
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -163,3 +166,10 @@ def test_a_flag_is_0_or_1() -> None:
     assert [Reader({"F": value}).flag("F") for value in ("", "0", "1")] == [False, False, True]
     with pytest.raises(SettingError, match="0, 1"):
         Reader({"F": "yes"}).flag("F")
+
+
+def test_a_spool_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    require_folder("HELIOGRAPH_SPOOL", str(tmp_path / "new" / "folder"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingError, match=r"HELIOGRAPH_SPOOL='.*file': a folder that can be written to"):
+        require_folder("HELIOGRAPH_SPOOL", str(tmp_path / "file"))

@@ -102,3 +102,13 @@ def test_the_folder_is_made(tmp_path: Path) -> None:
     spool = Spool(str(tmp_path / "a/b"), RESERVATION)
     assert spool.check() == "ok"
     assert (tmp_path / "a/b").is_dir()
+
+
+def test_room_is_counted_to_the_byte_when_it_gets_scarce(tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path), 1500)
+    with spool.open() as one, spool.open() as two:
+        one.write(b"x" * 1000)
+        two.write(b"x" * 500)
+        assert spool.used == 1500
+        with pytest.raises(SpoolFull):
+            two.write(b"x")

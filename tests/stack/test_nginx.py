@@ -105,8 +105,11 @@ def test_a_request_without_host_is_for_the_address_it_was_sent_to(nginx: Nginx) 
 
 
 def test_connections_to_the_proxy_are_kept_alive(nginx: Nginx) -> None:
-    for _ in range(3):
-        requests.get(f"{nginx.url}/", timeout=PATIENCE)
+    with (
+        requests.Session() as client
+    ):  # one connection, and so one of nginx's workers, each of which has a pool of its own
+        for _ in range(3):
+            client.get(f"{nginx.url}/", timeout=PATIENCE)
     seen = [nginx.upstream.next() for _ in range(3)]
     assert len({exchange.number for exchange in seen[1:]}) == 1
     assert all(not exchange.values("Connection") for exchange in seen)

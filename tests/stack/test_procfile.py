@@ -74,8 +74,10 @@ def test_honcho_runs_all_of_it(tmp_path: Path) -> None:
         assert old in text
         (root / file).write_text(text.replace(old, new))
     (root / "var").mkdir()
-    settings = {"PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin", "PORT": str(web), "HELIOGRAPH_OPEN": "1"}
-    with Process([PYTHON, "-m", "honcho", "start"], tmp_path / "honcho", settings, root) as honcho:
+    settings = {"PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin", "HELIOGRAPH_OPEN": "1"}
+    with Process(
+        [PYTHON, "-m", "honcho", "start", "-p", str(web)], tmp_path / "honcho", settings, root
+    ) as honcho:
         until(lambda: healthy(front), "nginx, proxy and web under honcho")
         pids = honcho.tree()
         honcho.stop()

@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 from wirecodes import _reference
 
 cdef extern from "_bits.h" nogil:
+    void prefer_huge_pages(uint8_t *start, size_t size)
     uint64_t load64(const uint8_t *source)
     void store64(uint8_t *target, uint64_t word)
     uint32_t reversed_bits(uint32_t word, int count)
@@ -685,17 +686,22 @@ cdef bytes lengths_by(counts, int limit, bint fano):
         free(shop)
 
 
-def encode_blocks(const uint8_t[::1] data not None, uint32_t check, bint fano=False):
-    """`data` as blocks of BLOCK bytes, the last one shorter, and the checksum of all content so far."""
-    cdef size_t size = data.shape[0], length, written = 0
+def encode_blocks(const uint8_t[::1] data not None, uint32_t check, bint fano=False, bytes before=b"", bint end=False):
+    """`before`, then `data` as blocks of BLOCK bytes, the last one shorter, and the checksum of all content so far.
+
+    With `end` also the end mark.
+    """
+    cdef size_t size = data.shape[0], length, written = len(before)
     cdef const uint8_t *source = &data[0] if size else NULL
-    cdef size_t most = size + HEADER * ((size + BLOCK - 1) // BLOCK) + HEADER + SIZE + BODY_SPACE
+    cdef size_t most = written + size + HEADER * ((size + BLOCK - 1) // BLOCK) + 2 * HEADER + SIZE + BODY_SPACE
     cdef PyObject *out = new_bytes(NULL, most)
     cdef uint8_t *target = <uint8_t *>bytes_start(out)
     cdef Workshop *shop = <Workshop *>malloc(sizeof(Workshop))
     if shop == NULL:
         shortened(out, 0)
         raise MemoryError
+    prefer_huge_pages(target, most)
+    memcpy(target, PyBytes_AS_STRING(before), written)
     with nogil:
         while size:
             length = min(size, <size_t>BLOCK)
@@ -704,6 +710,9 @@ def encode_blocks(const uint8_t[::1] data not None, uint32_t check, bint fano=Fa
             source += length
             size -= length
     free(shop)
+    if end:
+        store64(target + written, END | <uint64_t>check << 32)
+        written += HEADER
     return shortened(out, written), check
 
 
@@ -730,6 +739,7 @@ def decode_blocks(const uint8_t[::1] data not None, size_t position, uint32_t ch
     needed = room_needed(source, size, position, room)
     out = PyBytes_FromStringAndSize(NULL, needed)
     target = <uint8_t *>PyBytes_AS_STRING(out)
+    prefer_huge_pages(target, needed)
     with nogil:
         right = read_blocks(source, size, needed, target, &progress)
     if not right and progress.position == position:

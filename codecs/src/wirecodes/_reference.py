@@ -52,17 +52,21 @@ _LONG_RUN = _SHORTEST_RUN + 16
 _LONGEST_RUN = _LONG_RUN + 255
 
 
-def encode_blocks(data: bytes, check: int, fano: bool = False) -> tuple[bytes, int]:
-    """`data` as blocks of BLOCK bytes, the last one shorter, and the checksum of all content so far.
+def encode_blocks(
+    data: bytes, check: int, fano: bool = False, before: bytes = b"", end: bool = False
+) -> tuple[bytes, int]:
+    """`before`, then `data` as blocks of BLOCK bytes, the last one shorter, and the checksum of all content so far.
 
-    With Huffman's code lengths, or Shannon and Fano's.
+    With Huffman's code lengths, or Shannon and Fano's; with `end` also the end mark.
     """
-    out: list[bytes] = []
+    out = [before]
     for start in range(0, len(data), BLOCK):
         content = data[start : start + BLOCK]
         check = zlib.crc32(content, check)
         kind, body = _encoded(content, fano_lengths if fano else code_lengths)
         out += (bytes((kind,)), len(content).to_bytes(3, "little"), check.to_bytes(4, "little"), body)
+    if end:
+        out += (bytes((END, 0, 0, 0)), check.to_bytes(4, "little"))
     return b"".join(out), check
 
 

@@ -4,10 +4,13 @@ of.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from functools import partial
 
-from wirecodes._reference import BLOCK, HEADER, block_extent
-from wirecodes.coder import OUTPUT_PIECE, Coder
+from wirecodes._reference import BLOCK, block_extent
+from wirecodes.codec import BuiltCodec, Description
+from wirecodes.coder import OUTPUT_PIECE, Buffer, Coder
 from wirecodes.errors import DecodeError
 from wirecodes.kernel import decode_blocks, encode_blocks
 
@@ -42,7 +45,7 @@ class BlockEncoder(Coder):
         yield self._start()
         if self._held:
             yield self._encoded(bytes(self._held))
-        yield bytes(HEADER - 4) + self._check.to_bytes(4, "little")
+        yield encode_blocks(b"", self._check, end=True)[0]
 
     def _start(self) -> bytes:
         begun, self._begun = self._begun, True
@@ -111,3 +114,28 @@ class BlockDecoder(Coder):
     def _drop(self, used: int) -> None:
         del self._held[:used]
         self._position += used
+
+
+class BlockCodec(BuiltCodec):
+    """Codes whole data into one piece of memory: to make pieces and join them takes up to twice the time."""
+
+    def __init__(self, description: Description, fano: bool = False) -> None:
+        super().__init__(description, partial(BlockEncoder, fano), BlockDecoder)
+        self._fano = fano
+
+    def encode(self, data: Buffer | str, /, **options: object) -> bytes:
+        if isinstance(data, str) or options:
+            return super().encode(data, **options)
+        return encode_blocks(bytes(data), 0, self._fano, _START, end=True)[0]
+
+    def decode(self, data: Buffer | str, /, *, max_output: int | None = None, **options: object) -> bytes:
+        if not isinstance(data, str) and not options:
+            whole, room = bytes(data), sys.maxsize if max_output is None else max_output
+            try:
+                content, used, _, ended = decode_blocks(whole, len(_START), 0, room)
+            except DecodeError:
+                ended = False
+            if ended and used == len(whole) and whole.startswith(_START):
+                return content
+        # Whatever is wrong, the decoder finds it in order and tells where.
+        return super().decode(data, max_output=max_output, **options)

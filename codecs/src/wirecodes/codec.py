@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from wirecodes.coder import Buffer, Coder, Limited, run
+from wirecodes.coder import OUTPUT_PIECE, Buffer, Coder, Limited, run
 from wirecodes.errors import CodecError, DecodeError, EncodeError
 from wirecodes.options import Direction, Option, parse
 
 Medium = Literal["bytes", "text"]
+
+
+#: What a run needs that holds a few pieces, and no window to look back in.
+USUAL_MEMORY = 8 * OUTPUT_PIECE
 
 
 class Codec(ABC):
@@ -65,6 +69,11 @@ class Codec(ABC):
         """
         parse(self.options, direction, options)
         return self.output if direction == "encode" else self.input
+
+    def memory(self, direction: Direction, /, **options: object) -> int:
+        """Bytes of memory that one run may need, roughly, for callers that have many at once."""
+        parse(self.options, direction, options)
+        return USUAL_MEMORY
 
     def describe(self) -> dict[str, Any]:
         """For JSON: this codec's entry in the catalogue."""

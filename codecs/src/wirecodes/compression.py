@@ -34,6 +34,10 @@ _ZSTD_MAX_WINDOW_LOG = 26
 #: liblzma counts its own tables too; they take less than this.
 _XZ_MEMORY = MAX_WINDOW + 1024 * 1024
 
+#: What liblzma takes to compress at each level, by xz(1), and what is ample for the others at their highest.
+_XZ_MEMORY_BY_LEVEL = tuple(mib << 20 for mib in (3, 9, 17, 32, 48, 94, 94, 186, 370, 674))
+_USUAL_MEMORY = 96 << 20
+
 #: Decompressors are fed in slices, because none of them says where in its input it failed. Smaller slices
 #: cost speed.
 INPUT_SLICE = 4096
@@ -137,6 +141,8 @@ class Format:
     concatenates: bool = True
     #: Zero bytes after a member are skipped where their number is a multiple of this; 0: there are none.
     padding: int = 0
+    #: Bytes of memory by level, of the compressor.
+    memory: Callable[[int], int] = lambda _: _USUAL_MEMORY
 
 
 class CompressionEncoder(Coder):
@@ -272,6 +278,7 @@ FORMATS: dict[str, Format] = {
         lambda level: lzma.LZMACompressor(preset=level),
         lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
         padding=4,
+        memory=_XZ_MEMORY_BY_LEVEL.__getitem__,
     ),
     "zstd": Format(
         "Zstandard",

@@ -1,12 +1,13 @@
-"""A code tree as SVG: the root at the left, one row for each leaf, and its symbol, probability and code in columns at the right.
+"""A code tree as SVG: the root at the left, one row for each leaf, and its symbol, probability and code in the leaf.
 
 A row each is why no text can touch another, with 5 leaves or with 256: digits stand at the edge just before
 their own node, in the row between that node and its parent, and everything of a leaf stands in the leaf's
-row.
+row, where nothing is right of it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
@@ -15,22 +16,34 @@ if TYPE_CHECKING:
     from wirecodes.tree import Node, Tree
 
 #: Pixels. A row is higher than a line of text at _FONT; a level is wide enough for a digit and a curve.
-_ROW, _LEVEL, _MARGIN, _FONT = 22, 48, 24, 13
-#: Widths of the columns, of a digit of a code (in a font of fixed width) and, at most, of a letter of the
-#: title.
-_SYMBOL, _SHARE, _DIGIT, _LETTER = 64, 76, 8, 9
-#: The radius of a node grows with the root of its probability, from a dot to a half row.
-_SMALLEST, _LARGEST = 2.5, 8.0
-_TITLE = 34
+_ROW, _LEVEL, _MARGIN, _FONT = 24, 48, 24, 13
+#: A leaf: the box of its symbol (the widest is 0xDD), then its share, up to 100.00%, and its code.
+_BOX, _BOX_HEIGHT, _SHARE, _GAP = 46, 18, 58, 12
+#: Widths of a digit of a code (in a font of fixed width) and, at most, of a letter of the title.
+_DIGIT, _LETTER = 8, 9
+#: The radius of a node, and the width of the line to it, grow with the root of its probability.
+_RADII, _WIDTHS = (2.5, 8.0), (1.2, 4.0)
+#: How strongly a box is coloured, the same way.
+_TINTS = (0.12, 0.6)
+_TITLE = 40
 
 _STYLE = """
-svg { background: #fbfaf7; font: 13px system-ui, sans-serif; fill: #26323f } path { fill: none; stroke:
-#a9b7c6; stroke-width: 1.4 } path.lead { stroke: #e3e2dc; stroke-dasharray: 1 4 } circle { fill: #5d7fa3 }
-circle.leaf { fill: #d9822b } .digit, .code { font-family: ui-monospace, monospace } .digit { fill: #7a4d12;
-font-size: 11px } .symbol { font-weight: 600 } .share { text-anchor: end; fill: #5c6672 } .code { fill:
-#1d4f7c } .title { font-weight: 600 } @media (prefers-color-scheme: dark) {
-  svg { background: #171b21; fill: #e6e9ee } path { stroke: #4b5a6b } path.lead { stroke: #2b323b }
-  .digit { fill: #f0b35f } .share { fill: #a3adb9 } .code { fill: #8fc1ee }
+.code-tree { background: #fbfaf7; font: 13px system-ui, sans-serif; fill: #26323f }
+.code-tree path { fill: none; stroke: #b4c1ce; stroke-linecap: round }
+.code-tree circle { fill: #5d7fa3 }
+.code-tree rect { fill: #e8912d; stroke: #d9822b }
+.code-tree .digit, .code-tree .code { font-family: ui-monospace, monospace }
+.code-tree .digit { fill: #7a4d12; font-size: 11px }
+.code-tree .symbol { font-weight: 600; text-anchor: middle }
+.code-tree .share { text-anchor: end; fill: #5c6672 }
+.code-tree .code { fill: #1d4f7c }
+.code-tree .title { font-weight: 600 }
+@media (prefers-color-scheme: dark) {
+  .code-tree { background: #171b21; fill: #e6e9ee }
+  .code-tree path { stroke: #45556a }
+  .code-tree .digit { fill: #f0b35f }
+  .code-tree .share { fill: #a3adb9 }
+  .code-tree .code { fill: #8fc1ee }
 }
 """
 
@@ -38,26 +51,28 @@ font-size: 11px } .symbol { font-weight: 600 } .share { text-anchor: end; fill: 
 def draw(tree: Tree) -> str:
     """The drawing as text, complete with its style."""
     places = _places(tree)
-    depth = max((len(node.code) for node in tree.nodes()), default=0)
-    rows = max(sum(1 for node in tree.nodes() if node.symbol is not None), 1)
-    columns = _MARGIN + depth * _LEVEL + 2 * _MARGIN
-    height = _TITLE + rows * _ROW + _MARGIN
-    title = f"Code tree: {rows if tree.root else 0} symbols, {tree.total} occurrences"
-    titled = 2 * _MARGIN + len(title) * _LETTER
-    width = max(columns + _SYMBOL + _SHARE + _MARGIN + depth * _DIGIT + _MARGIN, titled)
+    leaves = [node for node in tree.nodes() if node.symbol is not None]
+    title = f"Code tree: {_counted(len(leaves), 'symbol')}, {_counted(tree.total, 'occurrence')}"
+    ends = [_code_x(node) + len(node.code) * _DIGIT for node in leaves]
+    width = max([*ends, _MARGIN + len(title) * _LETTER]) + _MARGIN
+    height = _TITLE + max(len(leaves), 1) * _ROW + _MARGIN // 2
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-            f'role="img" aria-label="{title}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="code-tree" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
             f"<style>{_STYLE}</style>",
-            f'<text class="title" x="{_MARGIN}" y="{_MARGIN}">{title}</text>',
-            *_edges(tree, places, columns),
+            f'<text class="title" x="{_MARGIN // 2}" y="{_MARGIN}">{title}</text>',
+            *_edges(tree, places),
             *_nodes(tree, places),
-            *_labels(tree, places, columns),
+            *_leaves(leaves, tree, places),
             "</svg>",
             "",
         ]
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _places(tree: Tree) -> dict[str, tuple[float, float]]:
@@ -81,34 +96,44 @@ def _x(node: Node) -> int:
     return _MARGIN + len(node.code) * _LEVEL
 
 
-def _edges(tree: Tree, places: dict[str, tuple[float, float]], columns: int) -> Iterator[str]:
+def _code_x(node: Node) -> int:
+    return _x(node) + _BOX + _SHARE + _GAP
+
+
+def _scaled(node: Node, tree: Tree, ends: tuple[float, float]) -> float:
+    """From the first of `ends`, for the rarest, to the second, for what always comes."""
+    low, high = ends
+    return low + (high - low) * math.sqrt(node.count / tree.total)
+
+
+def _edges(tree: Tree, places: dict[str, tuple[float, float]]) -> Iterator[str]:
     for node in tree.nodes():
         x, y = places[node.code]
         for child in node.children:
             to_x, to_y = places[child.code]
             bend = x + _LEVEL / 2
-            yield f'<path d="M{x} {y:g}C{bend:g} {y:g} {x + 6} {to_y:g} {bend:g} {to_y:g}H{to_x}"/>'
-            yield f'<text class="digit" x="{bend + 3:g}" y="{to_y - 3:g}">{child.code[-1]}</text>'
-        if node.symbol is not None:
-            yield f'<path class="lead" d="M{x + 12} {y:g}H{columns - 6}"/>'
+            line = f"M{x} {y:g}C{bend:g} {y:g} {x + 6} {to_y:g} {bend:g} {to_y:g}H{to_x}"
+            yield f'<path d="{line}" stroke-width="{_scaled(child, tree, _WIDTHS):.2f}"/>'
+            yield f'<text class="digit" x="{bend + 4:g}" y="{to_y - 4:g}">{child.code[-1]}</text>'
 
 
 def _nodes(tree: Tree, places: dict[str, tuple[float, float]]) -> Iterator[str]:
     for node in tree.nodes():
-        x, y = places[node.code]
-        share = node.count / tree.total
-        radius = max(_SMALLEST, _LARGEST * share**0.5)
-        leaf = ' class="leaf"' if node.symbol is not None else ""
-        name = escape(node.text or node.code or "root")
-        yield f'<circle{leaf} cx="{x}" cy="{y:g}" r="{radius:.2f}"><title>{name}: {share:.2%}</title></circle>'
-
-
-def _labels(tree: Tree, places: dict[str, tuple[float, float]], columns: int) -> Iterator[str]:
-    for node in tree.nodes():
         if node.symbol is None:
-            continue
-        y = places[node.code][1] + _FONT / 3
-        share = columns + _SYMBOL + _SHARE - _MARGIN
-        yield f'<text class="symbol" x="{columns}" y="{y:g}">{escape(node.text)}</text>'
-        yield f'<text class="share" x="{share}" y="{y:g}">{node.count / tree.total:.2%}</text>'
-        yield f'<text class="code" x="{share + _MARGIN}" y="{y:g}">{node.code}</text>'
+            x, y = places[node.code]
+            name = f"{node.code or 'root'}: {node.count / tree.total:.2%}"
+            yield f'<circle cx="{x}" cy="{y:g}" r="{_scaled(node, tree, _RADII):.2f}"><title>{name}</title></circle>'
+
+
+def _leaves(leaves: list[Node], tree: Tree, places: dict[str, tuple[float, float]]) -> Iterator[str]:
+    for node in leaves:
+        x, y = places[node.code]
+        line = y + _FONT / 3
+        tint = _scaled(node, tree, _TINTS)
+        yield (
+            f'<rect x="{x}" y="{y - _BOX_HEIGHT / 2:g}" width="{_BOX}" height="{_BOX_HEIGHT}" rx="5" '
+            f'fill-opacity="{tint:.2f}"><title>{node.count:,} of {tree.total:,}</title></rect>'
+        )
+        yield f'<text class="symbol" x="{x + _BOX / 2:g}" y="{line:g}">{escape(node.text)}</text>'
+        yield f'<text class="share" x="{x + _BOX + _SHARE}" y="{line:g}">{node.count / tree.total:.2%}</text>'
+        yield f'<text class="code" x="{_code_x(node)}" y="{line:g}">{node.code}</text>'

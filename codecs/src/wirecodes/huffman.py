@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from wirecodes.blocks import BlockDecoder, BlockEncoder
-from wirecodes.codec import BuiltCodec, Codec, Description
+from wirecodes.blocks import BlockCodec
+from wirecodes.codec import Codec, Description
 from wirecodes.coder import Buffer
 from wirecodes.codes import huffman_lengths
 from wirecodes.study import analyse_code, draw_code
@@ -42,4 +42,4 @@ def huffman_codec() -> Codec:
         "bytes",
         "Canonical Huffman codes of at most 12 bits in blocks of 32 KiB, with a checksum.",
     )
-    return BuiltCodec(description, BlockEncoder, BlockDecoder)
+    return BlockCodec(description)

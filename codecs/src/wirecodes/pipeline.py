@@ -47,8 +47,17 @@ class Pipeline(Codec):
         return Chain(stages[::-1])
 
     def produces(self, direction: Direction, /, **options: object) -> Medium:
-        last = -1 if direction == "encode" else 0
-        return self._stages[last].produces(direction, **self._shares(direction, options)[last])
+        shares = self._shares(direction, options)
+        media = [
+            stage.produces(direction, **share) for stage, share in zip(self._stages, shares, strict=True)
+        ]
+        return media[-1 if direction == "encode" else 0]
+
+    def memory(self, direction: Direction, /, **options: object) -> int:
+        shares = self._shares(direction, options)
+        return sum(
+            stage.memory(direction, **share) for stage, share in zip(self._stages, shares, strict=True)
+        )
 
     def _shares(self, direction: Direction, options: Mapping[str, object]) -> list[dict[str, object]]:
         """What each stage gets of `options`."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
-from wirecodes.blocks import BlockDecoder, BlockEncoder
-from wirecodes.codec import BuiltCodec, Codec, Description
+from wirecodes.blocks import BlockCodec
+from wirecodes.codec import Codec, Description
 from wirecodes.coder import Buffer
 from wirecodes.codes import fano_lengths
 from wirecodes.study import analyse_code, draw_code
@@ -43,4 +42,4 @@ def shannon_fano_codec() -> Codec:
         "bytes",
         "Huffman's predecessor, to compare with: the same stream with the lengths that repeated parting gives.",
     )
-    return BuiltCodec(description, partial(BlockEncoder, fano=True), BlockDecoder)
+    return BlockCodec(description, fano=True)

@@ -8,8 +8,9 @@ from functools import partial
 
 from wirecodes.bases import BASES, Base, BaseDecoder, BaseEncoder
 from wirecodes.codec import BuiltCodec, Codec, Description
-from wirecodes.compression import FORMATS, CompressionDecoder, CompressionEncoder, Format
+from wirecodes.compression import FORMATS, MAX_WINDOW, CompressionDecoder, CompressionEncoder, Format
 from wirecodes.errors import DecodeError, EncodeError
+from wirecodes.options import Direction, parse
 from wirecodes.quoted_printable import QuotedPrintableEncoder, quoted_printable_decoder
 from wirecodes.text_codes import PercentEncoder, Rot13, percent_decoder
 
@@ -19,15 +20,23 @@ def _base(name: str, base: Base) -> Codec:
     return BuiltCodec(description, partial(BaseEncoder, base), partial(BaseDecoder, base))
 
 
-def _compression(name: str, format: Format) -> Codec:
-    description = Description(
-        name, format.title, "compression", "bytes", "bytes", format.description, (format.level,)
-    )
-    return BuiltCodec(
-        description,
-        lambda level: CompressionEncoder(format.compressor(level)),
-        partial(CompressionDecoder, format),
-    )
+class CompressionCodec(BuiltCodec):
+    """A compression, which needs memory for its tables and its window."""
+
+    def __init__(self, name: str, format: Format) -> None:
+        description = Description(
+            name, format.title, "compression", "bytes", "bytes", format.description, (format.level,)
+        )
+        super().__init__(
+            description,
+            lambda level: CompressionEncoder(format.compressor(level)),
+            partial(CompressionDecoder, format),
+        )
+        self._format = format
+
+    def memory(self, direction: Direction, /, **options: object) -> int:
+        settings = parse(self.options, direction, options)
+        return MAX_WINDOW if direction == "decode" else self._format.memory(settings["level"])
 
 
 def _text_codes() -> list[Codec]:
@@ -76,5 +85,5 @@ def standard_codecs() -> list[Codec]:
     return [
         *(_base(name, base) for name, base in BASES.items()),
         *_text_codes(),
-        *(_compression(name, format) for name, format in FORMATS.items()),
+        *(CompressionCodec(name, format) for name, format in FORMATS.items()),
     ]

@@ -172,3 +172,18 @@ class TestOptions:
 def test_errors_survive_pickling(error: Exception) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), vars(copy)) == (str(error), vars(error))
+
+
+def test_every_codec_tells_its_memory_and_a_pipeline_the_sum() -> None:
+    memory = {name: wirecodes.get(name).memory("encode") for name in wirecodes.names()}
+    assert all(0 < size <= 128 << 20 for size in memory.values())
+    assert wirecodes.get("xz+base64").memory("encode") == memory["xz"] + memory["base64"]
+    assert wirecodes.get("xz").memory("encode", level="9") == 674 << 20
+    assert wirecodes.get("xz").memory("decode") >= 64 << 20
+    with pytest.raises(wirecodes.OptionError):
+        wirecodes.get("xz").memory("encode", level=10)
+
+
+def test_a_pipeline_checks_the_options_of_every_stage_before_it_runs() -> None:
+    with pytest.raises(wirecodes.OptionError):
+        wirecodes.get("xz+base64").produces("encode", level=10)

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import random
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -44,6 +45,12 @@ def whole(coder: Coder, data: bytes) -> bytes:
     return coder.update(data) + coder.finish()
 
 
+def flipped(data: bytes) -> Iterator[bytes]:
+    """`data` with one bit wrong, at every seventh place."""
+    for place in range(0, len(data), 7):
+        yield data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :]
+
+
 def small_stream() -> bytes:
     """All kinds of blocks in few bytes."""
     parts = [b"aaaabbbcc" * 12, b"x" * 300, bytes(range(0, 250, 7)), (b"ab" * 7 + b"cd") * 70]
@@ -54,6 +61,30 @@ def small_stream() -> bytes:
         blocks.append(written)
     assert [written[0] for written in blocks] == [3, 2, 1, 4]
     return by_hand.START + b"".join(blocks) + by_hand.end(b"".join(parts))
+
+
+def outcome(call: Callable[[], bytes]) -> bytes | tuple[type, str]:
+    try:
+        return call()
+    except wirecodes.DecodeError as error:
+        return type(error), str(error)
+
+
+class TestWholeData:
+    @pytest.mark.parametrize("limit", [None, 0, 500, 10_000])
+    def test_is_decoded_or_refused_as_piece_by_piece(
+        self, kernel: ModuleType, monkeypatch: pytest.MonkeyPatch, limit: int | None
+    ) -> None:
+        monkeypatch.setattr("wirecodes.blocks.decode_blocks", kernel.decode_blocks)
+        codec = wirecodes.get("huffman")
+        good = small_stream()
+        for data in [good, good + b"x", b"", *(good[:cut] for cut in range(0, len(good), 3)), *flipped(good)]:
+            got = outcome(lambda data=data: codec.decode(data, max_output=limit))  # type: ignore[misc]
+            assert got == outcome(lambda data=data: whole(codec.decoder(max_output=limit), data))  # type: ignore[misc]
+
+    def test_may_be_in_any_buffer(self) -> None:
+        codec = wirecodes.get("huffman")
+        assert {codec.decode(kind(codec.encode(TEXT))) for kind in (bytes, bytearray, memoryview)} == {TEXT}
 
 
 class TestDamage:
@@ -244,3 +275,10 @@ def test_memory_stays_the_same_however_much_is_streamed() -> None:
         total += len(decoded)
     assert decoder.finish() == b""
     assert total == 128 * 1024 * 1024
+
+
+def test_whole_data_is_encoded_as_piece_by_piece(kernel: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wirecodes.blocks.encode_blocks", kernel.encode_blocks)
+    for data in (b"", b"a", TEXT, DICE.randbytes(70_000)):
+        assert wirecodes.get("huffman").encode(data) == whole(BlockEncoder(), data)
+        assert wirecodes.get("shannon-fano").encode(memoryview(data)) == whole(BlockEncoder(fano=True), data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from operator import mul
 from statistics import median
 
@@ -25,6 +25,9 @@ _LOWEST_TONE, _HIGHEST_TONE = 150.0, 3600.0
 #: fifty times.
 _SPECTRA = 24
 _STANDS_OUT = 5.0
+
+#: Tones are found in sounds of others and never end; the decoders at work at once need theirs again and again.
+_DECODERS = 64
 
 
 def find_tone(samples: Sequence[int], rate: int) -> float | None:
@@ -67,7 +70,7 @@ def frame_length(rate: int) -> int:
     return int(FRAME * rate)
 
 
-@cache
+@lru_cache(_DECODERS)
 def _mixers(rate: int, tone: float) -> tuple[list[float], list[float]]:
     angles = [-2 * math.pi * tone * index / rate for index in range(frame_length(rate))]
     return [math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]
