@@ -1,8 +1,8 @@
 """CPU work in native threads, so that the event loop goes on answering.
 
 `Jobs` bounds how many run at once and how many wait; more are refused at once with `CodecsBusy`. A job that needs much memory
-takes the places of several, so that memory is bounded too. A job is a sequence of steps;
-each step runs in a native thread, and between steps the job's greenlet is back on the event loop and may stop it.
+takes the places of several, so that memory is bounded too. A job is a sequence of steps; each step runs in a native thread, and
+between steps the job's greenlet is back on the event loop and may stop it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ T = TypeVar("T")
 PLACE_MEMORY = 256 << 20
 
 #: Seconds a thread keeps the interpreter when the event loop wants it. A request takes it some ten times, and codecs that are
-#: written in Python would keep it for 5 ms each time, the default: beside four of them /healthz then takes 130 ms, with this 25.
+#: written in Python would keep it for 5 ms each time, the default. Measured beside four of them, p99 of /healthz: 130 ms with the
+#: default, 33 ms with 1 ms, 17 ms with 0.2 ms.
 SWITCH_INTERVAL = 0.0005
 
 
@@ -37,9 +38,8 @@ class Jobs:
         self._size = size
         self._waiting = 0
         self._slots = BoundedSemaphore(size)
-        self._turn = (
-            BoundedSemaphore()
-        )  # of those who wait: two that hold some slots each would wait for ever
+        # Of those who wait: two that hold some slots each would wait for ever.
+        self._turn = BoundedSemaphore()
         self._pool: ThreadPool | None = None
         self._metrics = metrics
 

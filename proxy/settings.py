@@ -71,10 +71,11 @@ class PoolSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    request_line: int = _key(values.number(16, whole=True), 4094)
-    header_fields: int = _key(values.number(1, whole=True), 90)
-    header_field_bytes: int = _key(values.number(16, whole=True), 8190)
-    header_bytes: int = _key(values.number(64, whole=True), 32768)
+    # The upper bounds are what Gunicorn takes: a longer head would be its error, and count as a failure of the backend.
+    request_line: int = _key(values.number(16, 4094, whole=True), 4094)
+    header_fields: int = _key(values.number(1, 100, whole=True), 90)
+    header_field_bytes: int = _key(values.number(16, 8190, whole=True), 8190)
+    header_bytes: int = _key(values.number(64, 65536, whole=True), 32768)
     body_bytes: int = _key(values.number(0, whole=True), 0)
     connections: int = _key(values.number(1, whole=True), 20000)
     queue: int = _key(values.number(0, whole=True), 1000)
@@ -161,6 +162,8 @@ def parse(document: Mapping[str, Any], file: str = "proxy.toml") -> Settings:
     settings = Settings(**given)
     if not settings.admin.loopback and not settings.admin_token:
         raise SettingsError(file, "admin_token", "must not be empty where admin is not loopback")
+    if settings.admin == settings.listen:
+        raise SettingsError(file, "admin", f"must be another address than listen, not {settings.listen} too")
     return settings
 
 

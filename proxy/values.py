@@ -7,6 +7,7 @@ is allowed.
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,13 +70,15 @@ def address(value: Any) -> Address:
     return Address(host=match[1] or match[2], port=int(match[3]))
 
 
-def number(least: float, *, whole: bool = False) -> Callable[[Any], Any]:
+def number(least: float, most: float = math.inf, *, whole: bool = False) -> Callable[[Any], Any]:
     kind = "a whole number" if whole else "a number"
 
     def check(value: Any) -> Any:
         fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not fits or not least <= value < 1 << 53:
-            raise Wrong(f"must be {kind} of at least {least}")
+        if not fits or not least <= value <= most or value >= 1 << 53:
+            raise Wrong(
+                f"must be {kind} of at least {least}" + (f" and at most {most}" if most < math.inf else "")
+            )
         return value if whole else float(value)
 
     return check

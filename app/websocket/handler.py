@@ -24,7 +24,7 @@ from app.errors import BadRequest, HeadersTooLarge, InternalError, Problem, Requ
 from app.lifecycle import lifecycle
 from app.settings import MIB
 from app.websocket.handshake import accept_key, asks_for_websocket, handshake_problem
-from app.websocket.head import StrictLines, check_framing, check_request_line
+from app.websocket.head import StrictLines, check_framing, check_request_line, origin_form
 from app.websocket.socket import Socket
 
 log = logging.getLogger("heliograph")
@@ -77,6 +77,7 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
     open_sockets: ClassVar[set[Socket]] = set()
     idle: ClassVar[set[Handler]] = set()
 
+    path: str
     websocket: Socket | None = None
     wsgi_input: Input
 
@@ -93,6 +94,10 @@ class Handler(WebSocketHandler, PyWSGIHandler):  # type: ignore[misc]
     def read_request(self, raw_requestline: str) -> bool:
         check_request_line(raw_requestline)
         result: bool = super().read_request(raw_requestline)
+        self.path, authority = origin_form(self.path)
+        if authority is not None:
+            del self.headers["Host"]
+            self.headers["Host"] = authority
         return result
 
     def MessageClass(self, rfile: Any, *args: Any) -> Any:

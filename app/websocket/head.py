@@ -26,6 +26,10 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 MAX_HEAD = 64 << 10
 
 
+#: RFC 9112, 3.2.2: a server takes the absolute form too, and its authority instead of Host.
+_ABSOLUTE = re.compile(r"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
+
+
 class LineReader(Protocol):
     def readline(self, size: int, /) -> bytes: ...
 
@@ -51,6 +55,15 @@ def check_request_line(line: str) -> None:
     """Raise BadRequest for anything but a request line of HTTP/1.1 or HTTP/1.0."""
     if not _REQUEST_LINE.fullmatch(line):
         raise BadRequest("The request line is not valid HTTP/1.1.")
+
+
+def origin_form(target: str) -> tuple[str, str | None]:
+    """The path and query of a request target, and the authority where it is in absolute form."""
+    match = _ABSOLUTE.fullmatch(target)
+    if not match:
+        return target, None
+    rest = match[2] or "/"
+    return rest if rest.startswith("/") else f"/{rest}", match[1]
 
 
 def check_framing(version: str, lengths: list[str], encodings: list[str]) -> None:

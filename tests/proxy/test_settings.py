@@ -139,3 +139,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     with pytest.raises(SettingsError) as error:
         load(str(file))
     assert str(error.value).startswith(f"{file}: {reason}")
+
+
+def test_limits_stay_below_what_gunicorn_takes() -> None:
+    for key, value in {"request_line": 4095, "header_fields": 101, "header_field_bytes": 8191}.items():
+        with pytest.raises(SettingsError, match=f"limits.{key}.*at most {value - 1}"):
+            parse({"backend": [ONE], "limits": {key: value}})
+
+
+def test_the_admin_listener_has_an_address_of_its_own() -> None:
+    with pytest.raises(SettingsError, match="another address than listen"):
+        parse({"backend": [ONE], "listen": "127.0.0.1:9000", "admin": "127.0.0.1:9000"})

@@ -7,7 +7,8 @@ import io
 import pytest
 
 from app.errors import BadRequest, HeadersTooLarge
-from app.websocket.head import MAX_HEAD, StrictLines, check_framing, check_request_line
+from app.websocket.head import MAX_HEAD, StrictLines, check_framing, check_request_line, origin_form
+from tests.app.serving import Answer, Server, problem
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,26 @@ def test_framing_that_is_refused(lengths: list[str], encodings: list[str]) -> No
 def test_http_1_0_knows_no_transfer_encoding() -> None:
     with pytest.raises(BadRequest):
         check_framing("HTTP/1.0", [], ["chunked"])
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "authority"),
+    [
+        ("/echo?a=http://x/", "/echo?a=http://x/", None),
+        ("*", "*", None),
+        ("http://localhost:8000/echo?b", "/echo?b", "localhost:8000"),
+        ("HTTPS://localhost", "/", "localhost"),
+        ("http://localhost?q", "/?q", "localhost"),
+        ("http://user@localhost/", "http://user@localhost/", None),
+    ],
+)
+def test_the_absolute_form_is_a_path_and_a_host(target: str, path: str, authority: str | None) -> None:
+    assert origin_form(target) == (path, authority)
+
+
+def test_a_request_in_absolute_form_is_answered_for_its_host(server: Server) -> None:
+    def ask(target: bytes) -> Answer:
+        return server.raw(b"GET " + target + b" HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n")
+
+    assert ask(b"http://localhost/echo?message=hi").body == b"hi"
+    problem(ask(b"http://other.example/echo?message=hi"), 421, "unknown-host")
