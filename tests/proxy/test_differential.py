@@ -17,7 +17,7 @@ import pytest
 from gevent import socket as gsocket
 from gevent.server import StreamServer
 from gunicorn.config import Config
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import InvalidRequestMethod, NoMoreData
 from gunicorn.http.parser import RequestParser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -84,7 +84,9 @@ def by_gunicorn(data: bytes) -> Requests:
     config = Config()
     config.set("http_parser", "python")
     found: Requests = []
-    with suppress(NoMoreData):  # the last one is still arriving
+    with suppress(
+        NoMoreData, InvalidRequestMethod
+    ):  # the last one is still arriving, or has a method like aGET
         for request in RequestParser(config, iter([data]), ("127.0.0.1", 1)):
             found.append((request.method.encode(), request.uri.encode("latin-1"), request.body.read()))
     return found
@@ -134,9 +136,9 @@ class Recorder:
         for data in map(bytes, recorded):
             requests = by_h11(data)
             usual = list(takewhile(lambda request: request[0] in USUAL_METHODS, requests))
-            assert by_httptools(data)[: len(usual)] == usual, data
-            assert len(usual) < len(requests) or by_httptools(data) == requests, data
-            assert by_gunicorn(data) == requests, data
+            for seen in (by_httptools(data), by_gunicorn(data)):
+                assert seen[: len(usual)] == usual, data
+                assert len(usual) < len(requests) or seen == requests, data
             found += requests
         return found
 
