@@ -19,7 +19,7 @@ from script import children
 ROOT = Path(__file__).resolve().parent.parent
 
 #: What the tests run beside Python, and the Debian package that has it.
-DEBIAN_PACKAGES = {"nginx": "nginx", "openssl": "openssl"}
+DEBIAN_PACKAGES = {"nginx": "nginx", "openssl": "openssl", "curl": "curl", "chromium": "chromium"}
 
 #: Debian puts nginx where the PATH of ordinary users does not lead.
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
