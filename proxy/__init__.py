@@ -8,3 +8,8 @@ A request's way: listener, session (a client's connection), exchange (one reques
 or the waiting line), attempt (one try, on a connection from connections), relay (bodies) or tunnel (an
 upgrade).
 """
+
+from proxy import compiled
+
+#: Whether the compiled twin of the hot modules runs.
+COMPILED = compiled.prefer(__path__)

@@ -57,14 +57,30 @@ class Record:
     ended: str = "done"
 
 
+# Written out because json.dumps costs four times as much, and as one `%` because that is the fastest once compiled.
+_JSON = (
+    '{"time": "%s", "request_id": "%s", "client": "%s", "method": %s, "target": %s, "status": %d, "bytes": %d, '
+    '"backend": "%s", "tries": %d, "TR": %.1f, "Tw": %.1f, "Tc": %.1f, "Tr": %.1f, "Ta": %.1f, "ended": "%s"}\n'
+)
+
+
 def json_line(record: Record, now: float) -> str:
-    # Written out because json.dumps costs four times as much, for each request.
-    return (
-        f'{{"time": "{timestamp(now)}", "request_id": {quoted(record.request_id)}, "client": "{record.client}", '
-        f'"method": {quoted(record.method)}, "target": {quoted(record.target)}, "status": {record.status}, '
-        f'"bytes": {record.sent}, "backend": "{record.backend}", "tries": {record.tries}, '
-        f'"TR": {record.TR * 1e3:.1f}, "Tw": {record.Tw * 1e3:.1f}, "Tc": {record.Tc * 1e3:.1f}, "Tr": {record.Tr * 1e3:.1f}, '
-        f'"Ta": {record.Ta * 1e3:.1f}, "ended": "{record.ended}"}}\n'
+    return _JSON % (
+        timestamp(now),
+        record.request_id,
+        record.client,
+        quoted(record.method),
+        quoted(record.target),
+        record.status,
+        record.sent,
+        record.backend,
+        record.tries,
+        record.TR * 1e3,
+        record.Tw * 1e3,
+        record.Tc * 1e3,
+        record.Tr * 1e3,
+        record.Ta * 1e3,
+        record.ended,
     )
 
 
@@ -83,6 +99,7 @@ def combined_line(record: Record, now: float) -> str:
 _FORMATS = {"json": json_line, "combined": combined_line}
 
 _second, _text = 0, ""
+_MILLISECONDS = tuple(f".{number:03d}Z" for number in range(1000))
 
 
 def timestamp(now: float) -> str:
@@ -91,7 +108,7 @@ def timestamp(now: float) -> str:
     second = int(now)
     if second != _second:
         _second, _text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-    return f"{_text}.{int((now - second) * 1000):03d}Z"
+    return _text + _MILLISECONDS[int((now - second) * 1000)]
 
 
 CLOSED = -1
@@ -174,7 +191,8 @@ def _write(fd: int, data: bytes) -> str:
     view = memoryview(data)
     try:
         while view:
-            view = view[os.write(fd, view) :]
+            written = os.write(fd, view)  # not inside the slice, which mypyc would evaluate twice
+            view = view[written:]
     except OSError as exc:
         return exc.strerror or str(exc)
     return ""

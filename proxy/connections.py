@@ -64,7 +64,7 @@ class Connections:
                 stream.close()
                 return None if young else self._drop(idle)
             # The watcher may not have run yet for what the kernel already has.
-            if stream.peek() is None:
+            if stream.is_quiet():
                 return stream
             stream.close()
         return None

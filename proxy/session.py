@@ -54,7 +54,7 @@ class Session:
         """One request."""
         stream, metrics = self._stream, self._runtime.metrics
         sent_before = stream.sent
-        record = Record(f"{getrandbits(128):032x}", self._client)
+        record = Record(getrandbits(128).to_bytes(16, "big").hex(), self._client)
         try:
             head = self._read_head()
             if head is None:
@@ -165,5 +165,5 @@ class Session:
 
 
 def _request_line_for_log(raw: bytes) -> tuple[str, str]:
-    parts = raw[: raw.find(b"\r\n")].split(b" ")
+    parts = raw.partition(b"\r\n")[0].split(b" ")
     return parts[0].decode("latin-1"), parts[1].decode("latin-1") if len(parts) > 1 else "-"

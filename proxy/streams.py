@@ -9,6 +9,7 @@ and nowhere else.
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -160,11 +161,15 @@ class Waits:
 class Stream(Waits):
     """`buffer` has bytes that were read and not used yet; whoever reads a message owns it."""
 
-    __slots__ = ("buffer", "sent", "sock")
+    __slots__ = ("_poll", "_recv", "_send", "buffer", "sent", "sock")
 
     def __init__(self, sock: socket.socket, sweeper: Sweeper, write_patience: float) -> None:
         super().__init__(sock.fileno(), sweeper, write_patience)
         self.sock = sock
+        # Looked up once: these two are most of what a request asks of Python.
+        self._recv: Callable[..., bytes] = sock.recv
+        self._send: Callable[[bytes | memoryview], int] = sock.send
+        self._poll: select.poll | None = None
         self.buffer = b""
         #: All bytes the kernel took from us.
         self.sent = 0
@@ -173,7 +178,7 @@ class Stream(Waits):
         """Some bytes; none at the end."""
         while True:
             try:
-                return self.sock.recv(size)
+                return self._recv(size)
             except BlockingIOError:
                 self.wait_readable(deadline)
             except OSError as exc:
@@ -184,10 +189,17 @@ class Stream(Waits):
         self.wait_readable(deadline)
         return self.recv(deadline, size)
 
+    def is_quiet(self) -> bool:
+        """Nothing has come, no end either. A quarter of what `peek` costs, which pays with an exception."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.sock, select.POLLIN)
+        return not self._poll.poll(0)
+
     def peek(self) -> bytes | None:
         """One byte without taking it; none at the end; None if nothing is there."""
         try:
-            return self.sock.recv(1, socket.MSG_PEEK)
+            return self._recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return None
         except OSError:
@@ -196,7 +208,7 @@ class Stream(Waits):
     def send(self, data: bytes) -> None:
         """All of it; TimedOut when the other side takes nothing for `write_patience` seconds."""
         try:
-            sent = self.sock.send(data)
+            sent = self._send(data)
         except BlockingIOError:
             sent = 0
         except OSError as exc:
@@ -209,7 +221,7 @@ class Stream(Waits):
         while rest:
             self._wait_writable()
             try:
-                sent = self.sock.send(rest)
+                sent = self._send(rest)
             except BlockingIOError:
                 continue
             except OSError as exc:

@@ -64,14 +64,16 @@ def signal_group(pid: int, signum: int) -> bool:
     return False
 
 
-def run(command: Sequence[str], *, cwd: Path, grace: float) -> int:
-    """Run a command to its end and return its status.
+@contextlib.contextmanager
+def background(command: Sequence[str], *, cwd: Path, grace: float) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command while the block runs; the block waits for it.
 
-    When this process is to end meanwhile, the command gets a Ctrl-C, `grace` seconds to clean up, and is killed then.
+    When the block ends by an exception, as when this process is to end, the command gets a Ctrl-C, `grace` seconds to
+    clean up, and is killed then.
     """
     child = spawn(command, cwd=cwd)
     try:
-        return child.wait()
+        yield child
     except BaseException:
         signal_group(child.pid, signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -79,6 +81,12 @@ def run(command: Sequence[str], *, cwd: Path, grace: float) -> int:
         signal_group(child.pid, signal.SIGKILL)
         child.wait()
         raise
+
+
+def run(command: Sequence[str], *, cwd: Path, grace: float) -> int:
+    """Run a command to its end and return its status."""
+    with background(command, cwd=cwd, grace=grace) as child:
+        return child.wait()
 
 
 @contextlib.contextmanager

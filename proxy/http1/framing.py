@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from proxy.errors import FramingError
 from proxy.http1 import grammar
@@ -133,7 +133,7 @@ class ChunkedReader:
         self._buffer = self._buffer + data if self._buffer else data
         self._position = 0
         pieces: list[bytes] = []
-        while self._state is not _State.DONE and self._STEPS[self._state](self, pieces):
+        while self._state is not _State.DONE and _STEPS[self._state](self, pieces):
             pass
         remainder = self._buffer[self._position :]
         if self._state is _State.DONE:
@@ -217,9 +217,10 @@ class ChunkedReader:
         self._position = end + 1
         return line
 
-    _STEPS: ClassVar[dict[_State, Callable[[ChunkedReader, list[bytes]], bool]]] = {
-        _State.SIZE: _size,
-        _State.DATA: _data,
-        _State.AFTER_DATA: _after_data,
-        _State.TRAILER: _trailer,
-    }
+
+_STEPS: dict[_State, Callable[[ChunkedReader, list[bytes]], bool]] = {
+    _State.SIZE: ChunkedReader._size,
+    _State.DATA: ChunkedReader._data,
+    _State.AFTER_DATA: ChunkedReader._after_data,
+    _State.TRAILER: ChunkedReader._trailer,
+}

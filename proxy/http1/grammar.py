@@ -14,7 +14,7 @@ from proxy.errors import FramingError
 from proxy.headers import Field
 
 # RFC 9110 section 5.6.2: token = 1*tchar
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+TOKEN: bytes = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # RFC 9112 section 5: field-line = field-name ":" OWS field-value OWS; the obsolete folding is not taken
 FIELDS = re.compile(rb"(?:" + TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 _FIELD = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*+)\r\n")

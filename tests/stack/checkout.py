@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from proxy import compiled
 from script.environment import Stamp
 from tests.processes import ROOT
 
@@ -42,6 +43,12 @@ def make_venv(venv: Path, python: str) -> None:
     [packages] = venv.glob("lib/python3.*/site-packages")
     ours = sysconfig.get_path("purelib")
     (packages / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+    twin, theirs = compiled.folder(sys.prefix), compiled.folder(str(venv))
+    theirs.parent.mkdir()
+    if twin.is_dir():
+        theirs.symlink_to(twin)
+    else:  # what could not be compiled for us cannot be for them
+        theirs.with_suffix(".failed").touch()
 
 
 def stamp(root: Path) -> None:

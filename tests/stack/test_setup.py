@@ -22,7 +22,8 @@ PIP_RUNS = "Installing requirements.txt"
 def checkout(tmp_path: Path) -> Path:
     """The scripts with a requirements file that pip has nothing to do for, and codecs that nothing builds."""
     root = tmp_path / "checkout"
-    shutil.copytree(ROOT / "script", root / "script", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("proxy", "script"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "codecs/src/wirecodes").mkdir(parents=True)
     (root / "codecs/pyproject.toml").write_text("[project]\n")
     (root / "codecs/src/wirecodes/__init__.py").write_text("")
@@ -42,18 +43,22 @@ def bootstrap(extension: str = "") -> list[str]:
     ]
 
 
-def run(root: Path, extension: str = "") -> str:
-    """What a set-up prints, which has to succeed."""
-    ended = subprocess.run(
+def bootstrapped(root: Path, extension: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         bootstrap(extension),
         cwd=root,
-        env=clean_environment(),
+        env={**clean_environment(), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=120,
         check=False,
     )
+
+
+def run(root: Path, extension: str = "", **environment: str) -> str:
+    """What a set-up prints, which has to succeed."""
+    ended = bootstrapped(root, extension, **environment)
     assert ended.returncode == 0, ended.stdout
     return ended.stdout
 
@@ -110,6 +115,35 @@ def test_the_way_the_extension_is_wanted_counts_when_it_is_said(checkout: Path) 
     assert PIP_RUNS in run(checkout, "yes")
 
 
+#: No package index answers here, so nothing can be compiled.
+NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
+COMPILES = "Compiling the proxy"
+
+
+def test_a_proxy_that_cannot_be_compiled_is_said_once_and_runs_interpreted(checkout: Path) -> None:
+    (checkout / "proxy/retry.py").write_text("# changed\n")
+    first = run(checkout, **NO_INDEX)
+    assert COMPILES in first
+    assert "runs interpreted" in first
+    assert first.endswith(f"became {checkout}/.venv\n")
+    assert COMPILES not in run(checkout, **NO_INDEX)
+    (checkout / "proxy/retry.py").write_text("# changed again\n")
+    assert COMPILES in run(checkout, **NO_INDEX)
+
+
+def test_a_proxy_that_must_be_compiled_and_cannot_ends_the_setup(checkout: Path) -> None:
+    (checkout / "proxy/retry.py").write_text("# changed\n")
+    ended = bootstrapped(checkout, "yes", **NO_INDEX)
+    assert ended.returncode == 1
+    assert "could not be compiled" in ended.stdout
+    assert "became" not in ended.stdout
+
+
+def test_a_proxy_that_is_not_to_be_compiled_is_not(checkout: Path) -> None:
+    (checkout / "proxy/retry.py").write_text("# changed\n")
+    assert COMPILES not in run(checkout, "no", **NO_INDEX)
+
+
 def test_an_old_build_of_the_codecs_is_removed_first(checkout: Path) -> None:
     (checkout / "codecs/build").mkdir()
     run(checkout)
@@ -136,7 +170,7 @@ def test_a_failing_installation_is_one_more_line_status_1_and_no_stamp(checkout:
 def test_a_broken_venv_is_made_anew(checkout: Path) -> None:
     (checkout / ".venv/bin/python").unlink()
     (checkout / ".venv/bin/python").symlink_to("/nowhere/python3")
-    output = run(checkout)
+    output = run(checkout, "no")
     assert ".venv is broken or of another Python: making it anew" in output
     assert f"became {checkout}/.venv" in output
 
