@@ -18,8 +18,9 @@ from proxy.backends import Backend
 from proxy.errors import SettingsError
 from proxy.latency import UNKNOWN
 
-#: Times to the head below this are equal: on one machine they differ by chance alone.
-EQUAL_SECONDS = 0.001
+#: Times to the head count in steps of this: what is less differs by chance, and the luckiest of equal backends would get
+#: everything that comes one by one. nginx's least_time has steps of 20 ms.
+STEP_SECONDS = 0.010
 
 
 class Selection(NamedTuple):
@@ -88,12 +89,12 @@ class LeastTime(_Least):
         times = [one.latency.value(now) for one in backends]
         if UNKNOWN in times:
             known = [time for time in times if time != UNKNOWN]
-            usual = median_low(known) if known else EQUAL_SECONDS
+            usual = median_low(known) if known else STEP_SECONDS
             times = [usual if time == UNKNOWN else time for time in times]
         scores = []
         for backend, time in zip(backends, times, strict=True):
-            floored = time if time > EQUAL_SECONDS else EQUAL_SECONDS
-            scores.append(floored * (backend.active + 1) / backend.effective_weight(now))
+            steps = max(math.ceil(time / STEP_SECONDS), 1)
+            scores.append(steps * (backend.active + 1) / backend.effective_weight(now))
         return self._least(backends, scores, request)
 
 

@@ -14,9 +14,9 @@ from tests.processes import ROOT
 ONE = {"name": "a", "address": "127.0.0.1:1"}
 
 
-def test_the_file_that_comes_with_the_project_has_every_default_but_the_strategy() -> None:
+def test_the_file_that_comes_with_the_project_has_every_default() -> None:
     settings = load(str(ROOT / "conf" / "proxy.toml"))
-    assert settings == parse({"strategy": "round_robin", "backend": [
+    assert settings == parse({"backend": [
         {"name": "web1", "address": "127.0.0.1:8100"},
         {"name": "web2", "address": "127.0.0.1:8101"},
     ]})  # fmt: skip

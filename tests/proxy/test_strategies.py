@@ -11,7 +11,7 @@ from proxy.backends import Backend
 from proxy.errors import SettingsError
 from proxy.settings import HealthSettings, backend
 from proxy.strategies import (
-    EQUAL_SECONDS,
+    STEP_SECONDS,
     STRATEGIES,
     IpHash,
     LeastConnections,
@@ -73,7 +73,7 @@ def test_least_time_gives_a_slow_backend_another_chance_when_its_average_has_dec
     backends[1].latency.observe(1.0, 0.0)
 
     def chosen(now: float) -> str:
-        backends[0].latency.observe(0.010, now)
+        backends[0].latency.observe(0.030, now)
         return strategy.select(backends, Selection("x", now)).name
 
     assert [chosen(now) for now in (0.0, 10.0, 20.0)] == ["a", "a", "a"]
@@ -91,8 +91,8 @@ def test_an_untested_backend_counts_as_the_median() -> None:
 
 def test_times_that_differ_by_chance_alone_are_equal() -> None:
     strategy, backends = LeastTime(), make(a=1, b=1)
-    backends[0].latency.observe(EQUAL_SECONDS / 10, 0.0)
-    backends[1].latency.observe(EQUAL_SECONDS / 2, 0.0)
+    backends[0].latency.observe(STEP_SECONDS / 10, 0.0)
+    backends[1].latency.observe(STEP_SECONDS, 0.0)
     assert sorted(order(strategy, backends, 4)) == list("aabb")
 
 
