@@ -17,7 +17,7 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from proxy import events
+from proxy import COMPILED, events
 from proxy.errors import SettingsError
 from proxy.remote import Refused, ask, table
 from proxy.server import Server, build, raise_descriptor_limit
@@ -124,7 +124,8 @@ def _reload(server: Server) -> None:
 def _say_limits(settings: Settings, descriptors: int) -> None:
     limits = settings.limits
     print(
-        f"proxy: listening on {settings.listen}, admin on {settings.admin}; limits: {descriptors} descriptors, "
+        f"proxy ({'compiled' if COMPILED else 'interpreted'}): listening on {settings.listen}, admin on "
+        f"{settings.admin}; limits: {descriptors} descriptors, "
         f"{limits.connections} connections (2 descriptors each when busy), queue {limits.queue}, "
         f"{len(settings.backends)} backends with {sum(one.max_connections for one in settings.backends)} requests "
         f"and {sum(one.max_tunnels for one in settings.backends)} tunnels",
