@@ -13,6 +13,7 @@ from json.encoder import encode_basestring_ascii as quoted
 
 import gevent
 from gevent.hub import get_hub
+from gevent.lock import RLock
 
 from proxy import events
 from proxy.errors import SettingsError
@@ -140,6 +141,9 @@ class AccessLog:
         self._dropped = 0
         self._greenlet: gevent.Greenlet[..., None] | None = None
         self._fd = _open(settings.access)
+        # Held while a thread writes: batches stay in order, and no descriptor is closed, and its number given to
+        # somebody else, while lines are on their way to it.
+        self._writing = RLock()
 
     def add(self, record: Record) -> None:
         if self._fd == CLOSED:
@@ -150,24 +154,27 @@ class AccessLog:
         self._lines.append(self._format(record, time.time()))
 
     def start(self) -> None:
+        _ = get_hub().threadpool  # made by its first use, which must not come when no descriptor is left
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:
         """Write what waits, and end."""
-        if self._greenlet is not None:
-            self._greenlet.kill()
-            self._greenlet = None
-        self._flush()
-        _close(self._fd)
-        self._fd = CLOSED
+        with self._writing:
+            if self._greenlet is not None:
+                self._greenlet.kill()
+                self._greenlet = None
+            self._flush()
+            _close(self._fd)
+            self._fd = CLOSED
 
     def reopen(self, settings: LogSettings) -> None:
         """Go on in another file, or in a new one of the same name after it was rotated. OSError changes
         nothing."""
         fd = _open(settings.access)
-        self._flush()
-        _close(self._fd)
-        self._fd, self._format = fd, _FORMATS[settings.format]
+        with self._writing:
+            self._flush()
+            _close(self._fd)
+            self._fd, self._format = fd, _FORMATS[settings.format]
 
     def _run(self) -> None:
         while True:
@@ -175,15 +182,16 @@ class AccessLog:
             self._flush()
 
     def _flush(self) -> None:
-        if self._lines:
-            lines, self._lines = self._lines, []
-            error = get_hub().threadpool.apply(_write, (self._fd, "".join(lines).encode()))
-            if error:
-                self._dropped += len(lines)
-                events.log("access-log-failed", reason=error)
-        if self._dropped:
-            events.log("access-log-dropped", lines=self._dropped)
-            self._dropped = 0
+        with self._writing:
+            if self._lines:
+                lines, self._lines = self._lines, []
+                error = get_hub().threadpool.apply(_write, (self._fd, "".join(lines).encode()))
+                if error:
+                    self._dropped += len(lines)
+                    events.log("access-log-failed", reason=error)
+            if self._dropped:
+                events.log("access-log-dropped", lines=self._dropped)
+                self._dropped = 0
 
 
 def _write(fd: int, data: bytes) -> str:

@@ -8,6 +8,7 @@ leaving.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 from collections import deque
@@ -18,7 +19,15 @@ import gevent
 import gevent.socket
 
 from proxy.backends import Backend, State
-from proxy.errors import BadGateway, GatewayTimeout, NothingSent, StreamError, TimedOut
+from proxy.errors import (
+    EXHAUSTED,
+    BadGateway,
+    GatewayTimeout,
+    NothingSent,
+    StreamError,
+    TimedOut,
+    Unavailable,
+)
 from proxy.settings import PoolSettings
 from proxy.streams import Stream, Sweeper
 from proxy.values import Address
@@ -70,11 +79,13 @@ class Connections:
         return None
 
     def connect(self, address: Address, timeout: float) -> Stream:
-        """A fresh connection; NothingSent if it cannot be had in time."""
+        """A fresh connection; NothingSent if it cannot be had in time, Unavailable if we have no descriptor for it."""
         deadline = monotonic() + timeout
         try:
             sock, target = _socket_for(address)
         except OSError as exc:
+            if exc.errno in EXHAUSTED:
+                raise Unavailable(f"no connection can be opened: {exc.strerror}") from exc
             raise NothingSent(BadGateway(f"the backend's address cannot be used: {exc.strerror}")) from exc
         stream = Stream(sock, self._sweeper, self._write_patience)
         try:
@@ -142,13 +153,22 @@ class Connections:
 
 
 def _socket_for(address: Address) -> tuple[socket.socket, tuple[str, int] | str]:
-    """An unconnected socket of the right kind, and what to connect it to. Names are looked up in a native
-    thread."""
+    """An unconnected socket of the right kind, and what to connect it to."""
     if address.path:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         return sock, address.path
-    found = gevent.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    family, _, _, _, target = found[0]
+    family, host = _resolve(address)
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock, (str(target[0]), int(target[1]))
+    return sock, (host, address.port)
+
+
+def _resolve(address: Address) -> tuple[socket.AddressFamily, str]:
+    """Names are looked up in a native thread, each time anew; an address is spared the way there."""
+    try:
+        version = ipaddress.ip_address(address.host).version
+    except ValueError:
+        found = gevent.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, _, _, _, target = found[0]
+        return family, str(target[0])
+    return (socket.AF_INET if version == 4 else socket.AF_INET6), address.host

@@ -17,8 +17,12 @@ ProxyError
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any, ClassVar
+
+#: The process or the machine has no more descriptors or memory: nobody on the other side is to blame.
+EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class ProxyError(Exception):

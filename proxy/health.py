@@ -8,13 +8,14 @@ the whole answer.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from random import uniform
 from time import monotonic
 
 import gevent
 
 from proxy.backends import Backend, Check, State
-from proxy.errors import AttemptFailed, FramingError, StreamError, TimedOut
+from proxy.errors import AttemptFailed, FramingError, StreamError, TimedOut, Unavailable
 from proxy.http1 import grammar, responses
 from proxy.runtime import Runtime
 from proxy.streams import Stream
@@ -62,12 +63,14 @@ class Checker:
         settings = self._runtime.settings.health
         while True:
             if backend.state is not State.MAINT:
-                self._runtime.balancer.checked(backend, self.check(backend))
+                # Without a descriptor for it nothing can be said of the backend.
+                with suppress(Unavailable):
+                    self._runtime.balancer.checked(backend, self.check(backend))
             interval = settings.interval if backend.proven else min(settings.interval, STARTING_SECONDS)
             gevent.sleep(interval * uniform(1 - JITTER, 1 + JITTER))
 
     def check(self, backend: Backend) -> Check:
-        """One check, whose result may be that it did not end in time."""
+        """One check, whose result may be that it did not end in time. Unavailable if it could not be made."""
         settings = self._runtime.settings.health
         begun, stream = monotonic(), None
         try:

@@ -10,13 +10,14 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import gevent
 from gevent.server import StreamServer
 
 from proxy import events
-from proxy.errors import SettingsError
+from proxy.errors import EXHAUSTED, SettingsError
 from proxy.values import Address
 
 #: Connections the kernel may keep for us: a burst of clients, or the moment while accepting pauses.
@@ -25,36 +26,48 @@ BACKLOG = 4096
 #: How long accepting pauses when descriptors or memory have run out.
 PAUSE_SECONDS = 0.1
 
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+#: Pauses come and go many times a second while there is too little room; the log is told so often.
+TELL_SECONDS = 60.0
 
 
 class Listener(StreamServer):
-    """Calls `handle(socket, peer)` in a greenlet for each connection; `handle` owns the plain socket."""
+    """Calls `handle(socket, peer)` in a greenlet for each connection; `handle` owns the plain socket.
 
-    def __init__(self, address: Address, handle: Callable[[socket.socket, Any], None]) -> None:
+    While `has_room` says no, connections wait in the kernel.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        handle: Callable[[socket.socket, Any], None],
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._where = address
-        self._told = False
+        self._has_room = has_room
+        self._told_at = -TELL_SECONDS
         super().__init__(bind(address), handle)
 
     # gevent's loop takes None as "nothing to accept", which its type does not say.
     def do_read(self) -> tuple[socket.socket, Any] | None:  # type: ignore[override]
+        if not self._has_room():
+            self._pause("descriptors are kept for connections to backends")
+            return None
         try:
             accepted, peer = self.socket.accept()
         except BlockingIOError:
             return None
         except OSError as exc:
-            if exc.errno in _EXHAUSTED:
-                self._pause(exc)
+            if exc.errno in EXHAUSTED:
+                self._pause(os.strerror(exc.errno))
             # Anything else concerns a client that has gone already.
             return None
-        self._told = False
         accepted.setblocking(False)
         return accepted, peer
 
-    def _pause(self, exc: OSError) -> None:
-        if not self._told:
-            events.log("accept-paused", reason=exc.strerror)
-            self._told = True
+    def _pause(self, reason: str) -> None:
+        if monotonic() - self._told_at >= TELL_SECONDS:
+            events.log("accept-paused", reason=reason)
+            self._told_at = monotonic()
         self.stop_accepting()
         gevent.spawn_later(PAUSE_SECONDS, self._resume)
 

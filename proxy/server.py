@@ -31,6 +31,11 @@ from proxy.strategies import create
 from proxy.streams import Stream, Sweeper
 from proxy.waitingline import WaitingLine
 
+#: Descriptors that no client gets: for connections to backends, checks, the admin listener, the log and the loop. An
+#: eighth, because most clients are idle at any moment, and at least what a proxy with few descriptors needs.
+RESERVED_SHARE = 8
+RESERVED_LEAST = 24
+
 #: How often idle connections are aged and the queue is looked at without an occasion.
 HOUSEKEEPING_SECONDS = 0.25
 
@@ -64,7 +69,9 @@ class Server:
         self._sessions: dict[Session, greenlet] = {}
         self._empty = Event()
         self._housekeeper: gevent.Greenlet[..., None] | None = None
-        self._listener = Listener(runtime.settings.listen, self._accept)
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_sockets = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
+        self._listener = Listener(runtime.settings.listen, self._accept, self._has_room)
 
     @property
     def address(self) -> Any:
@@ -101,6 +108,9 @@ class Server:
         runtime.connections.close()
         runtime.access_log.stop()
         runtime.sweeper.stop()
+
+    def _has_room(self) -> bool:
+        return len(self.runtime.sweeper) < self._most_sockets
 
     def _accept(self, sock: socket.socket, peer: Any) -> None:
         runtime, metrics = self.runtime, self.runtime.metrics

@@ -1,10 +1,9 @@
 """A connected socket for greenlets: one reader and one writer at a time, deadlines, interruptions.
 
-Built on the hub's watchers rather than on gevent.socket for three reasons, all measured: the read watcher
-stays armed between requests (no epoll_ctl per wait, and a closed or chatty idle connection is noticed at
-once); deadlines are checked by one sweeper instead of one timer per call; and an exception per EAGAIN is
-avoided by waiting where data cannot be there yet. Errors of the operating system become `Disconnected` here
-and nowhere else.
+Built on the hub's watchers rather than on gevent.socket for three reasons, all measured: the read watcher stays armed
+between requests (no epoll_ctl per wait, and a closed or chatty idle connection is noticed at once); deadlines are checked by
+one sweeper instead of one timer per call; and an exception per EAGAIN is avoided by waiting where data cannot be there yet.
+Errors of the operating system become `Disconnected` here and nowhere else.
 """
 
 from __future__ import annotations
