@@ -1,4 +1,4 @@
-"""`python -m bench [name]`, which script/bench calls: lists the comparisons, or runs one."""
+"""`python -m bench [name [part…]]`, which script/bench calls: lists the comparisons, or runs one, or parts of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from script import children
 
 #: Files of this folder that are no comparison.
 OTHERS = ("__main__", "codec_service", "harness")
+
+#: Comparisons whose `main` takes the names of the parts to run, none for all.
+WITH_PARTS = ("autobahn", "proxy", "websocket")
 
 
 def comparisons() -> dict[str, str]:
@@ -29,13 +32,14 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         print("\n".join(f"script/bench {name:<12} {text}" for name, text in known.items()))
         return 0
-    name = arguments[0]
-    if name not in known or len(arguments) > 1:
+    name, *parts = arguments
+    if name not in known or (parts and name not in WITH_PARTS):
         print(f"script/bench takes one of these names: {', '.join(known)}", file=sys.stderr)
         return 1
     try:
         with children.ending_on_signals():
-            importlib.import_module(f"bench.{name}").main()
+            run = importlib.import_module(f"bench.{name}").main
+            run(parts) if parts else run()
     except Unavailable as exc:
         print(f"script/bench {name}: {exc}", file=sys.stderr)
         return 1

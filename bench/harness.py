@@ -7,6 +7,7 @@ runs at the same time, is measured in turn, several times, and what is printed l
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -36,6 +37,9 @@ SECONDS = 3
 
 CONNECTIONS = 32
 
+#: Of a core; a peer that got less waited for the load, for its backend or for somebody else's processes.
+BUSY = 0.85
+
 #: How long a peer may take to answer, and to end.
 PATIENCE = 30.0
 
@@ -51,6 +55,13 @@ class Sample:
     rate: float
     p50: float
     p99: float
+    #: Microseconds of processor time a request, of the process that was measured; 0 where nobody looked.
+    cpu: float = 0.0
+
+    @property
+    def busy(self) -> float:
+        """The part of one core that the process used: near 1, or something else was the limit."""
+        return self.cpu * self.rate / 1e6
 
 
 def needs(binary: str, package: str) -> str:
@@ -81,13 +92,13 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], url: str, log: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """A peer that answers `url` with 200, until the block ends."""
+def running(command: Sequence[str], url: str, log: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """A peer that answers `url` with 200, until the block ends; its process, which leads a group of its own."""
     with log.open("ab") as output:
         process = spawn(command, cwd=ROOT, environment=environment, output=output.fileno())
     try:
         _await_answer(url, process, log)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -134,26 +145,44 @@ def _milliseconds(quantile: str, text: str) -> float:
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
 
 
+def alternate(measures: Sequence[Callable[[], T]], rounds: int = ROUNDS) -> list[list[T]]:
+    """What each gave in each round, measured in turn, changing who begins."""
+    found: list[list[T]] = [[] for _ in measures]
+    for number in range(rounds):
+        order = range(len(measures))
+        for which in order if number % 2 == 0 else reversed(order):
+            found[which].append(measures[which]())
+    return found
+
+
 def compare(
     title: str, ours: Callable[[], Sample], peer: Callable[[], Sample], names: tuple[str, str]
-) -> None:
-    """Measure both in turn, changing who begins, and print the medians and their ratios."""
-    samples: tuple[list[Sample], list[Sample]] = ([], [])
-    for number in range(ROUNDS):
-        for which in (0, 1) if number % 2 == 0 else (1, 0):
-            samples[which].append((ours, peer)[which]())
-    mine, theirs = (median(part) for part in samples)
+) -> Sample:
+    """Measure both in turn, print the medians and their ratios; the ratios."""
+    mine, theirs = (median(part) for part in alternate((ours, peer)))
     width = max(map(len, names))
     print(f"\n{title} ({ROUNDS} rounds of {SECONDS} s each, {CONNECTIONS} connections, medians)")
     for name, sample in zip(names, (mine, theirs), strict=True):
+        cost = f"   {sample.cpu:>5.1f} us CPU each, {sample.busy:.0%} of a core" if sample.cpu else ""
         print(
-            f"  {name:<{width}}  {sample.rate:>9,.0f} req/s   p50 {sample.p50:>7.2f} ms   p99 {sample.p99:>7.2f} ms"
+            f"  {name:<{width}}  {sample.rate:>9,.0f} req/s   p50 {sample.p50:>7.2f} ms   p99 {sample.p99:>7.2f} ms{cost}"
         )
+    found = Sample(
+        mine.rate / theirs.rate,
+        mine.p50 / theirs.p50,
+        mine.p99 / theirs.p99,
+        mine.cpu / theirs.cpu if theirs.cpu else 0.0,
+    )
+    shown = f"   {found.cpu:>5.2f} ×" if found.cpu else ""
     print(
-        f"  {'ratio':<{width}}  {mine.rate / theirs.rate:>8.2f} ×       "
-        f"p50 {mine.p50 / theirs.p50:>6.2f} ×     p99 {mine.p99 / theirs.p99:>6.2f} ×",
+        f"  {'ratio':<{width}}  {found.rate:>8.2f} ×       p50 {found.p50:>6.2f} ×     p99 {found.p99:>6.2f} ×{shown}",
         flush=True,
     )
+    if mine.cpu and min(mine.busy, theirs.busy) < BUSY:
+        print(
+            "  not the proxy alone was the limit: the ratio of processor times says more than that of rates"
+        )
+    return found
 
 
 def median(samples: Sequence[Sample]) -> Sample:
@@ -162,7 +191,26 @@ def median(samples: Sequence[Sample]) -> Sample:
         statistics.median(sample.rate for sample in samples),
         statistics.median(sample.p50 for sample in samples),
         statistics.median(sample.p99 for sample in samples),
+        statistics.median(sample.cpu for sample in samples),
     )
+
+
+def members(leader: int) -> list[int]:
+    """The processes of a group; nginx's worker is in its master's."""
+    return [pid for pid, fields in _stats() if int(fields[2]) == leader]
+
+
+def processor_seconds(leader: int) -> float:
+    """What a group of processes has used until now, in user and in kernel mode."""
+    ticks = sum(int(fields[11]) + int(fields[12]) for _, fields in _stats() if int(fields[2]) == leader)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stats() -> Iterator[tuple[int, list[str]]]:
+    """Each process, and what proc(5) tells in its `stat`, from its state on."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            yield int(path.parent.name), path.read_text().rpartition(")")[2].split()
 
 
 def timed(call: Callable[[], T]) -> tuple[float, T]:
@@ -185,5 +233,14 @@ def reset_peak(pid: int) -> int:
 
 def peak(pid: int) -> int:
     """The most memory that a process had, in bytes."""
+    return _memory(pid, "VmHWM")
+
+
+def resident(pid: int) -> int:
+    """The memory that a process has now, in bytes."""
+    return _memory(pid, "VmRSS")
+
+
+def _memory(pid: int, key: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(key))

@@ -1,7 +1,7 @@
 """GET and POST /echo: our proxy beside nginx, each in front of the same two Gunicorn instances.
 
-Both write an access log with every request and keep connections alive on both sides; nginx has one worker, as our proxy is
-one process. The load, wrk, runs on the same machine.
+Both write an access log with every request, tell the instances the same of the client, and keep connections alive on both
+sides; nginx has one worker, as our proxy is one process. The load, wrk, runs on the same machine.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ http {{
             proxy_set_header Host $http_host;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $http_host;
             proxy_set_header X-Request-Id $request_id;
+            proxy_set_header Via "1.1 nginx";
         }}
     }}
 }}
