@@ -248,14 +248,16 @@ def _expects_continue(given: list[bytes] | None, minor: int) -> bool:
 def _asks_for_websocket(
     method: bytes, minor: int, connection: frozenset[bytes], seen: dict[bytes, list[bytes]]
 ) -> bool:
-    """RFC 6455 section 4.1. Anything less goes on as an ordinary request, without Upgrade."""
-    keys = seen.get(b"sec-websocket-key", [])
-    return (
+    """RFC 6455 section 4.1. What does not ask for it in this way goes on as an ordinary request, without Upgrade; an
+    application that wants a WebSocket then tells which version."""
+    asks = (
         method == b"GET"
         and minor == 1
         and b"upgrade" in connection
         and [one.lower() for one in seen.get(b"upgrade", ())] == [b"websocket"]
         and seen.get(b"sec-websocket-version") == [b"13"]
-        and len(keys) == 1
-        and bool(_WEBSOCKET_KEY.fullmatch(keys[0]))
     )
+    keys = seen.get(b"sec-websocket-key", [])
+    if asks and not (len(keys) == 1 and _WEBSOCKET_KEY.fullmatch(keys[0])):
+        raise BadRequest("Sec-WebSocket-Key is not one key of 16 bytes in base64")
+    return asks

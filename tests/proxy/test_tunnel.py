@@ -77,14 +77,12 @@ def test_without_a_switch_what_follows_is_the_next_request(start_proxy: StartPro
         upgrade(Connection="keep-alive"),
         upgrade(Upgrade="h2c"),
         upgrade(Upgrade="websocket, h2c"),
-        upgrade(Sec_WebSocket_Key=None),
-        upgrade(Sec_WebSocket_Key="short"),
         upgrade(Sec_WebSocket_Version="8"),
         upgrade(Content_Length="0", method="POST"),
         upgrade(version="1.0"),
     ],
 )
-def test_anything_but_a_correct_handshake_is_an_ordinary_request(
+def test_what_asks_for_no_websocket_of_this_version_is_an_ordinary_request(
     start_proxy: StartProxy, backend: Backend, request_bytes: bytes
 ) -> None:
     backend.script = echo_target
@@ -92,6 +90,16 @@ def test_anything_but_a_correct_handshake_is_an_ordinary_request(
     with proxy.client() as client:
         assert client.ask(request_bytes).body == b"/ws"
     assert backend.requests[0].field("Upgrade") == backend.requests[0].field("Connection") == []
+
+
+@pytest.mark.parametrize("key", [None, "short", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ==x"])
+def test_a_handshake_without_a_good_key_is_refused(
+    start_proxy: StartProxy, backend: Backend, key: str | None
+) -> None:
+    proxy = start_proxy(backend)
+    with proxy.client() as client:
+        assert client.ask(upgrade(Sec_WebSocket_Key=key)).problem()["status"] == 400
+    assert backend.requests == []
 
 
 def test_an_upgrade_with_a_body_is_an_ordinary_request(start_proxy: StartProxy, backend: Backend) -> None:
