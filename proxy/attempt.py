@@ -36,6 +36,10 @@ from proxy.streams import Stream
 #: Answers before the final one, as 100 and 103, that are passed on; nobody sends more than two.
 MAX_INTERIM = 8
 
+#: A kept connection that ends sooner than this after the request was sent had been ending already: the request was not seen.
+#: Later, the backend had it, and may have died of it.
+STALE_SECONDS = 0.5
+
 #: A client whose sending side has ended may still read (a half close), but has usually gone: its answer is
 #: waited for this long.
 HALF_CLOSE_SECONDS = 1.0
@@ -86,6 +90,7 @@ class Attempt:
         "_request",
         "_reused",
         "_runtime",
+        "_stale_until",
         "backend",
         "client_gone",
         "continued",
@@ -108,6 +113,7 @@ class Attempt:
         self._client = client
         self._record = record
         self._reused = False
+        self._stale_until = 0.0
         self._deadline = 0.0
 
     def run(self, *, fresh: bool) -> ResponseHead:
@@ -116,6 +122,7 @@ class Attempt:
         self.stream = stream = self._connect(fresh)
         connected = monotonic()
         record.Tc = connected - begun
+        self._stale_until = connected + STALE_SECONDS
         waiting = balancer.waiting[self.backend] if self._request.repeatable else None
         if waiting is not None:
             waiting.add(stream)
@@ -192,7 +199,7 @@ class Attempt:
                 raise ClientGone("the client went away") from exc
             if isinstance(exc, TimedOut):
                 raise SomethingSent(GatewayTimeout("the backend did not answer in time")) from exc
-            stale = self._reused and not interim and not stream.buffer
+            stale = self._reused and not interim and not stream.buffer and monotonic() < self._stale_until
             problem = BadGateway("the backend closed the connection without an answer")
             raise (StaleConnection(problem) if stale else SomethingSent(problem)) from exc
 

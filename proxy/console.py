@@ -15,7 +15,7 @@ from typing import Any
 
 import gevent
 
-from proxy import metrics, settings, values
+from proxy import exposition, settings, values
 from proxy.backends import State
 from proxy.control import Control, describe
 from proxy.errors import BadRequest, MethodNotAllowed, NotFound, SettingsError
@@ -63,7 +63,7 @@ class Console:
         return _json(self.status())
 
     def show_metrics(self, name: str, body: bytes) -> Answer:
-        text = metrics.exposition(self._runtime.metrics, self._runtime.balancer.backends)
+        text = exposition.text(self._runtime.metrics, self._runtime.balancer.backends)
         return Answer(text, "text/plain; version=0.0.4; charset=utf-8")
 
     def show_events(self, name: str, body: bytes) -> Answer:

@@ -1,24 +1,38 @@
-"""What happens to the proxy and its backends, as JSON lines on stderr: rare, so written at once."""
+"""What happens to the proxy and its backends, as JSON lines on stderr: rare, so written at once.
+
+Where stderr is a pipe that nobody reads anymore, what it has no room for is dropped: requests do not wait for it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import time
 import traceback
 from typing import Any
 
 _STDERR = 2
 
+_room = select.poll()
+_room.register(_STDERR, select.POLLOUT)
+
 
 def log(event: str, **details: Any) -> None:
-    """One event. A stderr that nobody takes anymore must not end the proxy."""
+    """One event. A stderr that was closed must not end the proxy."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = json.dumps({"time": at, "event": event, **details}, default=str) + "\n"
     try:
-        os.write(_STDERR, line.encode())
+        _write(line.encode())
     except OSError:
         return
+
+
+def _write(data: bytes) -> None:
+    # A pipe with any room for a poll has it for this many bytes: such a write does not wait.
+    while data and _room.poll(0):
+        written = os.write(_STDERR, data[: select.PIPE_BUF])
+        data = data[written:]
 
 
 def log_exception(event: str, exc: BaseException, **details: Any) -> None:

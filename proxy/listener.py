@@ -33,23 +33,30 @@ TELL_SECONDS = 60.0
 class Listener(StreamServer):
     """Calls `handle(socket, peer)` in a greenlet for each connection; `handle` owns the plain socket.
 
-    While `has_room` says no, connections wait in the kernel.
+    While `has_room`, which is told how many are about to begin, says no, connections wait in the kernel.
     """
 
     def __init__(
         self,
         address: Address,
         handle: Callable[[socket.socket, Any], None],
-        has_room: Callable[[], bool] = lambda: True,
+        has_room: Callable[[int], bool] = lambda starting: True,
     ) -> None:
         self._where = address
+        self._handle_it = handle
         self._has_room = has_room
         self._told_at = -TELL_SECONDS
-        super().__init__(bind(address), handle)
+        #: Accepted, but their greenlet has not begun: one turn of the loop accepts many.
+        self._starting = 0
+        super().__init__(bind(address), self._begin)
+
+    def _begin(self, sock: socket.socket, peer: Any) -> None:
+        self._starting -= 1
+        self._handle_it(sock, peer)
 
     # gevent's loop takes None as "nothing to accept", which its type does not say.
     def do_read(self) -> tuple[socket.socket, Any] | None:  # type: ignore[override]
-        if not self._has_room():
+        if not self._has_room(self._starting):
             self._pause("descriptors are kept for connections to backends")
             return None
         try:
@@ -62,6 +69,7 @@ class Listener(StreamServer):
             # Anything else concerns a client that has gone already.
             return None
         accepted.setblocking(False)
+        self._starting += 1
         return accepted, peer
 
     def _pause(self, reason: str) -> None:

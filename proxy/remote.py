@@ -62,11 +62,14 @@ def ask(settings: Settings, method: str, path: str, body: dict[str, Any] | None 
         answer = connection.getresponse()
         status, document = answer.status, json.loads(answer.read() or b"null")
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        raise Refused(f"no proxy answers on {settings.admin}: {exc}") from exc
+        # What another service says there may have any bytes in it.
+        reason = " ".join(str(exc).split())
+        raise Refused(f"no proxy answers on {settings.admin}: {reason}") from exc
     finally:
         connection.close()
     if status >= http.HTTPStatus.BAD_REQUEST:
-        raise Refused(str(document.get("detail", status)))
+        told = document.get("detail", status) if isinstance(document, dict) else status
+        raise Refused(str(told))
     return document
 
 

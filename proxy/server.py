@@ -109,8 +109,8 @@ class Server:
         runtime.access_log.stop()
         runtime.sweeper.stop()
 
-    def _has_room(self) -> bool:
-        return len(self.runtime.sweeper) < self._most_sockets
+    def _has_room(self, starting: int) -> bool:
+        return len(self.runtime.sweeper) + starting < self._most_sockets
 
     def _accept(self, sock: socket.socket, peer: Any) -> None:
         runtime, metrics = self.runtime, self.runtime.metrics

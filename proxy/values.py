@@ -26,6 +26,12 @@ MIN_SECRET = 32
 
 LOOPBACK_NAMES = ("localhost",)
 
+# RFC 1035 section 2.3.4: labels of 1 to 63 characters; a resolver takes no others. `_` is common in names of containers.
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_HOST_AND_PORT = re.compile(rf"(?:\[([0-9A-Fa-f:.]+)\]|({_LABEL}(?:\.{_LABEL})*\.?)):([0-9]{{1,5}})")
+# No path has a NUL, and whoever writes another control character did not mean it. Surrogates stand for no bytes.
+_SOCKET_PATH = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udfff]*")
+
 
 class Wrong(ValueError):
     """A value that is not allowed; the text says what is."""
@@ -60,14 +66,25 @@ def address(value: Any) -> Address:
     if not isinstance(value, str):
         raise Wrong(allowed)
     if value.startswith("unix:"):
+        path = value.removeprefix("unix:")
         #: The kernel's sun_path has 108 bytes with the final NUL.
-        if not value.startswith("unix:/") or len(value.encode()) - len("unix:") > 107:
-            raise Wrong('must be "unix:" and an absolute path of at most 107 bytes')
-        return Address(path=value.removeprefix("unix:"))
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", value)
-    if not match or not 0 < int(match[3]) < 1 << 16:
+        if not _SOCKET_PATH.fullmatch(path) or len(path.encode()) > 107:
+            raise Wrong(
+                'must be "unix:" and an absolute path of at most 107 bytes without control characters'
+            )
+        return Address(path=path)
+    match = _HOST_AND_PORT.fullmatch(value)
+    if not match or not 0 < int(match[3]) < 1 << 16 or (match[1] and not _is_ipv6(match[1])):
         raise Wrong(allowed)
     return Address(host=match[1] or match[2], port=int(match[3]))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def number(least: float, most: float = math.inf, *, whole: bool = False) -> Callable[[Any], Any]:

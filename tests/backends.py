@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import socket
-import struct
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from typing import Any
 import gevent
 from gevent import socket as gsocket
 from gevent.server import StreamServer
+
+from tests.listening import Listening, reset_socket
 
 #: What a test waits for at most before it is said to hang.
 PATIENCE = 10.0
@@ -51,6 +52,10 @@ class Peer:
         self.sock = sock
         self.buffer = b""
         sock.settimeout(PATIENCE)
+
+    def arrived(self) -> bool:
+        """Wait until something of a request has come; False at the connection's end."""
+        return bool(self.buffer or self.sock.recv(1, socket.MSG_PEEK))
 
     def read_head(self) -> bytes:
         """Up to the empty line; nothing if the connection ended."""
@@ -101,8 +106,7 @@ class Peer:
 
     def reset(self) -> None:
         """Close so that the other side gets a reset."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
+        reset_socket(self.sock)
 
 
 Script = Callable[[Peer, Received], Any]
@@ -118,11 +122,15 @@ class Backend:
         self.script: Script = script or echo_target
         #: If set, called for each new connection instead of reading a request.
         self.on_accept: Callable[[Peer], Any] | None = None
+        #: If set, called when something of a request has come instead of reading it, also on a connection
+        #: that was kept.
+        self.on_arrival: Callable[[Peer], Any] | None = None
         #: What a health check is answered; None: it gets no answer but the script's.
         self.health: str | None = "200 OK"
         self.requests: list[Received] = []
         self.connections = 0
         self._open: set[gsocket.socket] = set()
+        self._listening = Listening()
         where: Any = ("127.0.0.1", 0)
         if path is not None:
             where = gsocket.socket(socket.AF_UNIX)
@@ -139,6 +147,7 @@ class Backend:
         self.stop()
 
     def stop(self) -> None:
+        self._listening.stop()
         self._server.stop()
         for sock in list(self._open):
             sock.close()
@@ -147,6 +156,19 @@ class Backend:
         """Close what is open, as a server that restarts does."""
         for sock in list(self._open):
             sock.shutdown(socket.SHUT_RDWR)
+
+    # What may be wrong with new connections; those that are open go on.
+
+    def refuse_connections(self) -> None:
+        self._server.close()
+
+    def reset_connections(self) -> None:
+        self._server.stop_accepting()
+        self._listening.reset(self._server.socket.fileno())
+
+    def ignore_connections(self) -> None:
+        self._server.stop_accepting()
+        self._listening.fill(self._server.socket, self.port)
 
     def _serve(self, sock: gsocket.socket, _: Any) -> None:
         self._open.add(sock)
@@ -165,6 +187,10 @@ class Backend:
             sock.close()
 
     def _serve_one(self, peer: Peer) -> bool:
+        if not peer.arrived():
+            return False
+        if self.on_arrival is not None:
+            return self.on_arrival(peer) is not CLOSE
         head = peer.read_head()
         if not head:
             return False
@@ -203,14 +229,19 @@ def saying(raw: bytes, *, close: bool = False) -> Script:
     return script
 
 
-def websocket_echo(peer: Peer, request: Received) -> Any:
-    """A handshake, and then every byte comes back: a tunnel does not look at frames."""
+def handshake(request: Received) -> bytes:
+    """The head that accepts a WebSocket."""
     key = request.field("Sec-WebSocket-Key")[0].encode()
     accept = b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-    peer.send(
+    return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
     )
+
+
+def websocket_echo(peer: Peer, request: Received) -> Any:
+    """A handshake, and then every byte comes back: a tunnel does not look at frames."""
+    peer.send(handshake(request))
     data = peer.buffer or peer.sock.recv(65536)
     while data:
         peer.send(data)
@@ -262,11 +293,18 @@ def slowly(raw: bytes, pause: float) -> Script:
 def reset_after(raw: bytes) -> Script:
     def script(peer: Peer, request: Received) -> Any:
         peer.send(raw)
-        gevent.sleep(0.02)  # a reset overtakes what the other side has not read yet
+        let_it_be_read()
         peer.reset()
         return CLOSE
 
     return script
+
+
+def let_it_be_read() -> None:
+    """A reset overtakes what the other side has not read yet."""
+    for _ in range(2):
+        gevent.sleep(0.005)
+        gevent.idle()
 
 
 #: Scripts that get the head only and read the body themselves.

@@ -36,6 +36,8 @@ _EXTENSION = (
 )
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*+)\r\n")
 _PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8}+)\r\n")
+#: As what may stand first in a piece of a size line: nothing yet, or one of them.
+_HEX_DIGITS = frozenset((b"", *(b"%c" % digit for digit in b"0123456789abcdefABCDEF")))
 _TRAILER_LINE = re.compile(grammar.TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n")
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -151,6 +153,9 @@ class ChunkedReader:
         self._take_plain(pieces)
         line = self._line(MAX_EXTENSIONS + 18)
         if line is None:
+            # Nobody is to wait for the end of a line that cannot become a good one.
+            if self._buffer[self._position : self._position + 1] not in _HEX_DIGITS:
+                raise FramingError("a chunk's size line is malformed")
             return False
         match = _SIZE_LINE.fullmatch(line)
         self._extensions += len(match[2]) if match else 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,10 @@ from greenlet import greenlet
 from proxy.server import Server, build
 from proxy.settings import parse
 from tests.backends import PATIENCE, Backend
-from tests.processes import free_port
+from tests.processes import free_ports
+
+#: What no test may leave in the output, unless it asked for it and read it.
+TRACEBACK = "traceback"
 
 
 class EndedEarly(AssertionError):
@@ -143,7 +147,7 @@ class Proxy:
 
     def __init__(self, directory: Path, backends: list[dict[str, Any]], settings: dict[str, Any]) -> None:
         self.log = directory / "access.log"
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = free_ports(2)
         document = {
             "listen": f"127.0.0.1:{self.port}",
             "admin": f"127.0.0.1:{self.admin_port}",
@@ -180,8 +184,9 @@ class Proxy:
         return [json.loads(line) for line in self.log.read_bytes().splitlines()]
 
     def idle(self) -> bool:
-        """Whether nothing is in flight, in the counters that balancing depends on."""
+        """Whether nothing is in flight and no client is connected, in the counters that balancing depends on."""
         counted = [self.balancer.in_flight, self.balancer.retries.retrying, len(self.balancer.line)]
+        counted.append(self.runtime.metrics.connections)
         for one in self.backends:
             counted += [one.active, one.tunnels, one.queued, len(self.balancer.waiting[one])]
         return not any(counted)
@@ -207,12 +212,16 @@ def quick_counting() -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    """No greenlet and no descriptor outlives its test."""
+def nothing_left(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """No greenlet and no descriptor outlives its test, and nothing failed behind its back."""
     before = _greenlets(), _descriptors()
     yield
     until(lambda: _greenlets() <= before[0], "greenlets to end")
     until(lambda: _descriptors() <= before[1], "descriptors to be closed")
+    out, err = capfd.readouterr()
+    print(out, end="")  # for the report, should the test have failed
+    print(err, end="", file=sys.stderr)
+    assert TRACEBACK not in err.lower(), err
 
 
 @pytest.fixture
@@ -233,8 +242,9 @@ def start_proxy(tmp_path: Path, nothing_left: None) -> Iterator[StartProxy]:
 
     yield start
     for proxy in started:
-        until(proxy.idle, "requests in flight")
+        until(proxy.idle, "nothing in flight")
         proxy.server.stop()
+        assert len(proxy.runtime.sweeper) == 0, "connections are left"
 
 
 @pytest.fixture

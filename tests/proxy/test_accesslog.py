@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
+import gevent
 import pytest
 
 from proxy import accesslog
@@ -90,3 +93,24 @@ def test_a_reader_that_stops_reading_holds_nobody_up(
 
     until(drained, "all lines")
     os.close(reader)
+
+
+def test_lines_on_their_way_reach_their_file_although_another_one_is_opened_meanwhile(tmp_path: Path) -> None:
+    old, new, stranger = (tmp_path / name for name in ("old", "new", "stranger"))
+    pool, gate = gevent.get_hub().threadpool, threading.Event()
+    busy: list[Any] = [
+        pool.spawn(gate.wait) for _ in range(pool.maxsize)
+    ]  # so that the write has to wait for a thread
+    log = AccessLog(LogSettings(access=str(old)))
+    log.start()
+    log.add(RECORD)
+    until(lambda: pool.task_queue.unfinished_tasks > len(busy), "the write to wait")
+    reopening = gevent.spawn(log.reopen, LogSettings(access=str(new)))
+    gevent.idle()
+    descriptor = os.open(stranger, os.O_WRONLY | os.O_CREAT)  # the lowest number that is free
+    gate.set()
+    for one in [*busy, reopening]:
+        one.get()
+    log.stop()
+    os.close(descriptor)
+    assert (len(old.read_bytes().splitlines()), stranger.read_bytes()) == (1, b"")

@@ -45,6 +45,12 @@ def test_an_early_end_is_an_error(case: tuple[type[BodyReader], bytes, bytes]) -
             reader.ended()
 
 
+@pytest.mark.parametrize("start", [b"x", b"\n", b" ", b"5\r\nhello\r\ng"])
+def test_a_size_line_that_cannot_become_a_good_one_is_refused_before_its_end(start: bytes) -> None:
+    with pytest.raises(FramingError):
+        ChunkedReader().feed(start)
+
+
 def test_a_body_until_the_end_ends_with_the_connection() -> None:
     reader = UntilClosed()
     assert reader.feed(b"abc") == b"abc"

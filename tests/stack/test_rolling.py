@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import requests
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests.processes import PYTHON, clean_environment
 from tests.stack.checkout import copy_checkout
 from tests.stack.running import Stack
 
 PATIENCE = 15
+
+#: How an instance that stops closes WebSockets, and what stands for one that ended without a close frame.
+SERVICE_RESTART, ABNORMAL = 1012, 1006
 
 
 def rolling(root: Path) -> subprocess.CompletedProcess[str]:
@@ -29,47 +35,96 @@ def rolling(root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@contextmanager
-def load(url: str) -> Iterator[list[int]]:
-    """Requests one after another meanwhile, GET and POST; the list gets the status of each."""
-    statuses: list[int] = []
-    over = threading.Event()
+#: Added to wsgi.py: what ran, with a line for each POST.
+RECORDING = """
+import os
+_application, _runs = app, os.open({runs!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    def ask() -> None:
+def app(environ, start_response):
+    if environ["REQUEST_METHOD"] == "POST":
+        os.write(_runs, (environ["QUERY_STRING"] + "\\n").encode())
+    return _application(environ, start_response)
+"""
+
+
+class Load:
+    """Clients that ask one thing after another, GET, POST and a WebSocket that stays open as long as it may."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.gets: list[int] = []
+        #: By what makes each POST unlike all others.
+        self.posts: dict[str, int] = {}
+        self.said = 0
+        #: Close codes of WebSockets.
+        self.closed: list[int] = []
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor()
+        self._clients = [self._pool.submit(self._ask, number) for number in range(4)]
+        self._clients += [self._pool.submit(self._talk) for _ in range(2)]
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._pool.shutdown()
+        for client in self._clients:
+            client.result()
+
+    def _ask(self, name: int) -> None:
+        url = f"{self._stack.url}/echo"
         with requests.Session() as session:
-            while not over.is_set():
-                statuses.append(session.get(f"{url}/echo?message=x", timeout=PATIENCE).status_code)
-                statuses.append(session.post(f"{url}/echo", data=b"x", timeout=PATIENCE).status_code)
+            for number in itertools.count():
+                if self._over.is_set():
+                    return
+                self._over.wait(0.01)  # an instance that starts needs some of the processor
+                self.gets.append(session.get(f"{url}?message=x", timeout=PATIENCE).status_code)
+                for kind, body in (("whole", b"xyz"), ("streamed", iter((b"x", b"yz")))):
+                    query = f"{name}-{number}-{kind}"
+                    answer = session.post(f"{url}?{query}", data=body, timeout=PATIENCE)
+                    self.posts[query] = answer.status_code if answer.content == b"xyz" else 0
 
-    clients = [threading.Thread(target=ask) for _ in range(4)]
-    for client in clients:
-        client.start()
-    try:
-        yield statuses
-    finally:
-        over.set()
-        for client in clients:
-            client.join()
+    def _talk(self) -> None:
+        while not self._over.is_set():
+            with connect(f"{self._stack.websocket_url}/ws/echo", open_timeout=PATIENCE) as websocket:
+                try:
+                    while not self._over.is_set():
+                        websocket.send("x")
+                        assert websocket.recv(timeout=PATIENCE) == "x"
+                        self.said += 1
+                        self._over.wait(0.01)
+                except ConnectionClosed as exc:
+                    self.closed.append(exc.rcvd.code if exc.rcvd else ABNORMAL)
 
 
 def test_all_instances_are_restarted_and_no_request_fails(tmp_path: Path) -> None:
-    root = copy_checkout(tmp_path)
+    root, runs = copy_checkout(tmp_path), tmp_path / "runs"
+    with (root / "wsgi.py").open("a") as wsgi:
+        wsgi.write(RECORDING.format(runs=str(runs)))
     with Stack(tmp_path, root=root).started() as stack:
         before = stack.pids()
-        with load(stack.url) as statuses:
+        with Load(stack) as load:
             ended = rolling(root)
         assert ended.returncode == 0, ended.stderr
         after = stack.pids()
-        changed = {name for name in before if before[name] != after[name]}
-        assert changed == {"web1", "web2"}
-        assert len(statuses) > 100
-        assert set(statuses) == {200}
-        lines = ended.stdout.splitlines()
-        assert lines[0] == "Restarting web1, web2 of the stack in var/"
-        assert f"web1: ready again, process {after['web1']}" in lines
-        assert lines.index("web2: draining") > lines.index(f"web1: ready again, process {after['web1']}")
+        assert {name for name in before if before[name] != after[name]} == {"web1", "web2"}
+        assert len(load.gets) > 100
+        assert set(load.gets) == set(load.posts.values()) == {200}
+        assert Counter(runs.read_text().split()) == Counter(load.posts.keys())
+        # Each was at an instance when that was restarted, was told so, and went on elsewhere.
+        assert load.said > 100
+        assert len(load.closed) >= 2
+        assert set(load.closed) == {SERVICE_RESTART}
+        check_output(ended.stdout.splitlines(), after)
         states = requests.get(f"{stack.admin_url}/status", timeout=PATIENCE).json()["backends"]
-        assert [backend["state"] for backend in states] == ["ready", "ready"]
+        assert [(one["state"], one["failures"], one["tunnels"]) for one in states] == [("ready", 0, 0)] * 2
+
+
+def check_output(lines: list[str], after: dict[str, int]) -> None:
+    assert lines[0] == "Restarting web1, web2 of the stack in var/"
+    assert f"web1: ready again, process {after['web1']}" in lines
+    assert lines.index("web2: draining") > lines.index(f"web1: ready again, process {after['web1']}")
 
 
 def test_it_stops_and_says_why_when_one_does_not_come_back(tmp_path: Path) -> None:
