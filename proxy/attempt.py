@@ -7,7 +7,6 @@ the client's side (Problem, ClientGone), which is nobody's failure.
 from __future__ import annotations
 
 from time import monotonic
-from typing import NamedTuple
 
 from proxy import headers, retry
 from proxy.accesslog import Record
@@ -45,18 +44,28 @@ STALE_SECONDS = 0.5
 HALF_CLOSE_SECONDS = 1.0
 
 
-class Outgoing(NamedTuple):
+class Outgoing:
     """A request as it goes to a backend; the same for each try."""
 
-    head: RequestHead
-    #: The new head, and the body if all of it is here.
-    wire: bytes
-    #: The part of a longer body that came with the head.
-    payload: bytes
-    #: Where a longer body ends.
-    rest: framing.BodyReader | None
-    #: May be sent twice: idempotent, and all of it is here.
-    repeatable: bool
+    __slots__ = ("head", "payload", "repeatable", "rest", "wire")
+
+    def __init__(
+        self,
+        head: RequestHead,
+        wire: bytes,
+        payload: bytes,
+        rest: framing.BodyReader | None,
+        repeatable: bool,
+    ) -> None:
+        self.head = head
+        #: The new head, and the body if all of it is here.
+        self.wire = wire
+        #: The part of a longer body that came with the head.
+        self.payload = payload
+        #: Where a longer body ends.
+        self.rest = rest
+        #: May be sent twice: idempotent, and all of it is here.
+        self.repeatable = repeatable
 
 
 def outgoing(

@@ -31,6 +31,7 @@ HOT = (
     "relay",
     "retry",
     "retrybudget",
+    "runtime",
     "session",
     "strategies",
     "streams",

@@ -12,7 +12,6 @@ import ipaddress
 import os
 import socket
 from collections import deque
-from dataclasses import dataclass
 from time import monotonic
 
 import gevent
@@ -40,12 +39,6 @@ YOUNG_SECONDS = 0.25
 BACKLOG_PAUSE = 0.005
 
 
-@dataclass(slots=True)
-class Idle:
-    stream: Stream
-    since: float
-
-
 class Connections:
     """Idle connections by backend name, the youngest first to be used."""
 
@@ -53,7 +46,7 @@ class Connections:
         self._settings = settings
         self._sweeper = sweeper
         self._write_patience = write_patience
-        self._idle: dict[str, deque[Idle]] = {}
+        self._idle: dict[str, deque[Stream]] = {}
 
     def configure(self, settings: PoolSettings, write_patience: float) -> None:
         self._settings, self._write_patience = settings, write_patience
@@ -63,12 +56,11 @@ class Connections:
         idle = self._idle.get(backend.name)
         longest = min(self._settings.idle, YOUNG_SECONDS) if young else self._settings.idle
         while idle:
-            kept = idle.pop()
-            stream = kept.stream
+            stream = idle.pop()
             if stream.closed:
                 continue
             stream.on_readable = None
-            if monotonic() - kept.since > longest:
+            if monotonic() - stream.idle_since > longest:
                 # All others are older still.
                 stream.close()
                 return None if young else self._drop(idle)
@@ -127,13 +119,14 @@ class Connections:
         # Closed as soon as the backend closes it or says anything that nobody asked for.
         stream.on_readable = stream.close
         stream.arm()
-        idle.append(Idle(stream, monotonic()))
+        stream.idle_since = monotonic()
+        idle.append(stream)
 
     def expire(self, now: float) -> None:
         """Close what has been idle for too long."""
         for idle in self._idle.values():
-            while idle and (idle[0].stream.closed or now - idle[0].since > self._settings.idle):
-                idle.popleft().stream.close()
+            while idle and (idle[0].closed or now - idle[0].idle_since > self._settings.idle):
+                idle.popleft().close()
 
     def forget(self, name: str) -> None:
         """Close all idle connections of one backend."""
@@ -144,12 +137,12 @@ class Connections:
             self.forget(name)
 
     def idle_count(self, name: str) -> int:
-        return sum(not one.stream.closed for one in self._idle.get(name, ()))
+        return sum(not one.closed for one in self._idle.get(name, ()))
 
     @staticmethod
-    def _drop(idle: deque[Idle]) -> None:
+    def _drop(idle: deque[Stream]) -> None:
         while idle:
-            idle.pop().stream.close()
+            idle.pop().close()
 
 
 def _socket_for(address: Address) -> tuple[socket.socket, tuple[str, int] | str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from random import Random
 from statistics import median_low
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from proxy.backends import Backend
 from proxy.errors import SettingsError
@@ -23,15 +23,18 @@ from proxy.latency import UNKNOWN
 STEP_SECONDS = 0.010
 
 
-class Selection(NamedTuple):
+class Selection:
     """What a strategy may base its choice on."""
 
-    #: The client's address, as far as trusted proxies tell it.
-    client: str
-    #: The monotonic clock.
-    now: float
-    #: The backend that a sticky session belongs to, or "".
-    preferred: str = ""
+    __slots__ = ("client", "now", "preferred")
+
+    def __init__(self, client: str, now: float, preferred: str = "") -> None:
+        #: The client's address, as far as trusted proxies tell it.
+        self.client = client
+        #: The monotonic clock.
+        self.now = now
+        #: The backend that a sticky session belongs to, or "".
+        self.preferred = preferred
 
 
 class Strategy(Protocol):

@@ -38,8 +38,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class Waits:
     """Who waits for a descriptor, until when, and what may wake them instead.
 
-    The read watcher stays armed while nobody reads: the first event then disarms it and is told to
-    `on_readable`.
+    The read watcher stays armed while nobody reads: the first event then disarms it and is told to `on_readable`.
     """
 
     __slots__ = (
@@ -125,7 +124,6 @@ class Waits:
             self._hub.loop.run_callback(self._expire_write)
 
     # What was true when a callback was scheduled may have changed: each looks again.
-
     def _interrupt(self) -> None:
         if self._interruption is not None and self._reading is not None:
             error, self._interruption = self._interruption, None
@@ -160,7 +158,7 @@ class Waits:
 class Stream(Waits):
     """`buffer` has bytes that were read and not used yet; whoever reads a message owns it."""
 
-    __slots__ = ("_poll", "_recv", "_send", "buffer", "sent", "sock")
+    __slots__ = ("_poll", "_recv", "_send", "buffer", "idle_since", "sent", "sock")
 
     def __init__(self, sock: socket.socket, sweeper: Sweeper, write_patience: float) -> None:
         super().__init__(sock.fileno(), sweeper, write_patience)
@@ -170,6 +168,8 @@ class Stream(Waits):
         self._send: Callable[[bytes | memoryview], int] = sock.send
         self._poll: select.poll | None = None
         self.buffer = b""
+        #: When it was put aside for another request.
+        self.idle_since = 0.0
         #: All bytes the kernel took from us.
         self.sent = 0
 

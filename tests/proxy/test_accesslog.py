@@ -17,9 +17,10 @@ from proxy.settings import LogSettings
 from tests.backends import Backend
 from tests.proxy.conftest import StartProxy, until
 
-RECORD = Record(
-    "abc", "10.0.0.1", "GET", '/a"b\\c', 1, 200, 123, "web1", 2, 0.001, 0.0, 0.002, 0.003, 0.006, "done"
-)
+RECORD = Record("abc", "10.0.0.1")
+RECORD.method, RECORD.target, RECORD.status, RECORD.sent = "GET", '/a"b\\c', 200, 123
+RECORD.backend, RECORD.tries = "web1", 2
+RECORD.TR, RECORD.Tw, RECORD.Tc, RECORD.Tr, RECORD.Ta = 0.001, 0.0, 0.002, 0.003, 0.006
 
 
 def test_a_json_line_is_json_whatever_the_target_is() -> None:
