@@ -19,10 +19,19 @@ from script import children
 ROOT = Path(__file__).resolve().parent.parent
 
 #: What the tests run beside Python, and the Debian package that has it.
-DEBIAN_PACKAGES = {"nginx": "nginx", "openssl": "openssl", "curl": "curl", "chromium": "chromium"}
+DEBIAN_PACKAGES = {
+    "nginx": "nginx",
+    "openssl": "openssl",
+    "curl": "curl",
+    "chromium": "chromium",
+    "redis-server": "redis-server",
+    "initdb": "postgresql",
+}
 
-#: Debian puts nginx where the PATH of ordinary users does not lead.
-SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+#: Debian puts nginx where the PATH of ordinary users does not lead, and the programs of PostgreSQL where nobody's does.
+SYSTEM_PATH = ":".join(
+    ("/usr/local/sbin", "/usr/sbin", "/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+)
 
 CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
 

@@ -25,6 +25,24 @@ PURE = [
     *(ROOT / "app" / name for name in ("settings.py", "errors.py", "forwarding.py", "multipart.py")),
     ROOT / "app" / "websocket" / "handshake.py",
     *(
+        ROOT / "app" / "channels" / f"{name}.py"
+        for name in (
+            *(
+                "backoff",
+                "cursor",
+                "errors",
+                "expiring",
+                "history",
+                "location",
+                "message",
+                "names",
+                "plan",
+                "position",
+            ),
+            *("presence", "rendering", "segment", "window"),
+        )
+    ),
+    *(
         ROOT / "proxy" / f"{name}.py"
         for name in ("settings", "errors", "headers", "backends", "strategies", "retry")
     ),

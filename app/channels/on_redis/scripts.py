@@ -1,0 +1,187 @@
+"""What happens in the server, each script at once. Pure text.
+
+Keys: one hash has all channels, `name -> birth top time`, and three fields of the log (`=run`, `=era`, `=birth`; no channel's name
+has a `=`). As it is one key, it cannot be evicted in part: without it the log starts again with new epochs. Each channel has a
+stream; the ids of its entries are the offsets.
+
+An epoch is era and birth. `=run` is the id of the server's process that wrote last. Another id means a restart or a fail-over: the
+server may have come back without messages that it acknowledged, so the era changes, unless each write reached the disk first.
+"""
+
+from __future__ import annotations
+
+PREFIX = "heliograph:"
+TABLE = PREFIX + "channels"
+
+#: Appends to a channel between two looks at the age of its oldest messages, and how many are dropped at once.
+_AGE_STEP = 64
+
+# Every script begins with this. KEYS[1]: the table. ARGV[1]: the server's run id; [2], [3]: an era and a birth, should new ones be
+# needed; [4]: "1" if restarts lose nothing.
+_STATE = """
+local state = redis.call('HMGET', KEYS[1], '=run', '=era', '=birth')
+if not state[2] then
+  state[2], state[3] = ARGV[2], ARGV[3]
+  redis.call('HSET', KEYS[1], '=run', ARGV[1], '=era', state[2], '=birth', state[3])
+elseif state[1] ~= ARGV[1] then
+  if ARGV[4] ~= '1' then state[2] = ARGV[2] end
+  redis.call('HSET', KEYS[1], '=run', ARGV[1], '=era', state[2])
+end
+local function whole(number) return string.format('%.0f', number) end
+local function known(stored)
+  local birth, top, time = string.match(stored, '^(%w+) (%d+) (%d+)$')
+  return birth, tonumber(top), tonumber(time)
+end
+"""
+
+#: KEYS: table, stream, idempotency key. ARGV[5…]: name, kind, data, size and ttl (ms) of the history, channels allowed, digest of
+#: the body or nothing, ttl of the key (ms), where news are published.
+APPEND = (
+    _STATE
+    + """
+local name, digest = ARGV[5], ARGV[11]
+if digest ~= '' then
+  local kept = redis.call('GET', KEYS[3])
+  if kept then
+    local body, epoch, offset, time = string.match(kept, '^(%x+) (%w+) (%d+) (%d+)$')
+    if body ~= digest then return {'reused'} end
+    return {'repeated', epoch, offset, time}
+  end
+end
+local birth, top, before = state[3], 0, 0
+local stored = redis.call('HGET', KEYS[1], name)
+if stored then
+  birth, top, before = known(stored)
+elseif redis.call('HLEN', KEYS[1]) - 3 >= tonumber(ARGV[10]) then
+  return {'full'}
+end
+local clock = redis.call('TIME')
+local time = math.max(clock[1] * 1000000 + clock[2], before)
+top = top + 1
+local offset, stamp, epoch = whole(top), whole(time), state[2] .. birth
+redis.call('HSET', KEYS[1], name, birth .. ' ' .. offset .. ' ' .. stamp)
+if top == 1 then redis.call('DEL', KEYS[2]) end
+redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[8], offset .. '-0', 'k', ARGV[6], 't', stamp, 'd', ARGV[7])
+redis.call('PEXPIRE', KEYS[2], ARGV[9])
+if top % STEP == 0 then
+  local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+  local first = tonumber(string.match(oldest[1], '^%d+'))
+  for _ = 1, 4 do
+    local entry = redis.call('XRANGE', KEYS[2], whole(first + STEP - 1), '+', 'COUNT', 1)[1]
+    if not entry or tonumber(entry[2][4]) >= time - ARGV[9] * 1000 then break end
+    first = first + STEP
+    redis.call('XTRIM', KEYS[2], 'MINID', whole(first))
+  end
+end
+redis.call('PUBLISH', ARGV[13] .. name, epoch .. ' ' .. offset .. ' ' .. ARGV[6] .. ' ' .. stamp .. ' ' .. ARGV[7])
+if digest ~= '' then
+  redis.call('SET', KEYS[3], digest .. ' ' .. epoch .. ' ' .. offset .. ' ' .. stamp, 'PX', ARGV[12])
+end
+return {'ok', epoch, offset, stamp}
+""".replace("STEP", str(_AGE_STEP))
+)
+
+#: KEYS: table, stream. ARGV[5…]: name, offset to read after or nothing, size of the history, messages and bytes wanted.
+#: Answers epoch, top, the server's time, and the entries.
+READ = (
+    _STATE
+    + """
+local birth, top = state[3], 0
+local stored = redis.call('HGET', KEYS[1], ARGV[5])
+if stored then birth, top = known(stored) end
+local from = tonumber(ARGV[6]) or math.max(0, top - tonumber(ARGV[7]))
+local wanted, room, found = tonumber(ARGV[8]), tonumber(ARGV[9]), {}
+while stored and from < top and #found < wanted and room > 0 do
+  local part = redis.call('XRANGE', KEYS[2], whole(from + 1), '+', 'COUNT', math.min(64, wanted - #found))
+  for _, entry in ipairs(part) do
+    if room <= 0 then break end
+    found[#found + 1] = entry
+    room = room - #entry[2][6]
+    from = tonumber(string.match(entry[1], '^%d+'))
+  end
+  if #part == 0 then break end
+end
+local clock = redis.call('TIME')
+return {state[2] .. birth, whole(top), whole(clock[1] * 1000000 + clock[2]), found}
+"""
+)
+
+#: KEYS: table. ARGV[5…]: names. Answers epoch and top of each in turn.
+TOPS = (
+    _STATE
+    + """
+local found = {}
+for index = 5, #ARGV do
+  local birth, top = state[3], 0
+  local stored = redis.call('HGET', KEYS[1], ARGV[index])
+  if stored then birth, top = known(stored) end
+  found[#found + 1] = state[2] .. birth
+  found[#found + 1] = whole(top)
+end
+return found
+"""
+)
+
+#: KEYS: table. ARGV[5]: ttl of the history (ms), [6]: prefix of the streams, [7]: the name that asks. Forgets channels whose
+#: messages are all too old; a name that is used again must get another epoch. Answers how many.
+FORGET = (
+    _STATE
+    + """
+local clock = redis.call('TIME')
+local before = clock[1] * 1000000 + clock[2] - ARGV[5] * 1000
+local fields, ended = redis.call('HGETALL', KEYS[1]), 0
+for index = 1, #fields, 2 do
+  local name = fields[index]
+  if string.sub(name, 1, 1) ~= '=' and name ~= ARGV[7] then
+    local _, _, time = known(fields[index + 1])
+    if time < before then
+      redis.call('HDEL', KEYS[1], name)
+      redis.call('DEL', ARGV[6] .. name)
+      ended = ended + 1
+    end
+  end
+end
+if ended > 0 then redis.call('HSET', KEYS[1], '=birth', ARGV[3]) end
+return ended
+"""
+)
+
+#: KEYS: table, who, counts, members. ARGV[5…]: member, ttl (ms), then channel, count, who in turn. Answers whether the member was
+#: known.
+ANNOUNCE = (
+    _STATE
+    + """
+local known = redis.call('EXISTS', KEYS[3])
+redis.call('HSET', KEYS[3], '=', '0')
+for index = 7, #ARGV, 3 do
+  if ARGV[index + 1] == '0' then
+    redis.call('HDEL', KEYS[2], ARGV[index])
+    redis.call('HDEL', KEYS[3], ARGV[index])
+  else
+    redis.call('HSET', KEYS[2], ARGV[index], ARGV[index + 2])
+    redis.call('HSET', KEYS[3], ARGV[index], ARGV[index + 1])
+  end
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+redis.call('PEXPIRE', KEYS[3], ARGV[6])
+redis.call('SADD', KEYS[4], ARGV[5])
+return known
+"""
+)
+
+#: KEYS: table. Answers the epoch of unused channels, and all names with birth, top and time, as they are stored.
+CHANNELS = (
+    _STATE
+    + """
+return {state[2], state[3], redis.call('HGETALL', KEYS[1])}
+"""
+)
+
+ALL = {
+    "append": APPEND,
+    "read": READ,
+    "tops": TOPS,
+    "forget": FORGET,
+    "announce": ANNOUNCE,
+    "channels": CHANNELS,
+}
