@@ -22,6 +22,7 @@ from proxy.errors import (
 )
 from proxy.http1 import framing
 from proxy.http1.responses import Delivery
+from proxy.readsize import ReadSize
 from proxy.settings import Settings
 from proxy.streams import NEVER, Stream
 
@@ -84,13 +85,15 @@ class Upload:
 
     def _send_all(self, backend: Stream, payload: bytes) -> None:
         client, reader, patience = self._client, self._reader, self._settings.timeouts.body
+        read = ReadSize()
         while True:
             if payload:
                 self._check_size(payload)
-                backend.send(framing.chunk(payload) if self._chunked else payload)
+                at_once = backend.send(framing.chunk(payload) if self._chunked else payload)
+                read.relayed(len(payload), at_once=at_once)
             if reader.complete:
                 break
-            data = client.recv(monotonic() + patience)
+            data = client.recv(monotonic() + patience, read.size)
             if not data:
                 reader.ended()
             payload = reader.feed(data)
@@ -113,7 +116,7 @@ def download(backend: Stream, client: Stream, head: bytes, delivery: Delivery, p
     if len(data) == delivery.length:  # all of it is here, as with most small answers
         client.send(head + data)
         return
-    reader = delivery.reader()
+    reader, read = delivery.reader(), ReadSize()
     out = head
     while True:
         payload = reader.feed(data)
@@ -122,9 +125,9 @@ def download(backend: Stream, client: Stream, head: bytes, delivery: Delivery, p
             client.send(out + framing.LAST_CHUNK if delivery.to_chunks else out)
             break
         if out:
-            client.send(out)
+            read.relayed(len(payload), at_once=client.send(out))
             out = b""
-        data = backend.recv(monotonic() + patience)
+        data = backend.recv(monotonic() + patience, read.size)
         if not data:
             reader.ended()
     # What comes after an answer belongs to no request: such a connection is not used again.

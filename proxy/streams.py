@@ -21,7 +21,7 @@ from greenlet import getcurrent
 
 from proxy.errors import Disconnected, TimedOut
 
-#: One read: large enough that a busy body costs few wake-ups, small enough for ten thousand connections.
+#: One read of a head and what comes with it; bodies and tunnels have a size of their own (readsize.py).
 READ_SIZE = 65536
 
 #: How late a deadline may be noticed.
@@ -59,8 +59,7 @@ class Waits:
     def __init__(self, fileno: int, sweeper: Sweeper, write_patience: float) -> None:
         #: When a wait for data ends with TimedOut. May be moved while somebody waits.
         self.read_deadline = NEVER
-        #: A wait for room to write ends with TimedOut after so many seconds.
-        self.write_patience = write_patience
+        self.write_patience = write_patience  # seconds
         #: Called when data or an end arrives while nobody reads.
         self.on_readable: Callable[[], None] | None = None
         self._hub = get_hub()
@@ -94,12 +93,11 @@ class Waits:
 
     def arm(self) -> None:
         """Notice what arrives, also while nobody reads."""
-        if self._armed:
-            return
         if self._reader is None:
             raise Disconnected(self, "closed")
-        self._reader.start(self._readable)
-        self._armed = True
+        if not self._armed:
+            self._reader.start(self._readable)
+            self._armed = True
 
     def _readable(self) -> None:
         if self._reading is not None:
@@ -196,7 +194,7 @@ class Stream(Waits):
         return not self._poll.poll(0)
 
     def peek(self) -> bytes | None:
-        """One byte without taking it; none at the end; None if nothing is there."""
+        """A byte without taking it; none at the end; None if nothing is there."""
         try:
             return self._recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -204,8 +202,8 @@ class Stream(Waits):
         except OSError:
             return b""
 
-    def send(self, data: bytes) -> None:
-        """All of it; TimedOut when the other side takes nothing for `write_patience` seconds."""
+    def send(self, data: bytes) -> bool:
+        """All of it; whether the kernel took it at once. TimedOut when nothing moves for `write_patience` seconds."""
         try:
             sent = self._send(data)
         except BlockingIOError:
@@ -213,8 +211,10 @@ class Stream(Waits):
         except OSError as exc:
             raise Disconnected(self, exc.strerror or str(exc)) from exc
         self.sent += sent
-        if sent < len(data):
-            self._send_rest(memoryview(data)[sent:])
+        if sent == len(data):
+            return True
+        self._send_rest(memoryview(data)[sent:])
+        return False
 
     def _send_rest(self, rest: memoryview) -> None:
         while rest:
@@ -244,7 +244,7 @@ class Stream(Waits):
                 self._writer.stop()
 
     def wait_connected(self, deadline: float) -> None:
-        """Wait for connect() to come to an end, either way."""
+        """Wait for connect() to end, either way."""
         patience, self.write_patience = self.write_patience, deadline - monotonic()
         try:
             self._wait_writable()

@@ -12,6 +12,7 @@ from time import monotonic
 import gevent
 
 from proxy.errors import StreamError, TimedOut
+from proxy.readsize import ReadSize
 from proxy.streams import Stream
 
 
@@ -38,12 +39,13 @@ class Tunnel:
     def _relay(self, source: Stream, sink: Stream) -> None:
         try:
             data, source.buffer = source.buffer, b""
+            read = ReadSize()
             while True:
                 if data:
-                    sink.send(data)
+                    read.relayed(len(data), at_once=sink.send(data))
                     # Traffic in one direction keeps the other one open.
                     sink.read_deadline = monotonic() + self._idle_seconds
-                data = source.recv_later(monotonic() + self._idle_seconds)
+                data = source.recv_later(monotonic() + self._idle_seconds, read.size)
                 if not data:
                     break
             sink.finish_writing()
