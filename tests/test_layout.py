@@ -23,7 +23,10 @@ TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "codecs" / "tests").rg
 #: Modules that only compute: no event loop, no sockets, no clock, no chance.
 PURE = [
     *(ROOT / "app" / name for name in ("settings.py", "errors.py", "forwarding.py", "multipart.py")),
-    ROOT / "app" / "websocket" / "handshake.py",
+    *(
+        ROOT / "app" / "websocket" / f"{name}.py"
+        for name in ("handshake", "head", "frames", "masking", "fragments", "deflate", "referee", "inbound")
+    ),
     *(
         ROOT / "app" / "channels" / f"{name}.py"
         for name in (
@@ -44,7 +47,17 @@ PURE = [
     ),
     *(
         ROOT / "proxy" / f"{name}.py"
-        for name in ("settings", "errors", "headers", "backends", "strategies", "retry")
+        for name in (
+            "settings",
+            "errors",
+            "headers",
+            "backends",
+            "strategies",
+            "retry",
+            "readsize",
+            "exposition",
+            "metrics",
+        )
     ),
     *sorted((ROOT / "proxy" / "http1").glob("*.py")),
 ]

@@ -1,18 +1,30 @@
-"""The opening handshake of RFC 6455, section 4.2. Pure: a WSGI environ in, a decision out."""
+"""The opening handshake of RFC 6455, section 4.2. Pure: a WSGI environ in, an agreement or a problem out.
+
+`websockets`' `ServerProtocol.accept()` validates and negotiates; what it refuses becomes one of our problems.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from app.errors import BadRequest, Problem, UpgradeRequired
+from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from app.errors import BadRequest, UpgradeRequired
+from app.websocket.deflate import Deflate, agreed, factory
 
 VERSION = "13"
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+ACCEPTED = 101
 
 UPGRADE_HEADERS = {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+_DEFLATE = factory()
 
 
 def asks_for_websocket(environ: Mapping[str, str]) -> bool:
@@ -25,32 +37,61 @@ def asks_for_websocket(environ: Mapping[str, str]) -> bool:
     )
 
 
-def handshake_problem(environ: Mapping[str, str]) -> Problem | None:
-    """What is wrong with an upgrade request, or None."""
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a client and this server agreed on. `fields` are those of the answer."""
+
+    fields: tuple[tuple[str, str], ...]
+    deflate: Deflate | None
+
+    def head(self, request_id: str) -> bytes:
+        """The whole answer that makes the connection a WebSocket."""
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            *(f"{name}: {value}" for name, value in self.fields),
+            f"X-Request-Id: {request_id}",
+            "X-Content-Type-Options: nosniff",
+        ]
+        return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
+
+
+def agree(environ: Mapping[str, Any], subprotocol: str | None = None) -> Agreement:
+    """Validate and negotiate a request for which `asks_for_websocket` holds. Raises BadRequest, UpgradeRequired.
+
+    `subprotocol` is chosen where the client offers it; without one the connection goes on.
+    """
     version = environ.get("HTTP_SEC_WEBSOCKET_VERSION", "")
     if version != VERSION:
-        return upgrade_required(f"Version {VERSION} of the WebSocket protocol is spoken here.")
-    if not _valid_key(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")):
-        return BadRequest("Sec-WebSocket-Key must be 16 bytes in base64.")
+        raise upgrade_required(f"Version {VERSION} of the WebSocket protocol is spoken here.")
     if environ.get("CONTENT_LENGTH", "0") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in environ:
-        return BadRequest("A request that asks for a WebSocket has no body.")
-    return None
+        raise BadRequest("A request that asks for a WebSocket has no body.")
+    chosen = Subprotocol(subprotocol) if subprotocol else None
+    protocol = ServerProtocol(
+        extensions=[_DEFLATE],
+        select_subprotocol=lambda _, offered: chosen if chosen in offered else None,
+    )
+    response = protocol.accept(Request(environ.get("PATH_INFO", "/"), _fields(environ), "GET", "HTTP/1.1"))
+    if response.status_code != ACCEPTED:
+        raise BadRequest(f"The handshake is not valid: {protocol.handshake_exc}.")
+    deflate = next(
+        (agreed(found) for found in protocol.extensions if isinstance(found, PerMessageDeflate)), None
+    )
+    fields = tuple((name, value) for name, value in response.headers.raw_items() if name != "Date")
+    return Agreement(fields, deflate)
+
+
+def _fields(environ: Mapping[str, Any]) -> Headers:
+    """What the handshake is about. The two fields of the upgrade itself were looked at, with all that they may list."""
+    headers = Headers(UPGRADE_HEADERS)
+    for name in ("Key", "Version", "Extensions", "Protocol"):
+        value = environ.get(f"HTTP_SEC_WEBSOCKET_{name.upper()}")
+        if value is not None:
+            headers[f"Sec-WebSocket-{name}"] = value.strip()
+    return headers
 
 
 def upgrade_required(detail: str) -> UpgradeRequired:
     return UpgradeRequired(detail, headers={**UPGRADE_HEADERS, "Sec-WebSocket-Version": VERSION})
-
-
-def accept_key(key: str) -> str:
-    """Sec-WebSocket-Accept for a Sec-WebSocket-Key."""
-    return base64.b64encode(hashlib.sha1(key.strip().encode() + GUID).digest()).decode()
-
-
-def _valid_key(key: str) -> bool:
-    try:
-        return len(base64.b64decode(key.strip(), validate=True)) == 16
-    except (binascii.Error, ValueError):
-        return False
 
 
 def _tokens(header: str) -> list[str]:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, Response, copy_current_request_context, current_app, request
 from geventwebsocket.exceptions import WebSocketError
 
 from app.errors import BadRequest, ForeignOrigin, Problem, Stopping, UpgradeRequired, WebSocketsUnavailable
+from app.metrics import Metrics
 from app.openapi import Operation
 from app.origins import require_own_origin
 from app.services import services
-from app.websocket.handshake import asks_for_websocket, handshake_problem, upgrade_required
-from app.websocket.socket import OUR_ERROR, Socket
+from app.websocket.adapters import websocket_of
+from app.websocket.frames import OUR_ERROR
+from app.websocket.handshake import asks_for_websocket, upgrade_required
+from app.websocket.socket import Socket
 
 log = logging.getLogger("heliograph")
 
@@ -26,14 +29,14 @@ SocketView = Callable[..., None]
 
 
 def websocket(
-    bp: Blueprint,
+    bp: Blueprint | Flask,
     rule: str,
     summary: str = "",
     description: str = "",
     prepare: Callable[..., Any] | None = None,
     problems: tuple[type[Problem], ...] = (),
 ) -> Callable[[SocketView], SocketView]:
-    """Route WebSockets at `rule` to a view `view(socket, **parts_of_the_path)`.
+    """Route WebSockets at `rule` of a blueprint or an application to a view `view(socket, **parts_of_the_path)`.
 
     `prepare(**parts_of_the_path)` is called before the upgrade, so that it may refuse with one of `problems`; the view then gets
     what it returns, `view(socket, prepared)`.
@@ -43,9 +46,10 @@ def websocket(
         @functools.wraps(view)
         def upgrade(**parts: Any) -> Response:
             socket = _socket_of_request()
-            if prepare is None:
-                return _converse(functools.partial(view, socket, **parts), socket)
-            return _converse(functools.partial(view, socket, prepare(**parts)), socket)
+            talk = functools.partial(view, socket, **parts)
+            if prepare is not None:
+                talk = functools.partial(view, socket, prepare(**parts))
+            return _conversation(talk, socket)
 
         upgrade.__dict__["operation"] = Operation(
             summary or f"WebSocket {rule}",
@@ -64,32 +68,61 @@ def websocket(
 def _socket_of_request() -> Socket:
     if not asks_for_websocket(request.environ):
         raise upgrade_required("Connect with a WebSocket client.")
-    problem = handshake_problem(request.environ)
-    if problem is not None:
-        raise problem
+    socket = websocket_of(request.environ)
     own = services()
     require_own_origin(own.settings.allowed_origins)
     if own.lifecycle.stopping:
         raise Stopping()
-    socket = request.environ.get("wsgi.websocket")
-    if socket is None:
-        raise WebSocketsUnavailable(
-            "Start it with `gunicorn -c conf/gunicorn.conf.py wsgi:app` or `python -m app` to have them."
-        )
-    assert isinstance(socket, Socket)
     socket.max_message = own.settings.ws_max_message
     return socket
 
 
-def _converse(talk: Callable[[], None], socket: Socket) -> Response:
-    with services().metrics.websockets.track_inprogress():
+class Conversation:
+    """The answer of a request that became a WebSocket: the server's loop over it is the conversation.
+
+    So the view runs with the request's context, but not inside all that Flask calls on the way to it: an idle connection's stack
+    would otherwise hold 30 frames, and be copied whenever the greenlet sleeps.
+    """
+
+    talk: Callable[[], None]
+    socket: Socket
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("101 Switching Protocols", [])
+        return _converse(self.talk, self.socket, services().metrics)
+
+
+@functools.cache
+def _conversation_class(response_class: type[Response]) -> type[Any]:
+    """Flask makes answers of any other class into its application's own."""
+    return type("ConversationResponse", (Conversation, response_class), {})
+
+
+def _conversation(talk: Callable[[], None], socket: Socket) -> Response:
+    response: Response = _conversation_class(current_app.response_class)(status=101)  # type: ignore[arg-type]
+    assert isinstance(response, Conversation)
+    response.talk, response.socket = copy_current_request_context(talk), socket
+    return response
+
+
+def _converse(talk: Callable[[], None], socket: Socket, metrics: Metrics) -> Iterator[bytes]:
+    with metrics.websockets.track_inprogress():
         try:
             socket.accept()
-            talk()
-            socket.close()
-        except WebSocketError as exc:  # a view need not care that its client is gone
-            log.debug("a WebSocket ended: %s", exc)
-        except Exception:
-            log.exception("a WebSocket view failed")
-            socket.close(OUR_ERROR)
-    return Response(status=101)
+            _talk_and_close(talk, socket)
+            socket.finish()
+        except WebSocketError as exc:
+            log.debug("a client had gone: %s", exc)
+        finally:
+            socket.abort()
+    yield from ()
+
+
+def _talk_and_close(talk: Callable[[], None], socket: Socket) -> None:
+    try:
+        talk()
+    except WebSocketError as exc:  # a view need not care that its client is gone
+        log.debug("a WebSocket ended: %s", exc)
+    except Exception:
+        log.exception("a WebSocket view failed")
+        socket.close(OUR_ERROR)

@@ -1,153 +1,166 @@
-"""A gevent-websocket `WebSocket` that opens when it is first used, and closes as RFC 6455 says.
+"""What a view and gevent-websocket's programs see of a WebSocket: `environ["wsgi.websocket"]`.
 
-The library's own engine sends the 101 before the application has seen the request, never sends its close codes, takes unmasked
-and endless frames. Here the handshake is completed by the first `receive`, `send`, `close` or look at `closed`, so a view can
-refuse with an ordinary answer (404, 403); frames are masked and bounded.
+gevent-websocket's interface on our engine: `receive`, `send`, `close`, `closed`, `origin`, `protocol`, `version`, `path`,
+`handler`, `stream`, `environ`. What differs: the 101 goes out when the socket is first used (by the first `receive`, `send`,
+`close` or look at `closed`), so that a view can refuse with an ordinary answer; close codes are sent; binary messages are `bytes`.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import Any
+import secrets
+import socket
+import ssl
+from typing import Any, Protocol
 
-from gevent.lock import BoundedSemaphore
-from geventwebsocket.exceptions import ProtocolError, WebSocketError
-from geventwebsocket.websocket import Header, WebSocket
+from geventwebsocket.exceptions import WebSocketError
+from geventwebsocket.websocket import MSG_ALREADY_CLOSED, WebSocket
 
+from app.lifecycle import lifecycle
 from app.settings import MIB
-
-PROTOCOL_ERROR = 1002
-NOT_UTF8 = 1007
-TOO_LONG = 1009
-OUR_ERROR = 1011
-RESTART = 1012
-
-#: A close frame carries at most 125 bytes, two of them the code (RFC 6455, 5.5).
-MAX_REASON = 123
+from app.threads import in_thread
+from app.websocket.connection import Connection
+from app.websocket.deflate import MAX_INLINE, Deflate, message_frame
+from app.websocket.frames import BINARY, CLOSE, FIN, NORMAL, RESTART, TEXT, serialize
+from app.websocket.handshake import Agreement
+from app.websocket.inbound import Inbound
 
 
-class TooLong(ProtocolError):  # type: ignore[misc]
-    """A message is longer than HELIOGRAPH_WS_MAX_MESSAGE."""
+class Host(Protocol):
+    """The server that a request came through."""
+
+    @property
+    def socket(self) -> Any: ...
+
+    def take_over(self) -> bytes:
+        """Leave the socket to the engine until the application returns; return what was read from it already."""
+
+
+class Stream:
+    """gevent-websocket's `stream`, for programs that look for the handler in it, or write frames of their own."""
+
+    __slots__ = ("_connection", "handler")
+
+    def __init__(self, handler: Any, connection: Connection) -> None:
+        self.handler = handler
+        self._connection = connection
+
+    def write(self, frames: bytes) -> None:
+        """Send bytes that are whole frames."""
+        self._connection.send(frames)
 
 
 class Socket(WebSocket):  # type: ignore[misc]
-    def __init__(self, environ: dict[str, Any], stream: Any, handler: Any, max_message: int = MIB) -> None:
-        self._closed = False
-        self.accepted = False
-        self.max_message = max_message
-        self._message_size = 0
-        self._writing = BoundedSemaphore()
-        super().__init__(environ, stream, handler)
+    __slots__ = ("_agreement", "_connection", "_ended", "_host", "deflate", "max_message")
+
+    def __init__(self, environ: dict[str, Any], handler: Any, host: Host, agreement: Agreement) -> None:
+        """`handler` is gevent-websocket's, None under other servers. The base's __init__ belongs to its engine."""
+        self.environ = environ  # type: ignore[misc]  # slots of the base, which has no types
+        self.handler = handler  # type: ignore[misc]
+        self.max_message = MIB
+        self.deflate: Deflate | None = agreement.deflate
+        self._host: Host | None = host
+        self._agreement: Agreement | None = agreement
+        self._connection: Connection | None = None
+        self._ended = False
 
     def __del__(self) -> None:
         """Nothing: the library closes here, which would complete the handshake of a socket that was refused."""
 
     @property
-    def closed(self) -> bool:
-        self.accept()
-        return self._closed
+    def accepted(self) -> bool:
+        """Whether the handshake is complete."""
+        return self._connection is not None
 
-    @closed.setter
-    def closed(self, value: bool) -> None:
-        self._closed = value
-
-    def accept(self) -> None:
-        """Complete the handshake, once."""
-        if not self.accepted and not self._closed and self.handler is not None:
-            self.accepted = True
+    def accept(self) -> Connection:
+        """Complete the handshake, once. Raises WebSocketError when the client is gone already."""
+        if self._connection is None:
+            host, agreement = self._host, self._agreement
+            if host is None or agreement is None:
+                raise WebSocketError("the client is gone")
+            # Let go of what only the handshake needs.
+            self._host = self._agreement = None
+            request_id = str(self.environ.get("heliograph.request_id") or secrets.token_hex(16))
             try:
-                self.handler.switch_protocols()
+                early = host.take_over()
+                host.socket.sendall(agreement.head(request_id))
             except OSError as exc:
-                self._abandon()
+                self._ended = True
                 raise WebSocketError("the client is gone") from exc
+            self._connection = Connection(_bare(host.socket), Inbound(self.max_message, self.deflate), early)
+            if lifecycle.stopping:  # the goodbye to all others has been said
+                self._connection.close(RESTART, "service restart")
+        return self._connection
 
     def receive(self) -> str | bytes | None:
-        """The next message; None once the connection is closed."""
-        if self.closed:
-            return None
-        try:
-            message = self.read_message()
-        except TooLong as exc:
-            self.close(TOO_LONG, str(exc))
-        except UnicodeError:
-            self.close(NOT_UTF8)
-        except ProtocolError as exc:
-            self.close(PROTOCOL_ERROR, str(exc))
-        except (OSError, WebSocketError):
-            self._abandon()
+        """The next message; None when the connection has ended, and WebSocketError after that."""
+        connection = self._connection or self.accept()
+        if self._ended:
+            raise WebSocketError(MSG_ALREADY_CLOSED)
+        message = connection.receive()
+        if message is None:
+            self._ended = True
+        return message
+
+    def send(self, message: str | bytes, binary: bool | None = None) -> None:
+        """Send a message, and wait while the peer takes none. Raises WebSocketError when the connection has ended."""
+        connection = self._connection or self.accept()
+        payload = message.encode() if isinstance(message, str) else bytes(message)
+        if binary is None:
+            binary = not isinstance(message, str)
+        opcode = BINARY if binary else TEXT
+        if self.deflate is not None and len(payload) > MAX_INLINE:
+            connection.send(in_thread(message_frame, opcode, payload, self.deflate))
         else:
-            # What arrives after our own close frame is for nobody.
-            return None if self._closed else bytes(message) if isinstance(message, bytearray) else message
-        return None
-
-    def read_frame(self) -> tuple[Header, bytes]:
-        stream = self.stream  # another greenlet may close this socket while we wait
-        if stream is None:
-            raise WebSocketError("closed")
-        header = Header.decode_header(stream)
-        if header.flags:
-            raise ProtocolError("reserved bits are set")
-        if not header.mask:
-            raise ProtocolError("frames of clients are masked")
-        self._check_size(header)
-        payload: bytes = stream.read(header.length) if header.length else b""
-        if len(payload) != header.length:
-            raise WebSocketError("the connection ended in a frame")
-        return header, unmask(payload, header.mask)
-
-    def _check_size(self, header: Header) -> None:
-        """Raise TooLong when the frame, with those of its message before it, is longer than a message may be."""
-        if header.opcode in (self.OPCODE_TEXT, self.OPCODE_BINARY):
-            self._message_size = header.length
-        elif header.opcode == self.OPCODE_CONTINUATION:
-            self._message_size += header.length
-        if self._message_size > self.max_message:
-            raise TooLong(f"at most {self.max_message} bytes")
+            connection.send(message_frame(opcode, payload, self.deflate))
 
     def send_frame(self, message: str | bytes, opcode: int) -> None:
-        """Send one frame, whole: a ping's answer, or the goodbye of another greenlet, waits until it is out."""
-        with self._writing:
-            super().send_frame(message, opcode)
+        """Send a frame of any kind, such as a ping with OPCODE_PING."""
+        payload = message.encode() if isinstance(message, str) else bytes(message)
+        if opcode == CLOSE:
+            self.close(int.from_bytes(payload[:2], "big") or NORMAL, payload[2:])
+        elif opcode > CLOSE and len(payload) > 125:
+            raise ValueError("control frames carry at most 125 bytes")
+        else:
+            self.accept().send(serialize(FIN | opcode, payload))
 
-    def validate_utf8(self, payload: bytes) -> None:
-        """Nothing: `_decode_bytes` checks the whole message at C speed."""
-
-    def _decode_bytes(self, bytestring: bytes) -> str:
-        return bytes(bytestring).decode()
-
-    def handle_close(self, header: Header, payload: bytes) -> None:
-        if len(payload) == 1:
-            raise ProtocolError("a close frame of one byte")
-        code = struct.unpack("!H", payload[:2])[0] if payload else 1000
-        bytes(payload[2:]).decode()
-        if not self._is_valid_close_code(code):
-            raise ProtocolError("an invalid close code")
-        self.close(code)
-
-    def _is_valid_close_code(self, code: int) -> bool:
-        return code in (1000, 1001, 1002, 1003) or 1007 <= code <= 1014 or 3000 <= code <= 4999
-
-    def close(self, code: int = 1000, message: str | bytes = b"") -> None:
-        """Send a close frame with its code, once."""
-        if self.closed:
-            return
-        reason = message if isinstance(message, bytes) else message.encode()
+    def close(self, code: int = NORMAL, message: str | bytes = b"") -> None:
+        """Send a close frame, once, and do not wait for its answer. Raises ValueError for a code that cannot be sent."""
+        reason = message.decode(errors="replace") if isinstance(message, bytes) else message
         try:
-            self.send_frame(struct.pack("!H", code) + reason[:MAX_REASON], self.OPCODE_CLOSE)
-        except (OSError, WebSocketError) as exc:
-            self.logger.debug("the close frame could not be sent: %s", exc)
-        finally:
-            self._abandon()
+            connection = self.accept()
+        except WebSocketError:  # then it is closed
+            return
+        connection.close(code, reason)
+        self._ended = True
 
-    def _abandon(self) -> None:
-        self._closed = True
-        self.stream: Any = None
-        self.raw_write: Any = None
-        self.raw_read: Any = None
+    def finish(self) -> None:
+        """Close what is still open, and wait until the peer has answered or had its time."""
+        if self._connection is not None:
+            self._connection.finish()
+
+    def abort(self) -> None:
+        """End the connection without a word."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return not self.accept().is_open
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.handler, self.accept())
 
 
-def unmask(payload: bytes, mask: bytes) -> bytes:
-    """RFC 6455, 5.3, by one operation on long integers: the library's loop holds the event loop for 60 ms a megabyte."""
-    length = len(payload)
-    key = (mask * (length // 4 + 1))[:length]
-    return (int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")).to_bytes(length, "little")
+def offers_websockets(connection: Any) -> bool:
+    """Whether the engine can take this socket over: TLS is what nginx is for."""
+    return connection is not None and not isinstance(connection, ssl.SSLSocket)
+
+
+def _bare(connection: Any) -> socket.socket:
+    """The kernel's socket below gevent's, which never blocks."""
+    bare: socket.socket = connection._sock
+    if bare.family in (socket.AF_INET, socket.AF_INET6):
+        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return bare

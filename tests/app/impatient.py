@@ -11,12 +11,12 @@ os.environ["HELIOGRAPH_PORT_BASE"] = sys.argv[1]
 
 from app import __main__ as server  # noqa: E402
 from app.lifecycle import lifecycle  # noqa: E402
-from app.websocket import goodbye, handler  # noqa: E402
+from app.websocket import connection, goodbye, strict  # noqa: E402
 
-handler.IO_TIMEOUT = 0.4
-handler.IDLE_TIMEOUT = 0.8
-handler.DISCARD_TIMEOUT = 0.3
-goodbye.CLOSE_TIMEOUT = 0.5
+strict.IO_TIMEOUT = 0.4
+strict.IDLE_TIMEOUT = 0.8
+strict.DISCARD_TIMEOUT = 0.3
+connection.CLOSE_TIMEOUT = 0.5
 server.GRACE = 3
 
 lifecycle.on_stop(goodbye.say_goodbye)

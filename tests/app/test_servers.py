@@ -6,14 +6,18 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect, unix_connect
 
-from tests.app.serving import Server, gunicorn
-from tests.processes import PYTHON, ROOT, Process, alive, clean_environment, until
+from tests.app.serving import PATIENCE, Server, gunicorn, problem
+from tests.app.websocket.raw import CLOSE, TEXT, Frame, RawWebSocket, frame, handshake
+from tests.processes import PYTHON, ROOT, Process, alive, clean_environment, descriptors, until
 
 #: Simultaneous requests, each of which takes a second; and the seconds all of them may take.
 AT_ONCE, AT_MOST = 200, 3.0
@@ -88,6 +92,117 @@ def test_the_worker_may_open_as_many_descriptors_as_the_system_lets_it(running_h
     assert found
     assert found[1] == found[2] == str(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     assert re.search(rf"limits: {found[1]} open descriptors", running_here.output)
+
+
+def test_a_websocket_works_under_every_server(running_here: Server) -> None:
+    with connect(f"{running_here.websocket_url}/ws/echo", max_size=None) as websocket:
+        for message in ("hello", "", "grüße ☃", bytes(range(256)), "x" * 70_000, b"x" * (1 << 20)):
+            websocket.send(message)
+            assert websocket.recv(PATIENCE) == message
+        assert websocket.ping(b"?").wait(PATIENCE)
+        websocket.close(4000, "enough")
+    assert websocket.close_code == 4000
+
+
+def test_frames_that_come_with_the_handshake_are_not_lost_under_any_server(running_here: Server) -> None:
+    with running_here.connect() as wire:
+        wire.send(handshake() + frame(TEXT, b"early"))
+        data = b""
+        while not data.endswith(b"early"):
+            data += wire.socket.recv(1000)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "name"),
+    [
+        ({"Origin": "https://evil.example"}, 403, "foreign-origin"),
+        ({"Sec-WebSocket-Version": "8"}, 426, "upgrade-required"),
+        ({"Sec-WebSocket-Key": "short"}, 400, "bad-request"),
+        ({"Upgrade": None}, 426, "upgrade-required"),
+    ],
+)
+def test_a_handshake_is_refused_under_every_server(
+    running_here: Server, fields: dict[str, str | None], status: int, name: str
+) -> None:
+    with running_here.connect() as wire:
+        wire.send(handshake(fields=fields))
+        problem(wire.answer(), status, name)
+
+
+def test_a_breach_of_the_protocol_has_its_code_under_every_server(running_here: Server) -> None:
+    with RawWebSocket(running_here) as client:
+        client.send(frame(TEXT, b"first") + frame(TEXT, b"\xff"))
+        assert client.frame() == Frame(TEXT, b"first")
+        assert client.frame().code == 1007
+        assert client.rest() == b""
+
+
+def test_a_websocket_that_has_ended_leaves_nothing_under_any_server(running_here: Server) -> None:
+    def sockets() -> int:
+        return sum(file.startswith("socket:") for file in descriptors(running_here.worker))
+
+    until(lambda: running_here.metrics()["heliograph_websockets"] == 0, "all to be closed")
+    before = sockets()
+    for way in ("close", "vanish", "reset"):
+        with RawWebSocket(running_here, fields={"X-Request-Id": f"ended-by-{way}"}) as client:
+            client.send(frame(TEXT, b"hello"))
+            client.frame()
+            if way == "close":
+                client.send(frame(CLOSE, b"\x03\xe8"))
+                assert client.frame().code == 1000
+                assert client.rest() == b""
+            elif way == "reset":
+                client.reset()
+        line = running_here.logged(request_id=f"ended-by-{way}")
+        assert (line["status"], line["complete"]) == (101, True)
+    until(lambda: running_here.metrics()["heliograph_websockets"] == 0, "all to be closed")
+    until(lambda: sockets() <= before, "their sockets to go")
+
+
+def gunicorn_on(path: Path) -> list[str]:
+    return [
+        *(PYTHON, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py"),
+        *("--bind", f"unix:{path}", "wsgi:app"),
+    ]
+
+
+def plain_gunicorn_on(path: Path) -> list[str]:
+    return [
+        PYTHON,
+        "-m",
+        "gunicorn",
+        "-k",
+        "gevent",
+        "--no-control-socket",
+        "--bind",
+        f"unix:{path}",
+        "wsgi:app",
+    ]
+
+
+def flask_on(path: Path) -> list[str]:
+    return [PYTHON, "-m", "flask", "--app", "wsgi", "run", "--host", f"unix://{path}"]
+
+
+@pytest.mark.parametrize("command", [gunicorn_on, plain_gunicorn_on, flask_on])
+def test_websockets_work_over_unix_sockets(tmp_path: Path, command: Callable[[Path], list[str]]) -> None:
+    path = tmp_path / "server.sock"
+    with Process(command(path), tmp_path / "log", {"HELIOGRAPH_SPOOL": str(tmp_path / "spool")}) as server:
+
+        def answers() -> bool:
+            assert server.running(), server.output
+            with socket.socket(socket.AF_UNIX) as probe:
+                return path.exists() and probe.connect_ex(str(path)) == 0
+
+        until(answers, "the server to answer")
+        with ExitStack() as stack:  # several at once: all of them have the same address
+            clients = [
+                stack.enter_context(unix_connect(str(path), "ws://localhost/ws/echo")) for _ in range(3)
+            ]
+            for number, client in enumerate(clients):
+                client.send(f"hello {number}")
+            assert [client.recv(PATIENCE) for client in clients] == ["hello 0", "hello 1", "hello 2"]
+        assert "Traceback" not in server.output
 
 
 def test_nothing_is_warned_of(running_here: Server) -> None:

@@ -57,7 +57,8 @@ def test_a_message_that_is_too_long_is_closed_with_1009(small: Server) -> None:
         with pytest.raises(ConnectionClosedError) as caught:
             socket.recv(20)
         assert caught.value.rcvd is not None
-        assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1009, "at most 65536 bytes")
+        assert caught.value.rcvd.code == 1009
+        assert "65536 bytes" in caught.value.rcvd.reason
 
 
 def test_a_page_of_elsewhere_is_refused_before_the_upgrade(server: Server) -> None:
