@@ -1,15 +1,19 @@
-"""The Flask application of Heliograph: codecs and echo, over HTTP and WebSocket.
+"""The Flask application of Heliograph: codecs, echo and channels, over HTTP and WebSocket.
 
 `create_app` is the only place where the parts are put together; everything else gets what it needs.
 """
 
 from __future__ import annotations
 
+import atexit
+
 from flask import Flask, Response
 
-from app import analysis, codec, codec_socket, codes, docs, echo, errors, health, later, logs, origins
+from app import analysis, answers, codec, codec_socket, codes, docs, echo, health, logs, origins
 from app import metrics as metrics_
 from app import settings as settings_
+from app.channels import sockets, streams, views
+from app.channels.service import Channels
 from app.edge import Edge
 from app.jobs import Jobs
 from app.lifecycle import lifecycle
@@ -35,14 +39,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     metrics = Metrics()
+    channels = Channels(settings, metrics)
+    lifecycle.on_stop(channels.hub.stop)
+    atexit.register(channels.hub.close)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         spool=Spool(settings.spool, settings.spool_max),
         jobs=Jobs(settings.codec_jobs, metrics),
         metrics=metrics,
+        channels=channels,
         lifecycle=lifecycle,
     )
-    errors.init_app(app)
+    answers.init_app(app)
     metrics_.init_app(app)
     origins.init_app(app, settings.allowed_origins)
     for bp in (
@@ -52,9 +60,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         codec_socket.bp,
         echo.bp,
         websockets.bp,
+        views.bp,
+        streams.bp,
+        sockets.bp,
         health.bp,
         docs.bp,
-        later.bp,
     ):
         app.register_blueprint(bp)
     app.wsgi_app = Edge(app.wsgi_app, settings, logs.configure(settings.log), metrics)  # type: ignore[method-assign]

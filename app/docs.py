@@ -14,7 +14,7 @@ bp = Blueprint("docs", __name__)
 
 TITLE = "Heliograph"
 DESCRIPTION = (
-    "Codecs and echo over HTTP and WebSocket. Every answer has an `X-Request-Id`; every error is a problem (RFC 9457) "
+    "Codecs, echo and channels over HTTP and WebSocket. Every answer has an `X-Request-Id`; every error is a problem (RFC 9457) "
     "of one of these types:"
 )
 

@@ -1,36 +1,30 @@
 """Every error the application answers with: exception class -> status and problem type (RFC 9457).
 
-Views raise; the one handler installed by `init_app` answers `application/problem+json`. Statuses of errors stand here only.
+Views raise; the one handler that `answers.init_app` installs answers `application/problem+json`. Statuses of errors stand here
+only, those of the log of the channels, too (`of_channels`).
 The `type` of a problem is `/problems/<name>`; all of them are listed in /docs and served below /problems.
 
     Problem
-    ├── BadRequest (400)      ├── BadOption, MissingMessage, DecodeProblem, EncodeProblem, BadDocument, BadMultipart, …
-    ├── ForeignOrigin (403)   ├── NotFound (404) ── UnknownCodec        ├── MethodNotAllowed (405)
-    ├── RequestTimeout (408)  ├── BodyTooLarge, OutputTooLarge (413)    ├── UriTooLong (414)
-    ├── UnknownHost (421)     ├── UpgradeRequired (426)                 ├── HeadersTooLarge (431)
-    └── InternalError (500)   ├── NotBuilt, WebSocketsUnavailable (501)           └── SpoolFull, CodecsBusy, Stopping (503)
+    ├── BadRequest (400)      ├── BadOption, MissingMessage, DecodeProblem, BadDocument, BadText, BadChannel, BadCursor, …
+    ├── TokenNeeded (401)     ├── Forbidden, ForeignOrigin (403)        ├── NotFound (404) ── UnknownCodec
+    ├── MethodNotAllowed (405)  RequestTimeout (408)                    ├── BodyTooLarge, OutputTooLarge, MessageTooLong (413)
+    ├── UriTooLong (414)      ├── UnsupportedMediaType (415)            ├── UnknownHost (421)  KeyReused (422)
+    ├── UpgradeRequired (426) ├── TooManyRequests, TooManyChannels (429)  HeadersTooLarge (431)
+    └── InternalError (500)   ├── WebSocketsUnavailable (501)           └── SpoolFull, CodecsBusy, ChannelsUnavailable, … (503)
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.client import responses
-from typing import ClassVar, cast
+from typing import ClassVar
 
-from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
-from werkzeug.exceptions import NotFound as WerkzeugNotFound
-from werkzeug.exceptions import RequestEntityTooLarge as WerkzeugTooLarge
-from werkzeug.routing.exceptions import WebsocketMismatch
+from flask import Response
+
+from app.channels import errors as channels
 
 MEDIA_TYPE = "application/problem+json"
-
-log = logging.getLogger("heliograph")
 
 
 class Problem(Exception):
@@ -98,8 +92,33 @@ class IncompleteBody(BadRequest):
     name, title = "incomplete-body", "The request ended before its body was complete"
 
 
+class BadText(BadRequest):
+    name, title = "bad-text", "The text is not UTF-8"
+
+
+class BadChannel(BadRequest):
+    name, title = "bad-channel", "This cannot be the name of a channel"
+
+
+class BadCursor(BadRequest):
+    name, title = "bad-cursor", "This is not a cursor"
+
+
 class BadHost(BadRequest):
     name, title = "bad-host", "The Host header is missing or malformed"
+
+
+class TokenNeeded(Problem):
+    """`WWW-Authenticate` says how (RFC 6750)."""
+
+    status, name, title = 401, "token-needed", "A valid token or ticket is needed"
+
+    def __init__(self, detail: str = "", **extra: object) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"}, **extra)
+
+
+class Forbidden(Problem):
+    status, name, title = 403, "forbidden", "This is not allowed"
 
 
 class ForeignOrigin(Problem):
@@ -130,16 +149,39 @@ class OutputTooLarge(Problem):
     status, name, title = 413, "output-too-large", "What the input decodes to is too large"
 
 
+class MessageTooLong(Problem):
+    status, name, title = 413, "message-too-long", "The message is too long"
+
+
 class UriTooLong(Problem):
     status, name, title = 414, "uri-too-long", "The request line is too long"
+
+
+class UnsupportedMediaType(Problem):
+    status, name, title = 415, "unsupported-media-type", "This media type is not supported"
 
 
 class UnknownHost(Problem):
     status, name, title = 421, "unknown-host", "This service does not answer for this host"
 
 
+class KeyReused(Problem):
+    status, name, title = 422, "key-reused", "This idempotency key was used with another message"
+
+
 class UpgradeRequired(Problem):
     status, name, title = 426, "upgrade-required", "This path speaks WebSocket only"
+
+
+class TooManyRequests(Problem):
+    status, name, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, detail: str = "", **extra: object) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"}, **extra)
+
+
+class TooManyChannels(Problem):
+    status, name, title = 429, "too-many-channels", "There are as many channels as are allowed"
 
 
 class HeadersTooLarge(Problem):
@@ -148,12 +190,6 @@ class HeadersTooLarge(Problem):
 
 class InternalError(Problem):
     """Anything we did not expect. The log has the traceback under the same request id."""
-
-
-class NotBuilt(Problem):
-    """Part of the interface, but not of this version."""
-
-    status, name, title = 501, "not-implemented", "The request needs something that is not implemented"
 
 
 class WebSocketsUnavailable(Problem):
@@ -178,8 +214,35 @@ class CodecsBusy(Unavailable):
     name, title = "codecs-busy", "Too many codec jobs are waiting"
 
 
+class ChannelsUnavailable(Unavailable):
+    """`uncertain`: the message may have been published all the same."""
+
+    name, title = "channels-unavailable", "The log of the channels cannot be used now"
+
+
+class ChannelsOverloaded(Unavailable):
+    name, title = "channels-overloaded", "Too much waits for the log of the channels"
+
+
 class Stopping(Unavailable):
     name, title = "stopping", "This instance is shutting down"
+
+
+#: What is answered for an error of the log. The first that fits counts, so a class stands before the one it is made from.
+_OF_CHANNELS: tuple[tuple[type[channels.ChannelError], type[Problem]], ...] = (
+    (channels.BadName, BadChannel),
+    (channels.BadCursor, BadCursor),
+    (channels.MessageTooLong, MessageTooLong),
+    (channels.KeyReused, KeyReused),
+    (channels.TooManyChannels, TooManyChannels),
+    (channels.Overloaded, ChannelsOverloaded),
+    (channels.ChannelError, ChannelsUnavailable),
+)
+
+
+def of_channels(error: channels.ChannelError) -> Problem:
+    kind = next(kind for of, kind in _OF_CHANNELS if isinstance(error, of))
+    return kind(str(error), uncertain=getattr(error, "uncertain", False) or None)
 
 
 def problems() -> Iterator[type[Problem]]:
@@ -205,14 +268,12 @@ class ProblemType:
 #: The types that only nginx and the proxy answer with. The layers share no code; a test compares their names with these.
 IN_FRONT = (
     ProblemType("unauthorized", 401, "The admin listener wants a token"),
-    ProblemType("forbidden", 403, "This is not allowed"),
     ProblemType("conflict", 409, "There is one of this name already"),
     ProblemType("length-required", 411, "The request lacks a Content-Length"),
     ProblemType("precondition-failed", 412, "A precondition of the request does not hold"),
-    ProblemType("unsupported-media-type", 415, "This media type is not supported"),
     ProblemType("range-not-satisfiable", 416, "The range is outside of this file"),
     ProblemType("expectation-failed", 417, "The request expects something that is not done here"),
-    ProblemType("too-many-requests", 429, "Too many requests"),
+    ProblemType("not-implemented", 501, "The request needs something that is not implemented"),
     ProblemType("bad-gateway", 502, "The service behind this server does not answer"),
     ProblemType("gateway-timeout", 504, "The service behind this server took too long"),
     ProblemType("http-version-not-supported", 505, "This version of HTTP is not supported"),
@@ -223,74 +284,3 @@ def catalogue() -> list[ProblemType]:
     """All problem types of all layers, by status."""
     own = [ProblemType(kind.name, kind.status, kind.title) for kind in problems()]
     return sorted([*own, *IN_FRONT], key=lambda kind: (kind.status, kind.name))
-
-
-def init_app(app: Flask) -> None:
-    """Answer every exception of `app` with a problem."""
-    app.register_error_handler(Exception, answer)
-
-
-def answer(error: Exception) -> Response:
-    """The response for any exception that a view, Flask or Werkzeug raised."""
-    if isinstance(error, HTTPException) and error.response is not None:
-        return cast(Response, error.response)  # a view's abort(response)
-    return translate(error).response()
-
-
-def translate(error: Exception) -> Problem:
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, HTTPException):
-        return _from_werkzeug(error)
-    log.error("unexpected %s", type(error).__name__, exc_info=error)
-    return InternalError("Something went wrong here; the log of the service has it under this request id.")
-
-
-#: The problem for a status that Flask or Werkzeug raised.
-_BY_STATUS: dict[int, type[Problem]] = {
-    kind.status: kind
-    for kind in (
-        BadRequest,
-        NotFound,
-        RequestTimeout,
-        UriTooLong,
-        UpgradeRequired,
-        HeadersTooLarge,
-        InternalError,
-        Unavailable,
-    )
-}
-
-
-def _from_werkzeug(error: HTTPException) -> Problem:
-    if isinstance(error, WebsocketMismatch):
-        return BadRequest("This path does not speak WebSocket.")
-    if isinstance(error, WerkzeugMethodNotAllowed):
-        if "HTTP_UPGRADE" in request.environ:  # Edge leaves it to requests for a WebSocket only
-            return BadRequest("This path does not speak WebSocket.")
-        allowed = sorted(error.valid_methods or ())
-        return MethodNotAllowed(headers={"Allow": ", ".join(allowed)}, allowed=allowed)
-    if isinstance(error, WerkzeugTooLarge):
-        return BodyTooLarge(headers={"Connection": "close"})
-    if isinstance(error, WerkzeugNotFound):
-        return NotFound()  # its own words are about a browser's address bar
-    return _of_status(error)
-
-
-def _of_status(error: HTTPException) -> Problem:
-    """A problem of the status that a library or a view chose, with its own headers, such as WWW-Authenticate."""
-    status = error.code or InternalError.status
-    kind = _BY_STATUS.get(status)
-    words = str(error.description or "")
-    problem = kind(words) if kind else _improvised(status, words)
-    problem.headers.update((name, value) for name, value in error.get_headers() if name != "Content-Type")
-    return problem
-
-
-def _improvised(status: int, detail: str) -> Problem:
-    """A problem for a status that has no type of ours."""
-    phrase = responses.get(status, "Error")
-    problem = Problem(detail or f"{phrase}.")
-    problem.status, problem.title = status, phrase  # type: ignore[misc]
-    problem.name = re.sub(r"[^a-z]+", "-", phrase.lower()).strip("-")  # type: ignore[misc]
-    return problem

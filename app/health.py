@@ -63,6 +63,7 @@ def readyz() -> tuple[Response, int]:
     checks = {
         "lifecycle": "stopping" if own.lifecycle.stopping else "ok",
         "spool": own.spool.check(),
+        "channels": own.channels.hub.ready(),
     }
     ready = all(state == "ok" for state in checks.values())
     return jsonify(

@@ -7,6 +7,7 @@ import resource
 from collections.abc import Callable
 from enum import Enum
 
+from app.channels.location import parse_location
 from app.settings import Settings
 
 log = logging.getLogger("heliograph")
@@ -55,7 +56,7 @@ def raise_descriptor_limit() -> int:
 
 
 def announce_limits(settings: Settings) -> None:
-    """Raise the descriptor limit and log what bounds this process."""
+    """Raise the descriptor limit, log what bounds this process, and say who may use its channels."""
     log.info(
         "limits: %d open descriptors, %d codec jobs, bodies of %d bytes, spool of %d bytes, WebSocket messages of %d bytes",
         raise_descriptor_limit(),
@@ -64,3 +65,13 @@ def announce_limits(settings: Settings) -> None:
         settings.spool_max,
         settings.ws_max_message,
     )
+    log.info(
+        "channels: %s, %d messages or %d s of history, %d channels, %s publishes a second and connection",
+        parse_location(settings.channels).shown,
+        settings.history_size,
+        settings.history_ttl,
+        settings.max_channels,
+        settings.rate or "any number of",
+    )
+    if not settings.auth_secret:
+        log.info("channels are open to everybody who can connect: HELIOGRAPH_AUTH_SECRET is not set")

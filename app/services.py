@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from app.channels.service import Channels
 from app.jobs import Jobs
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
@@ -21,6 +22,7 @@ class Services:
     spool: Spool
     jobs: Jobs
     metrics: Metrics
+    channels: Channels
     lifecycle: Lifecycle
 
 

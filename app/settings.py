@@ -12,11 +12,16 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from app.channels.errors import LocationError
+from app.channels.location import parse_location, redacted
 
 PREFIX = "HELIOGRAPH_"
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+DAY = 86_400
 
 _SIZE = re.compile(r"(\d{1,15})\s*(?:(B|K|KB|KIB|M|MB|MIB|G|GB|GIB|T|TB|TIB))?", re.IGNORECASE | re.ASCII)
 _FACTORS = {"": 1, "B": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40}
@@ -24,15 +29,6 @@ _HOST = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]"
 _ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.IGNORECASE | re.ASCII)
 _SCHEME_PORTS = {"http": 80, "https": 443}
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-
-#: Known names whose features this version does not have. Refused rather than ignored, so that nobody relies on them in vain.
-NOT_AVAILABLE = (
-    "HELIOGRAPH_CHANNELS",
-    "HELIOGRAPH_HISTORY_SIZE",
-    "HELIOGRAPH_HISTORY_TTL",
-    "HELIOGRAPH_MAX_CHANNELS",
-    "HELIOGRAPH_RATE",
-)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -104,7 +100,12 @@ class Settings:
     allowed_hosts: frozenset[str]
     trusted_networks: tuple[Network, ...]
     trust_unix: bool
-    auth_secret: str
+    channels: str = field(repr=False)  # a URL, which may hold a password
+    history_size: int
+    history_ttl: int
+    max_channels: int
+    rate: int
+    auth_secret: str = field(repr=False)
     log: str
 
 
@@ -113,7 +114,6 @@ def load(environ: Mapping[str, str], cores: int = 2) -> Settings:
 
     `cores` is the number of processors, for defaults that depend on it.
     """
-    refuse_unavailable(environ)
     read = Reader(environ)
     networks, trust_unix = _trusted(read)
     return Settings(
@@ -129,18 +129,25 @@ def load(environ: Mapping[str, str], cores: int = 2) -> Settings:
         allowed_hosts=_hosts(read),
         trusted_networks=networks,
         trust_unix=trust_unix,
+        channels=_channels(read),
+        history_size=read.integer("HELIOGRAPH_HISTORY_SIZE", 10_000, 1, 10_000_000),
+        history_ttl=read.integer("HELIOGRAPH_HISTORY_TTL", DAY, 1, 3650 * DAY),
+        max_channels=read.integer("HELIOGRAPH_MAX_CHANNELS", 10_000, 1, 10_000_000),
+        rate=read.integer("HELIOGRAPH_RATE", 1000, 0, 10_000_000),
         auth_secret=auth_secret(read),
         log=read.choice("HELIOGRAPH_LOG", "json", ("json", "text")),
     )
 
 
-def refuse_unavailable(environ: Mapping[str, str]) -> None:
-    """Raise SettingError when something is set that this version cannot do."""
-    for name in NOT_AVAILABLE:
-        if environ.get(name, "").strip():
-            raise SettingError(
-                name, environ[name], "channels are not available in this version; leave it unset"
-            )
+def _channels(read: Reader) -> str:
+    """The URL of the log. What is wrong with one is said without the password that it may hold."""
+    url = read.text("HELIOGRAPH_CHANNELS", "sqlite:///var/channels.db")
+    try:
+        parse_location(url)
+    except LocationError as exc:
+        shown = redacted(url)
+        raise SettingError("HELIOGRAPH_CHANNELS", shown, str(exc).removeprefix(f"{shown}: ")) from exc
+    return url
 
 
 def auth_secret(read: Reader) -> str:

@@ -33,7 +33,9 @@ class Location:
     @property
     def shown(self) -> str:
         """For logs: neither user nor password nor parameters."""
-        return f"{self.scheme}://{self.path}" if self.scheme in ("memory", "sqlite") else redacted(self.url)
+        if self.scheme in ("memory", "sqlite"):
+            return f"{self.scheme}://" + (f"/{self.path}" if self.path else "")
+        return redacted(self.url)
 
 
 def parse_location(text: str) -> Location:

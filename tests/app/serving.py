@@ -97,7 +97,11 @@ class Server(Process):
         self.url = f"http://127.0.0.1:{self.port}"
         self.websocket_url = f"ws://127.0.0.1:{self.port}"
         self.spool = folder / "spool"
-        environment = {"HELIOGRAPH_SPOOL": str(self.spool), **(settings or {})}
+        environment = {
+            "HELIOGRAPH_SPOOL": str(self.spool),
+            "HELIOGRAPH_CHANNELS": f"sqlite:///{folder}/channels.db",
+            **(settings or {}),
+        }
         super().__init__(command(self.port), folder / "server.log", environment)
         self.sockets = 0
 
@@ -107,6 +111,7 @@ class Server(Process):
     def started(self) -> Server:
         """Wait until it answers; what it holds then is what it may hold after each test."""
         self.wait_for_port(self.port)
+        self.get("/readyz")  # opens the log of the channels
         self.get("/healthz")
         self.sockets = self._count_sockets()
         return self

@@ -11,7 +11,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
-from app import errors
+from app import answers, errors
 from app.errors import Problem, catalogue, problems
 from tests.app.serving import CLOSE, Server, problem
 
@@ -88,7 +88,7 @@ def test_a_problem_has_its_members_and_leaves_out_what_is_unknown() -> None:
 def app() -> Flask:
     """An application as a user would write it, with our errors."""
     app = Flask(__name__)
-    errors.init_app(app)
+    answers.init_app(app)
 
     @app.get("/abort/<int:status>")
     def aborted(status: int) -> str:
@@ -119,7 +119,7 @@ def test_what_a_view_aborts_with_becomes_a_problem_of_that_status(app: Flask, st
 def test_a_bug_tells_the_client_nothing_and_the_log_everything(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    errors.log.propagate = True  # another test's application may have sent it elsewhere
+    answers.log.propagate = True  # another test's application may have sent it elsewhere
     answer = app.test_client().get("/bug")
     assert (answer.status_code, answer.get_json()["type"]) == (500, "/problems/internal-error")
     assert "secret" not in answer.text
@@ -177,19 +177,3 @@ def test_every_problem_class_says_what_it_is() -> None:
         return [kind, *(k for child in kind.__subclasses__() for k in below(child))]
 
     assert all(kind.title and 400 <= kind.status < 600 for kind in below(Problem))
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/channels"),
-        ("POST", "/channels/x"),
-        ("POST", "/push"),
-        ("GET", "/events"),
-        ("GET", "/channels/x/events"),
-    ],
-)
-def test_what_is_not_built_yet_says_so(server: Server, method: str, path: str) -> None:
-    answer = requests.request(method, server.url + path, timeout=10)
-    assert (answer.status_code, answer.json()["type"]) == (501, "/problems/not-implemented")
-    assert "not available in this version" in answer.json()["detail"]

@@ -54,7 +54,7 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 
 def test_every_route_is_in_it(app: Flask, document: dict[str, Any]) -> None:
     for rule in app.url_map.iter_rules():
-        if rule.endpoint in ("static", "later.refuse"):
+        if rule.endpoint == "static":
             continue
         path = document["paths"][re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)]
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
@@ -88,6 +88,8 @@ def run_schemathesis(url: str, folder: Path, *options: str) -> subprocess.Comple
     command = [
         *(str(ROOT / ".venv/bin/schemathesis"), "--config-file", str(CONFIG)),
         *("run", f"{url}/openapi.json", "--checks", ",".join(CHECKS)),
+        # It would read a stream without end for ever; tests/app/channels/ does that.
+        *("--exclude-path-regex", r"^/channels/\{name\}/events$"),
         *("--phases", "examples,coverage,fuzzing", "--max-examples", "12", "--seed", "1"),
         *("--generation-deterministic", "--no-color"),
         # One worker: Python 3.11 cannot parse source in two threads at once ("AST constructor recursion depth mismatch").

@@ -75,6 +75,8 @@ class Stack(Process):
         self.ports = choose_ports()
         # A wish for the extension other than the one that is installed would install it anew.
         environment = {**self.ports.settings(), "BUILD_EXTENSION": "", **(settings or {})}
+        if root == ROOT:  # where several stacks may run at once, and nothing is to stay
+            environment.setdefault("HELIOGRAPH_CHANNELS", f"sqlite:///{folder}/channels.db")
         super().__init__(command, folder / "stack.log", environment, root, user)
         self.root = root
 

@@ -52,7 +52,10 @@ def one_port_twice(port: int) -> dict[str, str]:
         ({"HELIOGRAPH_NGINX": "maybe"}, "HELIOGRAPH_NGINX='maybe': one of auto, 0, 1 is allowed"),
         ({"HELIOGRAPH_MAX_BODY": "much"}, "HELIOGRAPH_MAX_BODY='much': a size"),
         ({"HELIOGRAPH_LOG": "xml"}, "HELIOGRAPH_LOG='xml': one of json, text is allowed"),
-        ({"HELIOGRAPH_CHANNELS": "memory://"}, "HELIOGRAPH_CHANNELS='memory://': channels are not available"),
+        (
+            {"HELIOGRAPH_CHANNELS": "kafka://localhost"},
+            "HELIOGRAPH_CHANNELS='kafka://localhost': kafka:// is not available",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_line(settings: dict[str, str], text: str) -> None:
