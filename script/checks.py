@@ -38,6 +38,9 @@ CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
 #: After a Ctrl-C tests stop the processes they started; a whole stack takes at most 12 s.
 GRACE = 20.0
 
+#: Most of a run is waiting for processes to start and end, so two files of tests run at a time.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+
 APT_GET = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y")
 
 
@@ -92,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
             failed = True
     plugin = ["-p", "tests.only_allowed_skips"] if strict else []
     say("pytest")
-    return run([sys.executable, "-m", "pytest", *plugin, *arguments[strict:]]) or int(failed)
+    return run([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *plugin, *arguments[strict:]]) or int(failed)
 
 
 if __name__ == "__main__":

@@ -43,11 +43,20 @@ def make_venv(venv: Path, python: str) -> None:
     [packages] = venv.glob("lib/python3.*/site-packages")
     ours = sysconfig.get_path("purelib")
     (packages / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-    twin, theirs = compiled.folder(sys.prefix), compiled.folder(str(venv))
+    _share_twin(venv)
+
+
+def _share_twin(venv: Path) -> None:
+    """Give it our compiled proxy if its Python is ours; nothing is compiled for a test."""
+    ask = "import sys; from proxy import compiled; print(compiled.folder(sys.prefix))"
+    told = subprocess.run(
+        [venv / "bin/python", "-c", ask], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    twin, theirs = compiled.folder(sys.prefix), Path(told.stdout.strip())
     theirs.parent.mkdir()
-    if twin.is_dir():
+    if twin.is_dir() and twin.name == theirs.name:
         theirs.symlink_to(twin)
-    else:  # what could not be compiled for us cannot be for them
+    else:
         theirs.with_suffix(".failed").touch()
 
 
