@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 from proxy import compiled
@@ -67,7 +68,10 @@ def stamp(root: Path) -> None:
 
 def open_to_everyone(folder: Path) -> None:
     """Let other users reach a folder of pytest's, whose parents are private."""
-    for parent in (folder, *folder.parents[:2]):
+    top = Path(tempfile.gettempdir())
+    for parent in (folder, *folder.parents):
+        if not parent.is_relative_to(top) or parent == top:
+            break
         parent.chmod(0o755)
 
 
