@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,11 @@ def test_two_of_our_own_on_one_port_are_named() -> None:
     assert "the proxy's admin listener (HELIOGRAPH_ADMIN_PORT)" in said
 
 
+def connects(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.mark.parametrize(
     ("variable", "offset"),
     [
@@ -94,8 +100,12 @@ def test_two_of_our_own_on_one_port_are_named() -> None:
     ],
 )
 def test_a_taken_port_is_named_with_its_owner_before_anything_starts(variable: str, offset: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with ExitStack() as held:
+        taken = held.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = int(taken.getsockname()[1])
+        while offset and connects(port - offset):  # somebody else's: take the next free one
+            taken = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port = int(taken.getsockname()[1])
         said = refused({variable: str(port - offset)})
     assert f"port {port} of 127.0.0.1" in said
     assert f"({variable}), is taken by process {os.getpid()} (" in said
