@@ -186,16 +186,15 @@ def test_a_trim_that_overtakes_a_subscriber_is_a_notice(url: str) -> None:
     with hub_on(url, Limits(history_size=5), tally) as (log, hub):
         seen = Seen(hub, From.NOW)
         seen.live.wait()
-        log.listen(lambda news: None)  # the hints of the next ones are lost
+        log.listen(lambda news: hub._hear(news) if news.top > 20 else None)  # the other hints are lost
         for number in range(20):
             publish(log, str(number))
-        log.listen(hub._hear)
         publish(log, "last")
         eventually(lambda: len(seen.events) == 2, "the notice")
         notice = seen.events[1]
         assert isinstance(notice, Lost)
-        assert notice.cursor.offset == 21
         assert tally.losses == 1
         publish(log, "next")
-        eventually(lambda: seen.offsets == [22], "what comes after")
+        # The hub looks at the tops by itself too: then the notice comes earlier, and what is left of the history after it.
+        eventually(lambda: seen.offsets == list(range(notice.cursor.offset + 1, 23)), "what comes after")
         seen.leave()
