@@ -128,8 +128,8 @@ class Attempt:
     def run(self, *, fresh: bool) -> ResponseHead:
         record, client, balancer = self._record, self._client, self._runtime.balancer
         begun = monotonic()
-        self.stream = stream = self._connect(fresh)
-        connected = monotonic()
+        self.stream = stream = self._connect(begun, fresh)
+        connected = begun if self._reused else monotonic()
         record.Tc = connected - begun
         self._stale_until = connected + STALE_SECONDS
         waiting = balancer.waiting[self.backend] if self._request.repeatable else None
@@ -162,10 +162,10 @@ class Attempt:
         if self.stream is not None:
             self.stream.close()
 
-    def _connect(self, fresh: bool) -> Stream:
+    def _connect(self, now: float, fresh: bool) -> Stream:
         runtime = self._runtime
         if not fresh:
-            kept = runtime.connections.reuse(self.backend, young=not self._request.repeatable)
+            kept = runtime.connections.reuse(self.backend, now, young=not self._request.repeatable)
             if kept is not None:
                 self._reused = True
                 return kept

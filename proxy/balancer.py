@@ -43,6 +43,7 @@ class Balancer:
         backend = None if self.line else self._choose(candidates, request, tunnel)
         if backend is None:
             backend = self._wait(Waiting(request, tried, tunnel), client, candidates)
+            request.waited = monotonic() - request.now
         backend.requests += 1
         return backend
 

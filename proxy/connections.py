@@ -51,7 +51,7 @@ class Connections:
     def configure(self, settings: PoolSettings, write_patience: float) -> None:
         self._settings, self._write_patience = settings, write_patience
 
-    def reuse(self, backend: Backend, *, young: bool) -> Stream | None:
+    def reuse(self, backend: Backend, now: float, *, young: bool) -> Stream | None:
         """An idle connection in perfect order, if there is one."""
         idle = self._idle.get(backend.name)
         longest = min(self._settings.idle, YOUNG_SECONDS) if young else self._settings.idle
@@ -60,7 +60,7 @@ class Connections:
             if stream.closed:
                 continue
             stream.on_readable = None
-            if monotonic() - stream.idle_since > longest:
+            if now - stream.idle_since > longest:
                 # All others are older still.
                 stream.close()
                 return None if young else self._drop(idle)

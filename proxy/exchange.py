@@ -68,14 +68,15 @@ class Exchange:
         self._head = head
         self._forwarding = forwarding
         self._record = record
-        self._started = monotonic()
+        self._started = 0.0
         self._reader = _body_reader(head)
         self._retrying = False
         #: The backend the client's session sticks to, or "".
         self._preferred = runtime.sticky.read(head.cookies) if runtime.sticky and head.cookies else ""
 
-    def run(self, wire: bytes) -> After:
+    def run(self, wire: bytes, now: float) -> After:
         """`wire`: the head for the backend."""
+        self._started = now
         try:
             limit = self._runtime.settings.limits.body_bytes
             attempt, answer = self._attempts(outgoing(self._head, wire, self._reader, self._client, limit))
@@ -119,15 +120,15 @@ class Exchange:
                 raise
 
     def _acquire(self, tried: set[str], failure: AttemptFailed | None) -> Backend:
-        record, begun = self._record, monotonic()
-        balancer = self._runtime.balancer
+        record, balancer = self._record, self._runtime.balancer
+        now = monotonic() if failure else self._started
         try:
-            request = Selection(record.client, begun, self._preferred)
+            request = Selection(record.client, now, self._preferred)
             backend = balancer.acquire(request, tried, self._client, tunnel=self._head.websocket)
         except Unavailable as exc:
             # Nobody is left to try: what the last one did says more than "unavailable".
             raise failure.problem if failure else exc from exc
-        record.Tw = monotonic() - begun
+        record.Tw = request.waited
         record.backend = backend.name
         if not isinstance(failure, StaleConnection):
             record.tries += 1

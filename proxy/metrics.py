@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from typing import Final
 
 #: Seconds. From a cached answer on loopback to the longest response timeout.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+FASTEST: Final = 0.001
+BUCKETS = (FASTEST, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 #: The label of answers that no backend gave.
 NO_BACKEND = "-"
@@ -26,7 +28,9 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        # Most are as fast as that, and a bisection costs more than all the rest of it.
+        at = 0 if seconds <= FASTEST else bisect_left(BUCKETS, seconds)
+        self.counts[at] += 1
         self.total += seconds
 
     def buckets(self) -> list[tuple[str, float]]:

@@ -34,6 +34,8 @@ class Session:
         #: The Host of requests that need not have one.
         self._default_host = local.encode()
         self._begun = 0.0
+        #: When the last exchange was over.
+        self._ended = monotonic()
         #: Nothing of a request has come yet.
         self.idle = True
 
@@ -64,9 +66,9 @@ class Session:
             after = self._refuse(problem, record)
         except StreamError:
             return After.CLOSE
-        now = monotonic()
+        self._ended = monotonic()
         record.sent = stream.sent - sent_before
-        record.Ta = now - self._begun
+        record.Ta = self._ended - self._begun
         metrics.requests += 1
         metrics.bytes_sent += record.sent
         metrics.answered(record.backend, record.status, record.Ta)
@@ -76,7 +78,8 @@ class Session:
         return after
 
     def _exchange(self, raw: bytes, record: Record) -> After:
-        record.TR = monotonic() - self._begun
+        now = monotonic()
+        record.TR = now - self._begun
         head = self._parse(raw, record)
         record.method, record.target, record.minor = head.method_text, head.target_text, head.minor
         forwarding, before = self._forwarding, self._stream.sent
@@ -85,7 +88,7 @@ class Session:
         added = forwarding.lines(head, head.host or self._default_host)
         wire = headers.request_head(head, added, request_id.encode(), self._default_host)
         try:
-            return Exchange(self._runtime, self._stream, head, forwarding, record).run(wire)
+            return Exchange(self._runtime, self._stream, head, forwarding, record).run(wire, now)
         except Exception as exc:
             events.log_exception("exchange-failed", exc, id=request_id)
             if self._stream.sent > before:  # an answer has begun: it can only be cut
@@ -108,7 +111,7 @@ class Session:
             if self._runtime.stopping:
                 return None
             try:
-                stream.buffer = stream.recv_later(monotonic() + timeouts.idle)
+                stream.buffer = stream.recv_later(self._ended + timeouts.idle)
             except (TimedOut, Disconnected):
                 return None
             if not stream.buffer:

@@ -26,7 +26,7 @@ STEP_SECONDS = 0.010
 class Selection:
     """What a strategy may base its choice on."""
 
-    __slots__ = ("client", "now", "preferred")
+    __slots__ = ("client", "now", "preferred", "waited")
 
     def __init__(self, client: str, now: float, preferred: str = "") -> None:
         #: The client's address, as far as trusted proxies tell it.
@@ -35,6 +35,8 @@ class Selection:
         self.now = now
         #: The backend that a sticky session belongs to, or "".
         self.preferred = preferred
+        #: Seconds that it was in the queue; told by the balancer.
+        self.waited = 0.0
 
 
 class Strategy(Protocol):

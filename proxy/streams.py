@@ -17,7 +17,7 @@ from typing import Any
 
 import gevent
 from gevent.hub import get_hub
-from greenlet import getcurrent
+from greenlet import getcurrent, greenlet
 
 from proxy.errors import Disconnected, TimedOut
 
@@ -28,6 +28,9 @@ READ_SIZE = 65536
 SWEEP_SECONDS = 0.1
 
 NEVER = float("inf")
+
+#: To the hub, without gevent's look for a `switch_out`, which none of our greenlets has.
+switch: Callable[[Any], Any] = greenlet.switch
 
 _READ, _WRITE = 1, 2  # libev's event bits, as loop.io() takes them
 
@@ -87,7 +90,7 @@ class Waits:
             self.arm()
         self._reading = getcurrent()
         try:
-            self._hub.switch()
+            switch(self._hub)
         finally:
             self._reading = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import gevent
 import pytest
@@ -103,4 +104,4 @@ def test_not_with_anything_in_it_that_the_loop_has_not_seen_yet(
         else:
             theirs.shutdown(socket.SHUT_WR)
         # The loop does not run between the event and this.
-        assert runtime.connections.reuse(proxy.backends[0], young=False) is None
+        assert runtime.connections.reuse(proxy.backends[0], time.monotonic(), young=False) is None
