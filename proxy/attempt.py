@@ -7,6 +7,7 @@ the client's side (Problem, ClientGone), which is nobody's failure.
 from __future__ import annotations
 
 from time import monotonic
+from typing import Final
 
 from proxy import headers, retry
 from proxy.accesslog import Record
@@ -33,15 +34,15 @@ from proxy.runtime import Runtime
 from proxy.streams import Stream
 
 #: Answers before the final one, as 100 and 103, that are passed on; nobody sends more than two.
-MAX_INTERIM = 8
+MAX_INTERIM: Final = 8
 
 #: A kept connection that ends sooner than this after the request was sent had been ending already: the request was not seen.
 #: Later, the backend had it, and may have died of it.
-STALE_SECONDS = 0.5
+STALE_SECONDS: Final = 0.5
 
 #: A client whose sending side has ended may still read (a half close), but has usually gone: its answer is
 #: waited for this long.
-HALF_CLOSE_SECONDS = 1.0
+HALF_CLOSE_SECONDS: Final = 1.0
 
 
 class Outgoing:

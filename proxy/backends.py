@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from proxy.latency import PeakAverage
 from proxy.settings import BackendSettings, HealthSettings
 
 #: A recovering backend starts with this part of its weight; Envoy's minimum as well.
-SLOW_START_FLOOR = 0.1
+SLOW_START_FLOOR: Final = 0.1
 
 #: How much of the average response time one answer replaces, as in TCP's round trip estimate.
-SMOOTHING = 1 / 8
+SMOOTHING: Final = 1 / 8
 
 
 class State(Enum):

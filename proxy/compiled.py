@@ -3,6 +3,7 @@
 mypyc compiles these files as they stand (`script/compile`); the .py files stay the source and work without. What was
 compiled lies in the environment below a key made from the sources, so a change of any of them leaves the old twin
 unused instead of running it. `python -X interpreted -m proxy …` leaves it unused as well, for a debugger or a profiler.
+Constants of these files are Final: others are looked up by name each time.
 
 Standard library only: the set-up asks here before anything is installed.
 """

@@ -13,6 +13,7 @@ import os
 import socket
 from collections import deque
 from time import monotonic
+from typing import Final
 
 import gevent
 import gevent.socket
@@ -33,10 +34,10 @@ from proxy.values import Address
 
 #: A request that must not run twice uses no connection that was idle longer: the longer, the likelier the
 #: backend is just closing it, and then nobody can tell whether the request was seen.
-YOUNG_SECONDS = 0.25
+YOUNG_SECONDS: Final = 0.25
 
 #: How long to wait when a Unix socket's backlog is full, which connect() does not wait for.
-BACKLOG_PAUSE = 0.005
+BACKLOG_PAUSE: Final = 0.005
 
 
 class Connections:

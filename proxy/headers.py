@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.errors import MethodNotAllowed, Problem
 from proxy.values import TrustedPeers
@@ -22,28 +22,28 @@ Field = tuple[bytes, bytes]
 # RFC 9110 section 7.6.1: "Intermediaries MUST remove Connection and the fields it names, and SHOULD remove or
 # replace fields that are known to require removal before forwarding". `Proxy` is removed for httpoxy; framing
 # is made anew.
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP: Final = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer "
     b"transfer-encoding content-length upgrade proxy http2-settings".split()
 )
 
 #: Fields that tell of the hops before us: only a trusted peer's are believed. `X-Forwarded-*` belongs here as
 #: well.
-FORWARDING = frozenset(b"forwarded x-real-ip x-request-id".split())
+FORWARDING: Final = frozenset(b"forwarded x-real-ip x-request-id".split())
 
 #: Naming one of these in Connection would change which message, or whose, the next hop sees.
-NEVER_HOP_BY_HOP = frozenset(b"host content-length transfer-encoding".split())
+NEVER_HOP_BY_HOP: Final = frozenset(b"host content-length transfer-encoding".split())
 
-VIA = b"Via: 1.1 heliograph\r\n"
-CLOSE = b"Connection: close\r\n"
-KEEP_ALIVE = b"Connection: keep-alive\r\n"
-UPGRADED = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-CHUNKED = b"Transfer-Encoding: chunked\r\n"
-END_OF_HEAD = b"\r\n"
-NOSNIFF = b"X-Content-Type-Options: nosniff\r\n"
+VIA: Final = b"Via: 1.1 heliograph\r\n"
+CLOSE: Final = b"Connection: close\r\n"
+KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
+UPGRADED: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
+END_OF_HEAD: Final = b"\r\n"
+NOSNIFF: Final = b"X-Content-Type-Options: nosniff\r\n"
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_PROTO = re.compile(rb"https?", re.IGNORECASE)
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_PROTO: Final = re.compile(rb"https?", re.IGNORECASE)
 
 
 def is_forwarding(lower: bytes) -> bool:
@@ -125,11 +125,11 @@ class Forwarding:
         return lines(others) + ours + VIA
 
 
-_REBUILT = frozenset(b"x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id".split())
+_REBUILT: Final = frozenset(b"x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id".split())
 
 # RFC 3986 host with RFC 9110's optional port, without the comma that would make it a list and without
 # userinfo.
-HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._~%!$&'()*+;=-]++)(?::([0-9]{1,5}))?")
+HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._~%!$&'()*+;=-]++)(?::([0-9]{1,5}))?")
 
 
 def valid_host(value: bytes) -> bool:

@@ -7,16 +7,17 @@ slow must be given another chance after a while even though nothing is sent to i
 from __future__ import annotations
 
 import math
+from typing import Final
 
 #: Seconds in which an observation loses two thirds of its weight.
-DECAY_SECONDS = 10.0
+DECAY_SECONDS: Final = 10.0
 
 
 #: The value while nothing was observed.
-UNKNOWN = -1.0
+UNKNOWN: Final = -1.0
 
 #: Younger averages are as good as new: they have lost a thousandth at most.
-FRESH_SECONDS = DECAY_SECONDS / 1000
+FRESH_SECONDS: Final = DECAY_SECONDS / 1000
 
 
 class PeakAverage:

@@ -10,12 +10,13 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Final
 
-#: Seconds. From a cached answer on loopback to the longest response timeout.
+#: Seconds: a cached answer on loopback.
 FASTEST: Final = 0.001
+#: Seconds, up to the longest response timeout. Not Final: mypyc takes a tuple of so many numbers for one that was never set.
 BUCKETS = (FASTEST, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 #: The label of answers that no backend gave.
-NO_BACKEND = "-"
+NO_BACKEND: Final = "-"
 
 
 class Histogram:

@@ -7,12 +7,14 @@ thousand slow readers hold little, one fast transfer goes at the speed of large 
 
 from __future__ import annotations
 
-#: Enough for most messages of a WebSocket and for what a slow reader takes in a moment.
-LEAST = 1 << 14
-#: Beyond this a read is no faster here.
-MOST = 1 << 18
+from typing import Final
 
-_FACTOR = 4
+#: Enough for most messages of a WebSocket and for what a slow reader takes in a moment.
+LEAST: Final = 1 << 14
+#: Beyond this a read is no faster here.
+MOST: Final = 1 << 18
+
+_FACTOR: Final = 4
 
 
 class ReadSize:

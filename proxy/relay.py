@@ -8,6 +8,7 @@ backend.
 from __future__ import annotations
 
 from time import monotonic
+from typing import Final
 
 import gevent
 
@@ -27,7 +28,7 @@ from proxy.settings import Settings
 from proxy.streams import NEVER, Stream
 
 #: A backend that takes no more of the body has usually answered already; this long is waited for that answer.
-ANSWER_GRACE = 1.0
+ANSWER_GRACE: Final = 1.0
 
 
 class Upload:

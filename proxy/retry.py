@@ -6,15 +6,17 @@ bounds.
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.errors import AttemptFailed, NothingSent, StaleConnection
 from proxy.settings import RetrySettings
 
 # RFC 9110 section 9.2.2: "A proxy MUST NOT automatically retry non-idempotent requests."
-IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))
 
 #: So many retries may always run at once, as a share of very few requests would be none. Envoy has the same
 #: floor.
-MIN_RETRIES = 3
+MIN_RETRIES: Final = 3
 
 
 def allowed(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from random import Random
 from statistics import median_low
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.backends import Backend
 from proxy.errors import SettingsError
@@ -20,7 +20,7 @@ from proxy.latency import UNKNOWN
 
 #: Times to the head count in steps of this: what is less differs by chance, and the luckiest of equal backends would get
 #: everything that comes one by one. nginx's least_time has steps of 20 ms.
-STEP_SECONDS = 0.010
+STEP_SECONDS: Final = 0.010
 
 
 class Selection:

@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import gevent
 from gevent.hub import get_hub
@@ -22,12 +22,12 @@ from greenlet import getcurrent, greenlet
 from proxy.errors import Disconnected, TimedOut
 
 #: One read of a head and what comes with it; bodies and tunnels have a size of their own (readsize.py).
-READ_SIZE = 65536
+READ_SIZE: Final = 65536
 
 #: How late a deadline may be noticed.
-SWEEP_SECONDS = 0.1
+SWEEP_SECONDS: Final = 0.1
 
-NEVER = float("inf")
+NEVER: Final = float("inf")
 
 #: To the hub, without gevent's look for a `switch_out`, which none of our greenlets has.
 switch: Callable[[Any], Any] = greenlet.switch
@@ -35,7 +35,7 @@ switch: Callable[[Any], Any] = greenlet.switch
 _READ, _WRITE = 1, 2  # libev's event bits, as loop.io() takes them
 
 #: struct linger {1, 0}: close with a reset, which no peer takes for a proper end.
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class Waits:

@@ -10,22 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.errors import FramingError
 from proxy.http1 import grammar
 
 #: All extensions of one body: nobody uses them but attackers. HAProxy and Go stop at similar sizes.
-MAX_EXTENSIONS = 4096
+MAX_EXTENSIONS: Final = 4096
 #: All trailers of one body, which are dropped anyway.
-MAX_TRAILERS = 8190
+MAX_TRAILERS: Final = 8190
 #: 16 hexadecimal digits; the value must also fit a signed 64-bit number, as backends count in those.
-MAX_CHUNK = (1 << 63) - 1
+MAX_CHUNK: Final = (1 << 63) - 1
 
 # RFC 9112 section 7.1: chunk = chunk-size [ chunk-ext ] CRLF; chunk-ext = *( BWS ";" BWS name [ BWS "=" BWS
 # value ] )
-_QUOTED = rb'"(?:[\t\x20-\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
-_EXTENSION = (
+_QUOTED: Final = rb'"(?:[\t\x20-\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_EXTENSION: Final = (
     rb"[ \t]*+;[ \t]*+"
     + grammar.TOKEN
     + rb"(?:[ \t]*+=[ \t]*+(?:"
@@ -34,13 +34,13 @@ _EXTENSION = (
     + _QUOTED
     + rb"))?+"
 )
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*+)\r\n")
-_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8}+)\r\n")
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*+)\r\n")
+_PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8}+)\r\n")
 #: As what may stand first in a piece of a size line: nothing yet, or one of them.
-_HEX_DIGITS = frozenset((b"", *(b"%c" % digit for digit in b"0123456789abcdefABCDEF")))
-_TRAILER_LINE = re.compile(grammar.TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n")
+_HEX_DIGITS: Final = frozenset((b"", *(b"%c" % digit for digit in b"0123456789abcdefABCDEF")))
+_TRAILER_LINE: Final = re.compile(grammar.TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n")
 
-LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 def chunk(payload: bytes) -> bytes:

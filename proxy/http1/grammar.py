@@ -9,6 +9,7 @@ FF as well).
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from proxy.errors import FramingError
 from proxy.headers import Field
@@ -16,15 +17,15 @@ from proxy.headers import Field
 # RFC 9110 section 5.6.2: token = 1*tchar
 TOKEN: bytes = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # RFC 9112 section 5: field-line = field-name ":" OWS field-value OWS; the obsolete folding is not taken
-FIELDS = re.compile(rb"(?:" + TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
-_FIELD = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*+)\r\n")
+FIELDS: Final = re.compile(rb"(?:" + TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
+_FIELD: Final = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*+)\r\n")
 # What stands in no head at all: controls, a bare LF, a bare CR.
-_IMPOSSIBLE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
+_IMPOSSIBLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
 # Below 10^18: fits every 64-bit reader behind us, and no leading sign, blank or underscore as int() would
 # take.
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
-END = b"\r\n\r\n"
+END: Final = b"\r\n\r\n"
 
 
 def impossible(data: bytes, start: int) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from proxy import headers
 from proxy.errors import (
@@ -27,19 +28,19 @@ from proxy.http1 import grammar
 from proxy.settings import Limits
 
 # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
-_REQUEST_LINE = re.compile(rb"(" + grammar.TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])")
+_REQUEST_LINE: Final = re.compile(rb"(" + grammar.TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])")
 # RFC 9112 section 3.2.2: absolute-form
-_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*+)([/?][^#]*+)?")
-_TOKEN_ONLY = re.compile(grammar.TOKEN)
-_WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*+)([/?][^#]*+)?")
+_TOKEN_ONLY: Final = re.compile(grammar.TOKEN)
+_WEBSOCKET_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
 #: Heads up to this size are kept parsed: clients and the nginx before us repeat them. Longer ones carry
 #: cookies and the like, which are rarely the same twice.
-CACHED_BYTES = 1024
+CACHED_BYTES: Final = 1024
 #: How many parsed heads are kept, at most about 3 KiB each.
-CACHED_HEADS = 2048
+CACHED_HEADS: Final = 2048
 
-ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+ALLOWED_METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from proxy import headers
 from proxy.errors import FramingError
@@ -15,24 +16,24 @@ from proxy.headers import Field
 from proxy.http1 import framing, grammar
 
 # RFC 9112 section 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])((?: [\t\x20-\x7e\x80-\xff]*+)?)")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])((?: [\t\x20-\x7e\x80-\xff]*+)?)")
 
 #: A backend's head may be this long: room for cookies, under what nginx and clients take.
-MAX_HEAD_BYTES = 65536
+MAX_HEAD_BYTES: Final = 65536
 #: Heads up to this size are kept parsed: the same small answer comes often within the second its Date is good
 #: for.
-CACHED_BYTES = 1024
+CACHED_BYTES: Final = 1024
 #: How many parsed heads are kept, at most about 3 KiB each.
-CACHED_HEADS = 1024
+CACHED_HEADS: Final = 1024
 
 
 #: Statuses that decide about framing; no error of ours.
-CONTINUE = 100
-SWITCHING_PROTOCOLS = 101
-HTTP_OK = 200
-NO_CONTENT = 204
-NOT_MODIFIED = 304
-UPGRADE_REQUIRED = 426
+CONTINUE: Final = 100
+SWITCHING_PROTOCOLS: Final = 101
+HTTP_OK: Final = 200
+NO_CONTENT: Final = 204
+NOT_MODIFIED: Final = 304
+UPGRADE_REQUIRED: Final = 426
 
 
 @dataclass(frozen=True, slots=True, eq=False)
