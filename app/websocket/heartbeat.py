@@ -9,6 +9,7 @@ import fcntl
 import socket
 import struct
 import termios
+from abc import abstractmethod
 
 from app.websocket import pings
 from app.websocket.frames import PING_FRAME
@@ -36,9 +37,9 @@ class Heartbeat(Outgoing):
         else:
             self._ask()
 
+    @abstractmethod
     def _readable(self) -> None:
         """Read what is there."""
-        raise NotImplementedError
 
     def _ask(self) -> None:
         self._asked, self._alive = True, False

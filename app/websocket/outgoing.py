@@ -6,6 +6,7 @@ What the kernel does not take at once goes to an outbox, and the write watcher e
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from enum import Enum
 from typing import Any
 
@@ -30,7 +31,7 @@ class State(Enum):
 OPEN, CLOSING, CLOSED = State
 
 
-class Outgoing:
+class Outgoing(ABC):
     __slots__ = ("_alive", "_outbox", "_sock", "_writer", "state")
 
     def __init__(self, sock: socket.socket) -> None:
@@ -70,16 +71,17 @@ class Outgoing:
         else:
             self._post(frame, offered=True)
 
+    @abstractmethod
     def close(self, code: int, reason: str) -> None:
-        raise NotImplementedError
+        """Begin the close handshake."""
 
+    @abstractmethod
     def abort(self) -> None:
         """End it at once, as when the peer is gone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _drained(self) -> None:
         """Called when everything is out."""
-        raise NotImplementedError
 
     def _post(self, frame: bytes, *, offered: bool = False) -> None:
         """Send a frame sooner or later."""
