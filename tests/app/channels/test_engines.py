@@ -335,6 +335,20 @@ def test_an_engine_that_was_closed_says_so(url: str) -> None:
 
 
 @patched
+def test_what_waits_is_stored_before_it_closes(url: str) -> None:
+    outcomes: list[Outcome] = []
+    log = open_log(url, Limits())
+    publish(log, "0")
+    for n in range(1, 101):
+        log.submit(new_append("a", Kind.TEXT, str(n).encode()), outcomes.append)
+    log.close()
+    assert [o.offset for o in outcomes if isinstance(o, Appended)] == list(range(2, 102))
+    if url != "memory://":
+        with opened(url) as (log,):
+            assert texts(log.read("a", None).messages) == [str(n) for n in range(101)]
+
+
+@patched
 def test_offsets_and_epochs_survive_a_restart_of_the_instance(url: str) -> None:
     if url == "memory://":
         return  # ends with its process

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import gevent
@@ -164,3 +167,20 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
             publish(log, "x")
         eventually(lambda: "127.0.0.1" in log.ready(), "the reason")
         assert "secret-word" not in f"{caught.value} {log.ready()}"
+
+
+@patched
+def test_closing_interrupts_those_who_use_it_and_answers_everybody(url: str) -> None:
+    """The event loop would abort the process if a socket that it watches were closed."""
+
+    def until_closed(use: Callable[[], object]) -> None:
+        with contextlib.suppress(Unavailable):
+            while True:
+                use()
+
+    for attempt in range(12):
+        with opened(url, Limits(history_size=300)) as (log,):
+            users = [gevent.spawn(until_closed, partial(log.read, "a", None)) for _ in range(6)]
+            users.append(gevent.spawn(until_closed, partial(publish, log, "x" * 1000)))
+            gevent.sleep(0.02 + 0.01 * attempt)
+        assert len(gevent.joinall(users, timeout=10)) == len(users)
