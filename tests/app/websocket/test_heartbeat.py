@@ -20,9 +20,10 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def its_time(made: Pair) -> None:
-    """What the wheel does when a time is up: first a ping is sent, and then its answer was due."""
+    """What the wheel does when a time is up, and only now: first a ping is sent, and then its answer was due."""
     wheel.cancel(made.connection)
     made.connection.time_is_up()
+    wheel.cancel(made.connection)
 
 
 @pytest.mark.usefixtures("hurried")
