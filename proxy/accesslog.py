@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from json.encoder import encode_basestring_ascii as quoted
+from typing import Final
 
 import gevent
 from gevent.hub import get_hub
@@ -19,13 +20,13 @@ from proxy.errors import SettingsError
 from proxy.settings import LogSettings
 
 #: Lines that may wait: about 20 MB, half a second at twice the rate this proxy reaches.
-MAX_WAITING = 50_000
+MAX_WAITING: Final = 50_000
 
-#: A tenth of a second of log is lost at most when the process is killed.
+#: A tenth of a second of log is lost at most when the process is killed. Not Final: tests wait less.
 BATCH_SECONDS = 0.1
 
 #: -1 ms is HAProxy's mark for a phase that was never reached.
-NEVER_REACHED = -0.001
+NEVER_REACHED: Final = -0.001
 
 
 class Record:
@@ -56,10 +57,12 @@ class Record:
         self.Ta = 0.0
         #: How it ended: "done", or what went wrong.
         self.ended = "done"
+        #: Why it failed, in words, for the page; the log does without.
+        self.reason = ""
 
 
 # The text of the times that most exchanges take, in tenths of a millisecond: formatting a number costs more than all else.
-_TENTHS = tuple(f"{number / 10:.1f}" for number in range(1000))
+_TENTHS: Final = tuple(f"{number / 10:.1f}" for number in range(1000))
 
 
 def _milliseconds(seconds: float) -> str:
@@ -90,10 +93,10 @@ def combined_line(record: Record, now: float) -> str:
     )
 
 
-_FORMATS = {"json": json_line, "combined": combined_line}
+_FORMATS: Final = {"json": json_line, "combined": combined_line}
 
 _second, _text = 0, ""
-_OF_A_SECOND = tuple(f".{number:03d}Z" for number in range(1000))
+_OF_A_SECOND: Final = tuple(f".{number:03d}Z" for number in range(1000))
 
 
 def timestamp(now: float) -> str:
@@ -105,8 +108,8 @@ def timestamp(now: float) -> str:
     return _text + _OF_A_SECOND[int((now - second) * 1000)]
 
 
-CLOSED = -1
-STDOUT = 1
+CLOSED: Final = -1
+STDOUT: Final = 1
 
 
 def _open(access: str) -> int:
@@ -128,8 +131,9 @@ def _close(fd: int) -> None:
 class AccessLog:
     """Where the lines go. Opening the file is an error of the start."""
 
-    def __init__(self, settings: LogSettings) -> None:
+    def __init__(self, settings: LogSettings, most: int = MAX_WAITING) -> None:
         self._format = _FORMATS[settings.format]
+        self._most = most
         self._lines: list[str] = []
         self._dropped = 0
         self._greenlet: gevent.Greenlet[..., None] | None = None
@@ -141,7 +145,7 @@ class AccessLog:
     def add(self, record: Record) -> None:
         if self._fd == CLOSED:
             return
-        if len(self._lines) >= MAX_WAITING:
+        if len(self._lines) >= self._most:
             self._dropped += 1
             return
         self._lines.append(self._format(record, time.time()))

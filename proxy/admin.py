@@ -46,8 +46,8 @@ MAX_CONNECTIONS = 200
 
 LOCAL_HOSTS = frozenset((b"127.0.0.1", b"localhost", b"[::1]"))
 CSP = (
-    b"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
+    b"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
 )
 
 Fields = dict[bytes, bytes]

@@ -38,6 +38,7 @@ HOT = (
     "settings",
     "strategies",
     "streams",
+    "sweeper",
     "tunnel",
     "waitingline",
 )

@@ -29,7 +29,8 @@ from proxy.errors import (
     Unavailable,
 )
 from proxy.settings import PoolSettings
-from proxy.streams import Stream, Sweeper
+from proxy.streams import Stream
+from proxy.sweeper import Sweeper
 from proxy.values import Address
 
 #: A request that must not run twice uses no connection that was idle longer: the longer, the likelier the

@@ -16,15 +16,17 @@ from typing import Any
 import gevent
 
 from proxy import exposition, settings, values
-from proxy.backends import State
+from proxy.backends import Backend, State
 from proxy.control import Control, describe
 from proxy.errors import BadRequest, MethodNotAllowed, NotFound, SettingsError
+from proxy.live import Live
 from proxy.runtime import Runtime
 
 #: How often /events tells the status.
 EVENT_SECONDS = 1.0
 
 PAGE = Path(__file__).parent / "page"
+INDEX = "index.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,10 @@ View = Callable[["Console", str, bytes], Answer]
 class Console:
     """The views. Each takes what the path's pattern caught and the request's body."""
 
-    def __init__(self, runtime: Runtime, control: Control) -> None:
+    def __init__(self, runtime: Runtime, control: Control, live: Live) -> None:
         self._runtime = runtime
         self._control = control
+        self._live = live
         self._started = monotonic()
         # Read once: a view must not wait for a disk.
         self._page = {file.name: file.read_bytes() for file in PAGE.iterdir()}
@@ -74,9 +77,20 @@ class Console:
             yield b"event: status\ndata: %b\n\n" % json.dumps(self.status()).encode()
             gevent.sleep(EVENT_SECONDS)
 
+    def show_live(self, name: str, body: bytes) -> Answer:
+        return Answer(self._live.events(self.status), "text/event-stream")
+
     def show_page(self, name: str, body: bytes) -> Answer:
-        file = name or "index.html"
-        return Answer(self._page[file], _KINDS[file.rsplit(".")[-1]])
+        file = name or INDEX
+        body = self._page[file]
+        if file == INDEX and self._runtime.settings.admin_token:
+            # So that it asks for the token first, and not after a refusal.
+            body = body.replace(b"<body ", b'<body data-token="needed" ', 1)
+        return Answer(body, _KINDS[file.rsplit(".")[-1]])
+
+    def _changed(self, backend: Backend) -> dict[str, Any]:
+        self._live.changed()
+        return describe(backend)
 
     def set_state(self, name: str, body: bytes) -> Answer:
         wanted = _only(body, "state")
@@ -85,14 +99,14 @@ class Console:
         except ValueError as exc:
             allowed = [one.value for one in State]
             raise BadRequest(f"state must be one of {', '.join(allowed)}", allowed=allowed) from exc
-        return _json(describe(self._control.set_state(name, state)))
+        return _json(self._changed(self._control.set_state(name, state)))
 
     def set_weight(self, name: str, body: bytes) -> Answer:
         try:
             weight = values.weight(_only(body, "weight"))
         except values.Wrong as exc:
             raise BadRequest(f"weight {exc}") from exc
-        return _json(describe(self._control.set_weight(name, weight)))
+        return _json(self._changed(self._control.set_weight(name, weight)))
 
     def add(self, name: str, body: bytes) -> Answer:
         try:
@@ -117,16 +131,20 @@ _KINDS = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
 }
+
+_FILES = "|".join(re.escape(file.name) for file in PAGE.iterdir() if file.name != INDEX)
 
 _NAME = values.NAME.pattern
 
 ROUTES: list[tuple[re.Pattern[str], dict[str, View]]] = [
     (re.compile(r"/()"), {"GET": Console.show_page}),
-    (re.compile(r"/(page\.js|page\.css)"), {"GET": Console.show_page}),
+    (re.compile(rf"/({_FILES})"), {"GET": Console.show_page}),
     (re.compile(r"/status()"), {"GET": Console.show_status}),
     (re.compile(r"/metrics()"), {"GET": Console.show_metrics}),
     (re.compile(r"/events()"), {"GET": Console.show_events}),
+    (re.compile(r"/live()"), {"GET": Console.show_live}),
     (re.compile(r"/backends()"), {"POST": Console.add}),
     (re.compile(rf"/backends/({_NAME})"), {"DELETE": Console.remove}),
     (re.compile(rf"/backends/({_NAME})/state"), {"PUT": Console.set_state}),

@@ -48,18 +48,6 @@ class After(Enum):
 class Exchange:
     """Use `run` once."""
 
-    __slots__ = (
-        "_client",
-        "_forwarding",
-        "_head",
-        "_preferred",
-        "_reader",
-        "_record",
-        "_retrying",
-        "_runtime",
-        "_started",
-    )
-
     def __init__(
         self, runtime: Runtime, client: Stream, head: RequestHead, forwarding: Forwarding, record: Record
     ) -> None:
@@ -92,7 +80,7 @@ class Exchange:
         try:
             if answer.status == responses.SWITCHING_PROTOCOLS:
                 return self._tunnel(attempt, answer)
-            return self._relay(attempt, answer)
+            return self._stream(attempt, answer) if answer.event_stream else self._relay(attempt, answer)
         except Problem as problem:
             return self._answer(problem)
         finally:
@@ -181,6 +169,14 @@ class Exchange:
             runtime.connections.keep(attempt.backend, attempt.detach())
         return After.CLOSE if close else After.KEEP
 
+    def _stream(self, attempt: Attempt, answer: ResponseHead) -> After:
+        """A stream of events lasts as a tunnel does, so it counts as one: the slots for requests are for what ends."""
+        backend = attempt.backend
+        if backend.tunnels >= backend.settings.max_tunnels:
+            return self._relay(attempt, answer)
+        with self._runtime.balancer.tunnel(backend):
+            return self._relay(attempt, answer)
+
     def _tunnel(self, attempt: Attempt, answer: ResponseHead) -> After:
         client, backend = self._client, attempt.stream
         assert backend is not None
@@ -216,7 +212,7 @@ class Exchange:
         if isinstance(exc, Problem) or attempt.client_gone:  # the request's body went wrong meanwhile
             self._record.ended = "client-gone"
         else:
-            self._record.ended = "backend-cut"
+            self._record.ended, self._record.reason = "backend-cut", f"the answer was cut: {exc}"
             self._runtime.balancer.failed(attempt.backend, f"the answer was cut: {exc}")
             if not begun:
                 raise BadGateway(f"the backend's answer is not HTTP: {exc}") from exc
@@ -230,7 +226,7 @@ class Exchange:
     def _answer(self, problem: Problem) -> After:
         """An answer of our own."""
         record = self._record
-        record.status, record.ended = problem.status, problem.name
+        record.status, record.ended, record.reason = problem.status, problem.name, problem.detail
         self._runtime.metrics.problems[problem.status] += 1
         unread = self._reader is not None and not self._reader.complete
         close = unread or self._closing

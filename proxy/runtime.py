@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from proxy.accesslog import AccessLog
 from proxy.balancer import Balancer
 from proxy.connections import Connections
+from proxy.failed import Failed
 from proxy.http1.requests import RequestParser
 from proxy.metrics import Metrics
 from proxy.settings import Settings
 from proxy.sticky import Sticky
-from proxy.streams import Sweeper
+from proxy.sweeper import Sweeper
 
 
 @dataclass(slots=True)
@@ -24,5 +25,6 @@ class Runtime:
     sweeper: Sweeper
     sticky: Sticky | None
     metrics: Metrics = field(default_factory=Metrics)
+    failed: Failed = field(default_factory=Failed)
     #: No connection is kept alive anymore.
     stopping: bool = False

@@ -24,11 +24,13 @@ from proxy.errors import Unavailable
 from proxy.health import Checker
 from proxy.http1.requests import RequestParser
 from proxy.listener import Listener
+from proxy.live import Live
 from proxy.runtime import Runtime
 from proxy.session import Session
 from proxy.settings import Settings
 from proxy.strategies import create
-from proxy.streams import Stream, Sweeper
+from proxy.streams import Stream
+from proxy.sweeper import Sweeper
 from proxy.waitingline import WaitingLine
 
 #: Descriptors that no client gets: for connections to backends, checks, the admin listener, the log and the loop. An
@@ -65,7 +67,8 @@ class Server:
         self.runtime = runtime
         self.checker = Checker(runtime)
         self.control = Control(runtime, self.checker, file)
-        self._admin = Admin(runtime, Console(runtime, self.control))
+        self._live = Live(runtime)
+        self._admin = Admin(runtime, Console(runtime, self.control, self._live))
         self._sessions: dict[Session, greenlet] = {}
         self._empty = Event()
         self._housekeeper: gevent.Greenlet[..., None] | None = None
@@ -84,6 +87,7 @@ class Server:
         self._housekeeper = gevent.spawn(self._keep_house)
         for backend in runtime.balancer.backends:
             self.checker.start(backend)
+        self._live.start()
         self._listener.start()
         self._admin.start()
 
@@ -102,6 +106,7 @@ class Server:
             events.log("drain-ended", cut=len(left))
             gevent.killall(left)
         self._admin.stop()
+        self._live.stop()
         self.checker.stop()
         if self._housekeeper is not None:
             self._housekeeper.kill()

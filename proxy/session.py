@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from random import getrandbits
 from time import monotonic
+from typing import Final
 
 from proxy import events, headers
 from proxy.accesslog import Record
 from proxy.errors import Disconnected, InternalError, Problem, RequestTimeout, Stopping, StreamError, TimedOut
 from proxy.exchange import After, Exchange
+from proxy.failed import SERVER_ERRORS
 from proxy.headers import Forwarding
 from proxy.http1 import grammar
 from proxy.http1.requests import RequestHead, check_unfinished
@@ -20,7 +22,7 @@ from proxy.runtime import Runtime
 from proxy.streams import Stream
 
 #: After a last answer the client gets this long to read it before its connection is closed under it.
-LINGER_SECONDS = 2.0
+LINGER_SECONDS: Final = 2.0
 
 
 class Session:
@@ -72,6 +74,8 @@ class Session:
         metrics.requests += 1
         metrics.bytes_sent += record.sent
         metrics.answered(record.backend, record.status, record.Ta)
+        if record.status >= SERVER_ERRORS or record.ended != "done":
+            self._runtime.failed.add(record)
         self._runtime.access_log.add(record)
         if after is After.LINGER:
             self._linger()
@@ -146,7 +150,7 @@ class Session:
 
     def _refuse(self, problem: Problem, record: Record) -> After:
         """An answer to what is no request; nothing after it can be understood."""
-        record.status, record.ended = problem.status, problem.name
+        record.status, record.ended, record.reason = problem.status, problem.name, problem.detail
         self._runtime.metrics.problems[problem.status] += 1
         answer = headers.problem_response(problem, record.request_id.encode(), headers.CLOSE)
         try:

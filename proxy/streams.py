@@ -15,23 +15,19 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final
 
-import gevent
 from gevent.hub import get_hub
 from greenlet import getcurrent, greenlet
 
 from proxy.errors import Disconnected, TimedOut
+from proxy.sweeper import Sweeper
 
 #: One read of a head and what comes with it; bodies and tunnels have a size of their own (readsize.py).
 READ_SIZE: Final = 65536
 
-#: How late a deadline may be noticed.
-SWEEP_SECONDS: Final = 0.1
-
 NEVER: Final = float("inf")
 
-#: To the hub, without gevent's look for a `switch_out`, which none of our greenlets has.
+#: Without gevent's look for a `switch_out`, which none of our greenlets has.
 switch: Callable[[Any], Any] = greenlet.switch
-
 _READ, _WRITE = 1, 2  # libev's event bits, as loop.io() takes them
 
 #: struct linger {1, 0}: close with a reset, which no peer takes for a proper end.
@@ -255,7 +251,7 @@ class Stream(Waits):
             self.write_patience = patience
 
     def forget_interruption(self) -> None:
-        """What somebody was to be interrupted for has come too late."""
+        """It has come too late."""
         self._interruption = None
 
     def finish_writing(self) -> None:
@@ -273,31 +269,3 @@ class Stream(Waits):
         if reset:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.sock.close()
-
-
-class Sweeper:
-    """Looks at all deadlines, ten times a second."""
-
-    def __init__(self) -> None:
-        self._streams: set[Waits] = set()
-        self.add = self._streams.add
-        self.remove = self._streams.discard
-        self._greenlet: gevent.Greenlet[..., None] | None = None
-
-    def __len__(self) -> int:
-        return len(self._streams)
-
-    def start(self) -> None:
-        self._greenlet = gevent.spawn(self._run)
-
-    def stop(self) -> None:
-        if self._greenlet is not None:
-            self._greenlet.kill()
-            self._greenlet = None
-
-    def _run(self) -> None:
-        while True:
-            gevent.sleep(SWEEP_SECONDS)
-            now = monotonic()
-            for stream in tuple(self._streams):
-                stream.expire(now)

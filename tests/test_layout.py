@@ -56,6 +56,7 @@ PURE = [
             "retry",
             "readsize",
             "exposition",
+            "history",
             "metrics",
         )
     ),

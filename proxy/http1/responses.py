@@ -6,6 +6,7 @@ A backend is trusted no more than a client: what is not strict HTTP/1.1 with one
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -73,6 +74,8 @@ class ResponseHead:
     #: The protocol a 101 switches to, or that a 426 asks for, in lower case.
     upgrade: bytes
     has_request_id: bool
+    #: Server-sent events, which have no end.
+    event_stream: bool
     #: The status line and the end-to-end fields, ready to be sent.
     passed_on: bytes
     #: How it goes to a client of HTTP/1.1 that did not ask with HEAD.
@@ -127,9 +130,15 @@ def _response(minor: int, status: int, reason: bytes, fields: list[Field]) -> Re
         keep_alive=grammar.keeps_alive(connection, minor),
         upgrade=b", ".join(seen.get(b"upgrade", ())).lower() if b"upgrade" in connection else b"",
         has_request_id=b"x-request-id" in seen,
+        event_stream=_media_type(seen.get(b"content-type", ())) == b"text/event-stream",
         passed_on=passed_on,
         delivery=_delivery(passed_on, status, length, chunked),
     )
+
+
+def _media_type(given: Sequence[bytes]) -> bytes:
+    """Without parameters, in lower case; nothing where there is not exactly one."""
+    return given[0].partition(b";")[0].strip().lower() if len(given) == 1 else b""
 
 
 def _framing(seen: dict[bytes, list[bytes]], minor: int) -> tuple[int | None, bool]:

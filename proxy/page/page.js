@@ -1,84 +1,132 @@
-"use strict";
-// The page polls /status: an EventSource could not send the token.
-const TOKEN = "heliograph-admin-token";
-const previous = new Map();
+// The page: keeps what the stream tells and hands it to the parts that show it.
 
-async function ask(method, path, body) {
-  const headers = {};
-  const token = sessionStorage.getItem(TOKEN);
-  if (token) headers["Authorization"] = "Bearer " + token;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-  if (answer.status === 401) {
-    const given = prompt("Admin token");
-    if (given) { sessionStorage.setItem(TOKEN, given); return ask(method, path, body); }
-  }
-  const result = await answer.json();
-  if (!answer.ok) throw new Error(result.detail);
-  return result;
-}
+import { Changes, keys } from "./changes.js";
+import { FailedList, Link, Totals, Verdict } from "./panels.js";
+import { Rows } from "./rows.js";
+import { Follower, hasToken, keepToken } from "./stream.js";
 
-function cell(row, text, kind) {
-  const td = row.insertCell();
-  td.textContent = text;
-  if (kind) td.className = kind;
-}
+const $ = (id) => document.getElementById(id);
 
-function button(td, text, backend, state) {
-  const made = document.createElement("button");
-  made.textContent = text;
-  made.disabled = backend.state === state;
-  made.addEventListener("click", async () => {
-    try { await ask("PUT", "/backends/" + backend.name + "/state", { state }); } catch (error) { complain(error); }
-    refresh();
+const rows = new Rows($("rows"), document.querySelectorAll("#backends th"));
+const verdict = new Verdict(), totals = new Totals(), link = new Link(verdict), failed = new FailedList();
+let start = null, status = null, steps = [], waiting = false, stale = false;
+
+const HANDLERS = {
+  start(data) {
+    start = data;
+    steps = [];
+    for (const part of [rows, verdict, totals, failed]) part.reset(data);
+  },
+  past({ name, steps: past }) {
+    if (name === null) steps = past;
+    else rows.past(name, past);
+    stale = true;
+  },
+  step({ total, backends }) {
+    steps.push(total);
+    if (steps.length > start.kept_steps) steps.shift();
+    rows.step(backends);
+    stale = true;
+  },
+  failed: (news) => failed.add(news),
+  now(data) {
+    status = data;
+    link.at = data.time;
+    verdict.show(data); // also in the title of a tab that nobody looks at
+    draw();
+  },
+};
+
+// Once for many events, and not at all while nobody looks.
+function draw() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    if (!status) return;
+    rows.show(status);
+    totals.show(status);
+    tellShown();
+    if (!stale) return;
+    stale = false;
+    rows.redraw();
+    totals.draw(steps, start.total_fields);
+    verdict.draw(steps, start.fields);
   });
-  td.append(made);
 }
 
-function rate(backend, uptime) {
-  const before = previous.get(backend.name);
-  previous.set(backend.name, { requests: backend.requests, uptime });
-  return before && uptime > before.uptime ? ((backend.requests - before.requests) / (uptime - before.uptime)).toFixed(1) : "–";
+// Backends from which on rows are closer together.
+const MANY = 12;
+
+function tellShown() {
+  const all = status.backends.length;
+  $("backends").toggleAttribute("data-many", all > MANY);
+  $("shown").textContent = rows.shown === all ? String(all) : `${rows.shown} of ${all}`;
 }
 
-function draw(status) {
-  document.getElementById("summary").textContent =
-    `${status.strategy} · up ${Math.round(status.uptime)} s · ${status.connections} connections · ${status.requests} requests`;
-  const rows = document.createElement("tbody");
-  rows.id = "backends";
-  for (const backend of status.backends) {
-    const row = rows.insertRow();
-    const check = backend.last_check;
-    for (const key of ["name", "address", "state"]) cell(row, backend[key]);
-    cell(row, backend.healthy ? "up" : "down", backend.healthy ? "up" : "down");
-    for (const key of ["weight", "active", "queued", "tunnels"]) cell(row, backend[key]);
-    cell(row, rate(backend, status.uptime));
-    for (const key of ["requests", "failures", "retries"]) cell(row, backend[key]);
-    cell(row, (backend.response_time * 1000).toFixed(1) + " ms");
-    cell(row, check ? `${check.detail} at ${new Date(check.time * 1000).toLocaleTimeString()}` : "–");
-    const actions = row.insertCell();
-    button(actions, "Drain", backend, "drain");
-    button(actions, "Ready", backend, "ready");
-  }
-  document.getElementById("backends").replaceWith(rows);
+// The token is asked for once at a time, whoever needs it.
+let asking = null;
+
+function token(reason) {
+  asking ??= new Promise((resolve) => {
+    const dialog = $("ask-token");
+    $("token-text").textContent = reason;
+    $("token").value = "";
+    dialog.querySelector("form").onsubmit = () => {
+      keepToken($("token").value);
+      asking = null;
+      resolve();
+    };
+    dialog.oncancel = (event) => event.preventDefault(); // without it there is nothing to see
+    dialog.showModal();
+  });
+  return asking;
 }
 
-function complain(error) {
-  const problem = document.getElementById("problem");
-  problem.textContent = error.message;
-  problem.hidden = false;
-}
+const say = (text) => ($("said").textContent = text);
+const changes = new Changes({
+  say,
+  token,
+  changed(backend) {
+    const known = status.backends.find((one) => one.name === backend.name);
+    if (known) Object.assign(known, backend);
+    draw();
+  },
+});
+const ask = (kind, element) => changes.ask(kind, rows.backend(element), status?.backends ?? []);
 
-async function refresh() {
-  try {
-    draw(await ask("GET", "/status"));
-    document.getElementById("problem").hidden = true;
-  } catch (error) { complain(error); }
-}
+$("rows").addEventListener("click", ({ target }) => {
+  const kind = target.closest("button")?.dataset.change;
+  if (kind) ask(kind, target);
+});
 
-async function live() {
-  await refresh();
-  setTimeout(live, 1000);
-}
+const actions = {
+  ArrowUp: () => rows.focus(-1), k: () => rows.focus(-1),
+  ArrowDown: () => rows.focus(1), j: () => rows.focus(1),
+  Home: () => rows.focus(-Infinity), End: () => rows.focus(Infinity),
+  r: () => ask("ready", rows.current), d: () => ask("drain", rows.current),
+  m: () => ask("maint", rows.current), w: () => ask("weight", rows.current),
+  "/": () => $("filter").focus(), "?": () => $("keys").showModal(),
+};
+$("rows").addEventListener("keydown", (event) => keys(event, actions));
+$("filter").addEventListener("keydown", (event) => keys(event, { ArrowDown: () => rows.focus(0) }));
+$("show-keys").addEventListener("click", () => $("keys").showModal());
 
-live();
+// What is filtered for stands in the address, so that a view can be kept and shared.
+$("filter").value = new URLSearchParams(location.search).get("filter") ?? "";
+function filter() {
+  const text = $("filter").value.trim();
+  rows.filter(text);
+  history.replaceState(null, "", text ? `?${new URLSearchParams({ filter: text })}` : location.pathname);
+  if (status) tellShown();
+}
+$("filter").addEventListener("input", filter);
+filter();
+
+const follower = new Follower({ on: (name, data) => HANDLERS[name]?.(data), link: (...told) => link.show(...told), token });
+$("retry").addEventListener("click", () => follower.hurry());
+addEventListener("online", () => follower.hurry());
+document.addEventListener("visibilitychange", () => document.hidden || follower.hurry());
+
+if (document.body.dataset.token === "needed" && !hasToken()) await token("This proxy asks for one.");
+await follower.run();

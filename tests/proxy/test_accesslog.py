@@ -61,10 +61,9 @@ def test_no_log_is_no_log(start_proxy: StartProxy, backend: Backend) -> None:
 
 
 def test_what_does_not_fit_is_dropped_counted_and_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(accesslog, "MAX_WAITING", 3)
-    log = AccessLog(LogSettings(access=str(tmp_path / "log")))
+    log = AccessLog(LogSettings(access=str(tmp_path / "log")), most=3)
     for _ in range(5):
         log.add(RECORD)
     log.stop()

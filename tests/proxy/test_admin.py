@@ -100,7 +100,7 @@ def test_other_names_are_not(start_proxy: StartProxy, backend: Backend, host: st
 
 def test_with_a_token_everything_but_the_page_needs_it(start_proxy: StartProxy, backend: Backend) -> None:
     proxy = start_proxy(backend, admin_token="secret")
-    for path in ("/status", "/metrics", "/events"):
+    for path in ("/status", "/metrics", "/events", "/live"):
         answer = ask(proxy, "GET", path)
         assert (answer.problem()["status"], answer.field("WWW-Authenticate")) == (401, "Bearer")
     assert ask(proxy, "GET", "/status", Authorization="Bearer wrong").status == 401

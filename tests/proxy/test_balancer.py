@@ -14,7 +14,8 @@ from proxy.balancer import Balancer
 from proxy.errors import ClientGone, SomethingSent, Unavailable
 from proxy.settings import HealthSettings, backend
 from proxy.strategies import RoundRobin, Selection
-from proxy.streams import NEVER, Stream, Sweeper
+from proxy.streams import NEVER, Stream
+from proxy.sweeper import Sweeper
 from proxy.waitingline import WaitingLine
 from tests.backends import PATIENCE
 from tests.proxy.conftest import until

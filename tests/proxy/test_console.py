@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -11,13 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.console import OPEN_VIEWS, Answer, Console, find
+from proxy.console import INDEX, OPEN_VIEWS, PAGE, Answer, Console, find
 from proxy.control import Control
 from proxy.errors import BadRequest, Conflict, MethodNotAllowed, NotFound, Problem
 from proxy.health import Checker
+from proxy.live import Live
 from proxy.server import build
 from proxy.settings import parse
 
+FILES = [file for file in PAGE.iterdir() if file.name != INDEX]
 SETTINGS = parse({"backend": [{"name": "a", "address": "127.0.0.1:1"}], "log": {"access": ""}})
 
 
@@ -27,7 +30,8 @@ class Setting:
     def __init__(self) -> None:
         self.runtime = build(SETTINGS)
         self.checker = Checker(self.runtime)
-        self.console = Console(self.runtime, Control(self.runtime, self.checker, "nowhere.toml"))
+        control = Control(self.runtime, self.checker, "nowhere.toml")
+        self.console = Console(self.runtime, control, Live(self.runtime))
 
     def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
         view, caught = find(method, path)
@@ -51,9 +55,11 @@ def setting() -> Iterator[Setting]:
     [
         ("GET", "/", Console.show_page, ""),
         ("HEAD", "/page.js", Console.show_page, "page.js"),
+        ("GET", "/icon-down.svg", Console.show_page, "icon-down.svg"),
         ("GET", "/status", Console.show_status, ""),
         ("GET", "/metrics", Console.show_metrics, ""),
         ("GET", "/events", Console.show_events, ""),
+        ("GET", "/live", Console.show_live, ""),
         ("POST", "/backends", Console.add, ""),
         ("DELETE", "/backends/a-1.b_2", Console.remove, "a-1.b_2"),
         ("PUT", "/backends/a/state", Console.set_state, "a"),
@@ -92,6 +98,31 @@ def test_other_methods_are_told_which_ones_there_are(method: str, path: str, all
 
 def test_only_the_page_is_open_to_everybody() -> None:
     assert {find("GET", path)[0] for path in ("/", "/page.js", "/page.css")} == set(OPEN_VIEWS)
+
+
+#: Compressed it is half of that; the admin listener does not compress.
+MAX_PAGE = 70_000
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_is_small(setting: Setting) -> None:
+    files = {
+        "/": setting.ask("GET", "/"),
+        **{f"/{one.name}": setting.ask("GET", f"/{one.name}") for one in FILES},
+    }
+    texts = {path: answer.body.decode() for path, answer in files.items() if isinstance(answer.body, bytes)}
+    assert sum(map(len, texts.values())) < MAX_PAGE
+    for path, text in texts.items():
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path
+        assert "style=" not in text
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text), path
+        found = re.findall(r'(?:src|href)="(/[^"]*)"|from "\./([^"]+)"', text)
+        assert all(one or f"/{two}" in texts for one, two in found), path
+        assert {one for one, _ in found if one} <= set(texts), path
+
+
+def test_the_parts_of_the_page_have_their_types(setting: Setting) -> None:
+    kinds = {setting.ask("GET", f"/{one.name}").kind.split(";")[0] for one in FILES}
+    assert kinds == {"text/javascript", "text/css", "image/svg+xml"}
 
 
 def test_the_status_follows_what_is_written(setting: Setting) -> None:

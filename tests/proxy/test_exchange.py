@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from gevent.event import Event
 
 from tests.backends import (
     Backend,
     Peer,
+    Received,
     echo_body,
     saying,
 )
-from tests.proxy.conftest import StartProxy
+from tests.proxy.conftest import StartProxy, until
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 ID = b"X-Request-Id: abc\r\n"
@@ -108,3 +110,29 @@ def test_a_flood_of_interim_answers_is_a_bad_gateway(start_proxy: StartProxy, ba
         while (answer := client.response()).status == 102:
             pass
         assert answer.status == 502
+
+
+def test_a_stream_of_events_counts_as_a_tunnel_while_there_is_room_for_one(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    ending = Event()
+
+    def events(peer: Peer, request: Received) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\n")
+        peer.send(b"Transfer-Encoding: chunked\r\n\r\n2\r\n:\n\r\n")
+        ending.wait()
+        peer.send(b"0\r\n\r\n")
+
+    backend.script = events
+    table = {"name": "b1", "address": f"127.0.0.1:{backend.port}", "max_tunnels": 1}
+    proxy = start_proxy(table)
+    one = proxy.backends[0]
+    with proxy.client() as first, proxy.client() as second:
+        for client, counted in [(first, (1, 0)), (second, (1, 1))]:
+            client.send(GET)
+            client.read_until(b":\n")
+            assert (one.tunnels, one.active) == counted
+        ending.set()
+        first.read_until(b"0\r\n\r\n")
+        second.read_until(b"0\r\n\r\n")
+    until(lambda: (one.tunnels, one.active) == (0, 0), "the streams to end")

@@ -165,7 +165,7 @@ def check_client(got: Got, status: int, ended: str) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.accesslog.BATCH_SECONDS", 0.005)
-    monkeypatch.setattr("proxy.streams.SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr("proxy.sweeper.SWEEP_SECONDS", 0.02)
 
 
 @pytest.mark.parametrize("cell", cells(), ids=lambda cell: "-".join(cell[:3]))

@@ -10,7 +10,8 @@ import gevent
 import pytest
 
 from proxy.errors import Disconnected, Stopping, StreamError, TimedOut
-from proxy.streams import NEVER, Stream, Sweeper
+from proxy.streams import NEVER, Stream
+from proxy.sweeper import Sweeper
 from tests.backends import PATIENCE
 from tests.proxy.conftest import until
 

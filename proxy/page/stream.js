@@ -1,0 +1,142 @@
+// What the proxy tells and takes: the stream of events, with its reconnecting, and the writes. Nothing here touches the page.
+//
+// EventSource cannot send a token, so the stream is read from a fetch.
+
+// Milliseconds: the first wait before another attempt, which doubles up to the longest; and of silence on a stream that
+// speaks every second, after which it is taken for dead; and for the answer to a write.
+export const FIRST = 500, LONGEST = 8000, SILENCE = 6000, ANSWER = 10000;
+
+// Characters of one event: ten minutes of a backend have a hundredth of it. More is not our proxy.
+const MAX_EVENT = 1 << 22;
+
+const TOKEN = "heliograph-admin-token";
+
+export const delay = (failures, random = Math.random) =>
+  Math.min(LONGEST, FIRST * 2 ** Math.min(failures, 16)) * (0.5 + random() / 2);
+
+const stored = () => sessionStorage.getItem(TOKEN);
+
+export function keepToken(token) {
+  sessionStorage.setItem(TOKEN, token);
+}
+
+export const hasToken = () => Boolean(stored());
+
+function fields(more = {}) {
+  const token = stored();
+  if (!token) return more;
+  // A field's value is bytes: those of the token's UTF-8.
+  return { ...more, Authorization: "Bearer " + String.fromCharCode(...new TextEncoder().encode(token)) };
+}
+
+// A write was refused, or the proxy did not answer; `status` where it did.
+export class Refused extends Error {}
+
+async function refusal(answer) {
+  const problem = await answer.json().catch(() => ({}));
+  return Object.assign(new Refused(problem.detail ?? `The proxy answered ${answer.status}.`), { status: answer.status });
+}
+
+export async function put(path, value) {
+  const options = {
+    method: "PUT",
+    headers: fields({ "Content-Type": "application/json" }),
+    body: JSON.stringify(value),
+    signal: AbortSignal.timeout(ANSWER),
+  };
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Refused("The proxy did not answer: nobody knows whether it was done. The table will show it.");
+  }
+  if (!answer.ok) throw await refusal(answer);
+  return answer.json();
+}
+
+// Cuts text into events, however it is cut into pieces.
+export class Events {
+  #rest = "";
+
+  *feed(text) {
+    const parts = (this.#rest + text).split("\n\n");
+    this.#rest = parts.pop();
+    if (this.#rest.length > MAX_EVENT) throw new Error("an event has no end");
+    for (const part of parts) {
+      let name = "message", data = "";
+      for (const line of part.split("\n")) {
+        if (line.startsWith("event: ")) name = line.slice(7);
+        else if (line.startsWith("data: ")) data += line.slice(6);
+      }
+      yield [name, JSON.parse(data)];
+    }
+  }
+}
+
+// Follows the stream for ever. `on(name, data)` gets the events; `link(state, facts)` how the connection is: "connecting", "live",
+// or "lost" with the `reason`, and `wait` milliseconds until the next attempt; `token(reason)` must keep a token and come back.
+export class Follower {
+  #wake = () => {};
+
+  constructor({ on, link, token }) {
+    Object.assign(this, { on, link, token });
+  }
+
+  // Do not wait any longer for the next attempt.
+  hurry() {
+    this.#wake();
+  }
+
+  async run() {
+    for (let failures = 0; ; ) {
+      this.link("connecting", {});
+      let reason;
+      try {
+        await this.#connection(() => (failures = 0));
+        reason = "the proxy ended the stream";
+      } catch (error) {
+        if (error.status === 401) {
+          await this.token(error.message);
+          continue;
+        }
+        reason = error instanceof Refused ? error.message : "the proxy does not answer";
+      }
+      const wait = delay(failures++);
+      this.link("lost", { reason, wait });
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, wait);
+        this.#wake = () => (clearTimeout(timer), resolve());
+      });
+    }
+  }
+
+  async #connection(good) {
+    const controller = new AbortController();
+    let timer = 0;
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => controller.abort(), SILENCE);
+    };
+    try {
+      alive();
+      const answer = await fetch("/live", { headers: fields(), cache: "no-store", signal: controller.signal });
+      if (!answer.ok) throw await refusal(answer);
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader(), events = new Events();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        alive();
+        for (const [name, data] of events.feed(value)) {
+          this.on(name, data);
+          if (name === "now") {
+            good();
+            this.link("live", {});
+          }
+        }
+      }
+    } finally {
+      clearTimeout(timer);
+      controller.abort();
+    }
+  }
+}
