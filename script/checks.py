@@ -26,6 +26,7 @@ DEBIAN_PACKAGES = {
     "chromium": "chromium",
     "redis-server": "redis-server",
     "initdb": "postgresql",
+    "ip": "iproute2",
 }
 
 #: Debian puts nginx where the PATH of ordinary users does not lead, and the programs of PostgreSQL where nobody's does.

@@ -25,6 +25,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 #: Seconds to connect, and for whatever is done in one turn of a connection.
 CONNECT_TIMEOUT, TURN_TIMEOUT = 5.0, 10.0
 
+#: Seconds for whoever uses a connection when it is cut, at the end, to let go of it.
+FAREWELL = 1.0
+
 #: The history that the server writes now: another one after a fail-over or a restored backup.
 _SERVER = (
     "SELECT (SELECT system_identifier::text FROM pg_control_system()) || '/' "
@@ -145,26 +148,41 @@ class Seat:
     def __init__(self, url: str) -> None:
         self._url = url
         self._turn = BoundedSemaphore()
+        self._closed = False
         self.connection: Connection | None = None
 
     @contextmanager
     def turn(self) -> Iterator[Connection]:
         """The connection, for a few statements. Raises one of FAILURES, Unavailable; then the next turn gets a new one."""
         with self._turn:
-            if self.connection is None or _ended(self.connection):
-                self.drop()
-                self.connection = connect(self._url)
             try:
+                if self._closed:
+                    raise Unavailable("The log of the channels is closed.")
+                if self.connection is None or _ended(self.connection):
+                    self._drop()
+                    self.connection = connect(self._url)
                 with bounded(self.connection, TURN_TIMEOUT):
                     yield self.connection
             except BaseException:
-                self.drop()
+                self._drop()
                 raise
+            if self._closed:
+                self._drop()
 
-    def drop(self) -> None:
+    def _drop(self) -> None:
+        """Only in a turn: the event loop aborts the process when a socket is closed that somebody else waits for."""
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()
+
+    def close(self) -> None:
+        """Whoever has a turn is interrupted; nobody gets another one."""
+        self._closed = True
+        if self.connection is not None and self._turn.locked():
+            _cut(self.connection)
+        if self._turn.acquire(timeout=FAREWELL):  # else it is being connected, which ends by itself
+            self._drop()
+            self._turn.release()
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """`work` in a turn. Raises Unavailable. A connection that had died unnoticed is replaced once."""

@@ -27,7 +27,7 @@ from app.channels.log import (
 from app.channels.message import Append, Kind, Message
 from app.channels.on_redis.connecting import check_url
 from app.channels.on_redis.link import Link
-from app.channels.on_redis.scripts import PREFIX
+from app.channels.on_redis.scripts import ENTRY, PREFIX
 from app.channels.on_redis.sharing import RedisShared
 
 #: Streams of messages, and idempotency keys.
@@ -131,12 +131,8 @@ class RedisLog(Log):
             (LOG + channel,),
             *(channel, "" if start is None else start, self._limits.history_size, limit, MAX_PAGE_BYTES),
         )
-        epoch, top, now, entries = cast(tuple[bytes, bytes, bytes, list[Any]], answer)
-        messages = [
-            Message(int(id_.split(b"-")[0]), int(fields[3]) / 1e6, Kind(int(fields[1])), fields[5])
-            for id_, fields in entries
-        ]
-        return epoch.decode(), int(top), int(now) / 1e6, messages
+        epoch, top, now, packed = cast(tuple[bytes, bytes, bytes, bytes], answer)
+        return epoch.decode(), int(top), int(now) / 1e6, _unpacked(packed)
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         return self._link().tops(channels)
@@ -166,3 +162,18 @@ class RedisLog(Log):
         link, self._connected, self._closed = self._connected, None, True
         if link is not None and self._pid == os.getpid():
             link.close()
+
+
+#: Faster to look up than to make.
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def _unpacked(packed: bytes) -> list[Message]:
+    """The messages of one answer, as the script packed them."""
+    messages, at = [], 0
+    while at < len(packed):
+        offset, kind, stamp, length = ENTRY.unpack_from(packed, at)
+        start = at + ENTRY.size
+        at = start + length
+        messages.append(Message(offset, stamp / 1e6, _KINDS[kind], packed[start:at]))
+    return messages

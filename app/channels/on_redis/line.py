@@ -19,6 +19,9 @@ from app.channels.on_redis.scripts import ALL
 #: Seconds in which some answer must come while any command waits for one.
 ANSWER_TIMEOUT = 5.0
 
+#: Seconds for the answers that still come at the end.
+FINISHING = 1.0
+
 #: The oldest version with everything that the scripts use; Valkey says which version of Redis it is like.
 OLDEST = (6, 2)
 
@@ -78,6 +81,12 @@ class Line(Connecting):
         result: AsyncResult[object] = AsyncResult()
         self.send(command, result.set)
         return checked(result.get())
+
+    def finish(self) -> None:
+        """Wait a moment for the answers to what was sent: they come in their order."""
+        result: AsyncResult[object] = AsyncResult()
+        self.send(("PING",), result.set)
+        result.wait(FINISHING)
 
     def _prepare(self, connection: RawConnection) -> None:
         info = _info(connection, "server")

@@ -132,6 +132,7 @@ class Link:
         return "notifications of Redis do not arrive" if self._deaf() else "ok"
 
     def close(self) -> None:
+        self.line.finish()
         gevent.killall(self._greenlets)
         for part in (self.ear, self.questions, self.line):
             part.close()

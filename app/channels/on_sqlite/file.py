@@ -30,6 +30,9 @@ _CACHE = -8192
 #: Bytes to which the write-ahead log is cut after it was larger.
 _WAL_REST = 16 << 20
 
+#: Bytes that must be free on the disk for messages to count on: a large group, in the write-ahead log and in the file.
+_ROOM = 1 << 20
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _WITNESS = re.compile(rb"([0-9a-f]{10}) (\d{19})\n", re.ASCII)
 
@@ -142,6 +145,12 @@ class LogFile:
             return os.stat(self.path).st_ino != self.inode
         except FileNotFoundError:
             return True
+
+    def outlook(self) -> str:
+        """ "ok", or why messages may not fit: a file opens well on a disk that has room for nothing else."""
+        disk = os.statvfs(self.path)
+        full = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < _ROOM
+        return "the disk is full" if full else "ok"
 
     def claim(self) -> None:
         """Note, on the disk itself, that commits may not be on the disk from now on."""

@@ -192,7 +192,7 @@ class Worker:
     def _opened(self) -> Session:
         if self._session is None:
             self._session = session = self._open_session()
-            self.state = "ok"
+            self.state = session.file.outlook()
             self._feed.opened(session)
         return self._session
 
@@ -226,6 +226,8 @@ class Worker:
 
     def _work(self, session: Session, now: float) -> bool:
         if self._chores.step(session, now):
+            if self.state != "ok":  # nobody may have tried to store anything since
+                self.state = session.file.outlook()
             return bool(self.appends or self.calls)
         return False
 

@@ -43,7 +43,7 @@ def test_many_who_come_back_from_different_places_share_a_few_pages() -> None:
     reading = [gevent.spawn(pages.read, "a", start) for start in starts]
     gevent.joinall(reading, raise_error=True)
     for start, greenlet in zip(starts, reading, strict=True):
-        replay: Replay = greenlet.value
+        replay = greenlet.get()
         found = offsets(replay)
         assert found == list(range(start.offset + 1, found[-1] + 1))
         assert [message.offset for message in replay.page.messages] == found
