@@ -9,7 +9,7 @@ import atexit
 
 from flask import Flask, Response
 
-from app import analysis, answers, codec, codec_socket, codes, docs, echo, health, logs, origins
+from app import analysis, answers, codec, codec_socket, codes, console, docs, echo, health, logs, origins
 from app import metrics as metrics_
 from app import settings as settings_
 from app.channels import sockets, streams, views
@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         sockets.bp,
         health.bp,
         docs.bp,
+        console.bp,
     ):
         app.register_blueprint(bp)
     app.wsgi_app = Edge(app.wsgi_app, settings, logs.configure(settings.log), metrics)  # type: ignore[method-assign]

@@ -31,16 +31,6 @@ _PROBLEM_TYPE = {
 }
 
 
-@bp.get("/")
-@operation(
-    "To the documentation", tag="Documentation", answers={302: Answer("See /docs", "text/plain", TEXT)}
-)
-def index() -> Response:
-    response = Response(status=302, mimetype="text/plain")
-    response.headers["Location"] = "/docs"
-    return response
-
-
 @bp.get("/openapi.json")
 @operation("This document", tag="Documentation", answers={200: Answer("OpenAPI", schema={"type": "object"})})
 def openapi_json() -> Response:

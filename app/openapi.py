@@ -207,6 +207,7 @@ def _responses(rule: Rule, described: Operation) -> Iterator[tuple[str, dict[str
 def _response(given: Answer) -> dict[str, Any]:
     headers = {
         "X-Request-Id": {"description": "The id of this request in all logs", "schema": dict(TEXT)},
+        "X-Instance": {"description": "The instance that answered", "schema": dict(TEXT)},
         **{name: {"description": text, "schema": dict(TEXT)} for name, text in given.headers.items()},
     }
     return {

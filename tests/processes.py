@@ -6,8 +6,10 @@ killed by the kernel should the test runner die (PR_SET_PDEATHSIG).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import random
 import re
 import signal
 import socket
@@ -24,6 +26,13 @@ PYTHON = sys.executable
 #: How long any process may take to answer or to end. Generous: a busy machine must not fail a test.
 PATIENCE = 30.0
 
+#: Below those that the kernel gives to connections (net.ipv4.ip_local_port_range): one of a neighbour's would take a port
+#: before its server does.
+PORTS = range(10_000, 32_000)
+
+#: Given once to a test of this process already; whoever got them may be about to listen.
+_given: set[int] = set()
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,21 +41,23 @@ T = TypeVar("T")
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nothing listened on when asked."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different free ports."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """`count` free ports in a row."""
+    while True:
+        first = random.choice(PORTS)
+        ports = range(first, first + count)
+        with contextlib.ExitStack() as probes:
+            try:
+                for port in ports:
+                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if _given.isdisjoint(ports):
+            _given.update(ports)
+            return list(ports)
 
 
 def until(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> T:

@@ -292,7 +292,9 @@ export class Channel extends EventTarget {
         clearTimeout(opening);
         clearInterval(checking);
         socket.onmessage = socket.onclose = null;
-        socket.close();
+        // Browsers report a WebSocket that is closed before it is open as an error; whoever closes a channel has made none.
+        if (this.#ending.signal.aborted && socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+        else socket.close();
         this.#socket = this.#live = null;
         const lost = new ChannelError("The connection ended before the message was acknowledged.", { uncertain: true });
         for (const { refuse } of this.#pending.values()) refuse(lost);

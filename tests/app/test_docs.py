@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from app.docs import PAGE_POLICY
 from tests.app.serving import Server
 from tests.processes import ROOT
 
-CHROMIUM = shutil.which("chromium", path=f"{os.environ.get('PATH', '')}:/usr/bin")
-
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 VENDOR = ROOT / "app/static/vendor"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 class Visit:
@@ -88,11 +64,6 @@ def test_an_operation_can_be_tried_from_the_page(server: Server, visit: Visit) -
     block.get_by_role("button", name="Execute").click()
     block.locator(".live-responses-table").get_by_text('"status"').first.wait_for(timeout=20_000)
     assert visit.complaints == []
-
-
-def test_the_front_page_leads_to_the_documentation(server: Server) -> None:
-    answer = server.get("/")
-    assert (answer.status, answer.headers["location"]) == (302, "/docs")
 
 
 def test_the_page_may_load_only_our_own(server: Server) -> None:

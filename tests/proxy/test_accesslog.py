@@ -11,7 +11,6 @@ from typing import Any
 import gevent
 import pytest
 
-from proxy import accesslog
 from proxy.accesslog import AccessLog, Record, combined_line, json_line
 from proxy.settings import LogSettings
 from tests.backends import Backend

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,25 +38,8 @@ class Ports:
 
 
 def choose_ports() -> Ports:
-    nginx, proxy, admin = free_ports(3)
-    return Ports(nginx, proxy, admin, _consecutive(INSTANCES))
-
-
-def _consecutive(count: int) -> int:
-    """The first of `count` free ports in a row."""
-    while True:
-        probes = [socket.socket() for _ in range(count)]
-        try:
-            probes[0].bind(("127.0.0.1", 0))
-            first = int(probes[0].getsockname()[1])
-            for offset, probe in enumerate(probes[1:], 1):
-                probe.bind(("127.0.0.1", first + offset))
-            return first
-        except (OSError, OverflowError):
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
+    nginx, proxy, admin, base, *_ = free_ports(3 + INSTANCES)
+    return Ports(nginx, proxy, admin, base)
 
 
 class Stack(Process):

@@ -11,12 +11,11 @@ from typing import Any
 
 import jwt
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from app.channels.client import Client
 from tests.app.channels.instance import Instance
 from tests.app.channels.tiny import Tiny, Visit, closing, message, saying, tiny_with
-from tests.app.test_docs import CHROMIUM, FLAGS
 from tests.processes import ROOT, until
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -69,16 +68,6 @@ class Follower:
 
     def close(self) -> None:
         self.page.evaluate("index => channels[index].channel.close()", self.index)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

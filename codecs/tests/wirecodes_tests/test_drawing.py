@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
@@ -36,6 +38,9 @@ BOXES = """() => {
 
 CONTROLS = bytes([*range(32), 127])
 
+#: A picture in, what BOXES says of it out.
+Draw = Callable[[str], dict[str, Any]]
+
 #: Name: data, radix.
 TREES = {
     "no symbol": (b"", 2),
@@ -50,14 +55,25 @@ TREES = {
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
+def draw() -> Iterator[Draw]:
+    """A browser in a thread of its own: playwright runs once a thread, and another suite may have one in this."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(FLAGS))
-        yield browser.new_page()
-        browser.close()
+    with ThreadPoolExecutor(1) as thread, ExitStack() as ending:
+        running = thread.submit(playwright.sync_playwright().start).result()
+        ending.callback(lambda: thread.submit(running.stop).result())
+        launch = running.chromium.launch
+        browser = thread.submit(launch, executable_path=CHROMIUM, headless=True, args=list(FLAGS)).result()
+        page = thread.submit(browser.new_page).result()
+
+        def drawn(picture: str) -> dict[str, Any]:
+            page.set_content(picture)
+            found: dict[str, Any] = page.evaluate(BOXES)
+            return found
+
+        yield lambda picture: thread.submit(drawn, picture).result()
+        thread.submit(browser.close).result()
 
 
 def touching(texts: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -82,10 +98,9 @@ def outside(boxes: list[dict[str, Any]], picture: dict[str, Any]) -> list[dict[s
 
 @pytest.mark.parametrize("code", ["huffman", "shannon_fano"])
 @pytest.mark.parametrize("name", TREES)
-def test_no_text_touches_another_or_leaves_the_picture(page: Any, code: str, name: str) -> None:
+def test_no_text_touches_another_or_leaves_the_picture(draw: Draw, code: str, name: str) -> None:
     data, radix = TREES[name]
-    page.set_content(getattr(wirecodes, code).tree(data, radix).to_svg())
-    seen = page.evaluate(BOXES)
+    seen = draw(getattr(wirecodes, code).tree(data, radix).to_svg())
     leaves = len(set(data))
     assert len(seen["boxes"]) == leaves
     assert len(seen["texts"]) >= 1 + 3 * leaves
@@ -95,9 +110,8 @@ def test_no_text_touches_another_or_leaves_the_picture(page: Any, code: str, nam
     assert outside(seen["texts"] + seen["shapes"], seen["picture"]) == []
 
 
-def test_symbols_stay_in_their_boxes(page: Any) -> None:
-    page.set_content(wirecodes.huffman.tree(bytes(range(256))).to_svg())
-    seen = page.evaluate(BOXES)
+def test_symbols_stay_in_their_boxes(draw: Draw) -> None:
+    seen = draw(wirecodes.huffman.tree(bytes(range(256))).to_svg())
     symbols = [text for text in seen["texts"] if text["kind"] == "symbol"]
     assert len(symbols) == len(seen["boxes"]) == 256
     for text, box in zip(symbols, seen["boxes"], strict=True):
