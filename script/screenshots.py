@@ -1,30 +1,38 @@
-"""Makes pictures of the console: each view, light and dark, narrow and wide, as people see it in the middle of using it.
+"""Makes pictures of the console and of the proxy's dashboard: each view, light and dark, narrow and wide, in the middle of its use.
 
     .venv/bin/python -m script.screenshots FOLDER [--url http://127.0.0.1:8080] [--view NAME …]
 
-Without a URL it starts a stack of its own on free ports, and stops it. Needs what the tests need: Chromium and nginx.
+Without a URL it starts a stack of its own on free ports, with some load and an instance that is killed once for the dashboard
+to show, and stops it. Needs what the tests need: Chromium and nginx.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
+import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.stack.running import Stack
+from tests.processes import descendants, until
+from tests.stack.running import INSTANCES, Stack
 
 #: Width and height in CSS pixels; the narrowest phone that is promised, and a desk.
 SIZES = {"narrow": (360, 780), "wide": (1360, 850)}
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+PICTURES = [(size, scheme) for size in SIZES for scheme in SCHEMES]
 
 #: Milliseconds for a view to show what it is asked for.
 PATIENCE = 15_000
@@ -98,23 +106,70 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=PATIENCE)
-    with stack_at(given.url) as url, chromium() as browser:
+    with contextlib.ExitStack() as ending:
+        own = None if given.url else ending.enter_context(busy_stack())
+        url = own.url if own else given.url.rstrip("/")
+        browser = ending.enter_context(chromium())
         for view in given.view or VIEWS:
-            for size in SIZES:
-                for scheme in SCHEMES:
-                    path = given.folder / f"console-{view}-{scheme}-{size}.png"
-                    take(browser, f"{url}/", view, path, scheme, size)
-                    print(path)
+            for size, scheme in PICTURES:
+                path = given.folder / f"console-{view}-{scheme}-{size}.png"
+                take(browser, f"{url}/", view, path, scheme, size)
+                print(path)
+        if own and not given.view:
+            kill_an_instance(own)
+            for size, scheme in PICTURES:
+                path = given.folder / f"dashboard-{scheme}-{size}.png"
+                take_dashboard(browser, own.admin_url, path, scheme, size)
+                print(path)
     return 0
 
 
 @contextlib.contextmanager
-def stack_at(url: str | None) -> Iterator[str]:
-    if url is not None:
-        yield url.rstrip("/")
-        return
+def busy_stack() -> Iterator[Stack]:
+    """A stack with some load, for the dashboard to have something to tell."""
+    ended = threading.Event()
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)).started() as running:
-        yield running.url
+        clients = [threading.Thread(target=ask, args=(running.url, ended, number)) for number in range(4)]
+        for client in clients:
+            client.start()
+        yield running
+        ended.set()
+        for client in clients:
+            client.join()
+
+
+def ask(url: str, ended: threading.Event, number: int) -> None:
+    with requests.Session() as session:
+        while not ended.wait(0.05):
+            with contextlib.suppress(requests.ConnectionError):
+                session.post(f"{url}/echo", data=TEXT, timeout=PATIENCE / 1000)
+                session.get(f"{url}/echo/delay/0.0{number}", timeout=PATIENCE / 1000)
+
+
+def kill_an_instance(stack: Stack) -> None:
+    """And wait until another one has taken its place, and gets requests again."""
+    before = stack.pids()["web1"]
+    for pid in [*descendants(before), before]:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: stack.pids()["web1"] != before, "another instance")
+    until(lambda: all(one["healthy"] for one in backends(stack)), "its health")
+    answered = sum(one["requests"] for one in backends(stack))
+    until(lambda: sum(one["requests"] for one in backends(stack)) > answered + 100, "more requests")
+
+
+def backends(stack: Stack) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = requests.get(f"{stack.admin_url}/status", timeout=10).json()["backends"]
+    return found
+
+
+def take_dashboard(
+    browser: Browser, url: str, path: Path, scheme: Literal["light", "dark"], size: str
+) -> None:
+    page = opened(browser, scheme, size)
+    page.goto(url)
+    page.locator('body[data-link="live"]').wait_for()
+    expect(page.locator("#rows tr")).to_have_count(INSTANCES)
+    finish(page, path, size)
 
 
 @contextlib.contextmanager
@@ -132,23 +187,32 @@ def take(
     browser: Browser, url: str, view: str, path: Path, scheme: Literal["light", "dark"], size: str
 ) -> None:
     """One picture. A channel of its own for each, so that it begins empty."""
-    width, height = SIZES[size]
     state, act = VIEWS[view]
     own = {"channel": f"lebowski-{scheme}-{size}"} if view == "channels" else {}
+    page = opened(browser, scheme, size)
+    page.goto(f"{url}#{urlencode({'view': view, **state, **own})}")
+    page.locator(f"#panel-{view}:not([aria-busy])").wait_for()
+    act(page)
+    finish(page, path, size)
+
+
+def opened(browser: Browser, scheme: Literal["light", "dark"], size: str) -> Page:
+    width, height = SIZES[size]
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": width, "height": height}, device_scale_factor=1
     )
     context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(f"{url}#{urlencode({'view': view, **state, **own})}")
-    page.locator(f"#panel-{view}:not([aria-busy])").wait_for()
-    act(page)
+    return context.new_page()
+
+
+def finish(page: Page, path: Path, size: str) -> None:
     page.mouse.move(0, 0)
     page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
     # A picture of the whole page would paint what is fixed to the window in its middle.
-    page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": SIZES[size][0], "height": height})
     page.screenshot(path=path, animations="disabled")
-    context.close()
+    page.context.close()
 
 
 if __name__ == "__main__":
