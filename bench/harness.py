@@ -14,6 +14,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from script.children import signal_group, spawn
 
@@ -64,6 +66,28 @@ class Sample:
         return self.cpu * self.rate / 1e6
 
 
+def run_parts(
+    comparison: str, parts: Mapping[str, Callable[[Path], None]], names: Sequence[str] = ()
+) -> None:
+    """Run the named parts of a comparison, or all, each with a folder for its files.
+
+    Unavailable at once for an unknown name, and at the end when a part could not be measured.
+    """
+    unknown = [name for name in names if name not in parts]
+    if unknown:
+        raise Unavailable(f"has no part {unknown[0]}; there are: {', '.join(parts)}")
+    failed = []
+    for name in names or parts:
+        try:
+            with folder() as work:
+                parts[name](work)
+        except Unavailable as exc:
+            print(f"script/bench {comparison} {name}: {exc}", file=sys.stderr, flush=True)
+            failed.append(name)
+    if failed:
+        raise Unavailable(f"could not be measured: {', '.join(failed)}")
+
+
 def needs(binary: str, package: str) -> str:
     path = shutil.which(binary) or shutil.which(binary, path="/usr/sbin:/sbin")
     if not path:
@@ -93,7 +117,7 @@ def folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def running(command: Sequence[str], url: str, log: Path, environment: Mapping[str, str]) -> Iterator[int]:
-    """A peer that answers `url` with 200, until the block ends; its process, which leads a group of its own."""
+    """A peer that answers `url` with 200, or a Redis, until the block ends; its process, which leads a group of its own."""
     with log.open("ab") as output:
         process = spawn(command, cwd=ROOT, environment=environment, output=output.fileno())
     try:
@@ -110,13 +134,21 @@ def running(command: Sequence[str], url: str, log: Path, environment: Mapping[st
 def _await_answer(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.05)
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            if _answers(url):
+                return
+        time.sleep(0.05)
     raise Unavailable(f"{' '.join(process.args)} does not answer {url}: {log.read_text()[-500:]}")  # type: ignore[arg-type]
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme == "redis":
+        with socket.create_connection((str(parts.hostname), parts.port or 6379), PATIENCE) as wire:
+            wire.sendall(b"PING\r\n")
+            return wire.recv(64) == b"+PONG\r\n"
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        return bool(answer.status == 200)
 
 
 def wrk(url: str, script: Path | None = None) -> Sample:
@@ -180,7 +212,7 @@ def compare(
     )
     if mine.cpu and min(mine.busy, theirs.busy) < BUSY:
         print(
-            "  not the proxy alone was the limit: the ratio of processor times says more than that of rates"
+            "  not the servers alone were the limit: the ratio of processor times says more than that of rates"
         )
     return found
 

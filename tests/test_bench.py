@@ -6,15 +6,19 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bench.harness import Unavailable, alternate, members, processor_seconds
-from bench.loads import echo
+from bench.channels_parts.load import fan_out, publishing, run
+from bench.channels_parts.servers import instance
+from bench.harness import Unavailable, alternate, members, processor_seconds, run_parts
+from bench.loads import crowd, echo
 from bench.loads.resident import staying
 from bench.proxy_parts import bandwidth
 from bench.proxy_parts.fronts import load_backend
+from bench.websocket_parts.servers import Server
 from script.children import spawn
 from tests.processes import ROOT, clean_environment
 
@@ -33,6 +37,20 @@ def test_an_unknown_part_is_refused_with_the_names_of_all() -> None:
         "script/bench proxy: has no part no-such-part; "
         "there are: small, gunicorn, bandwidth, tunnel, idle, slow\n"
     )
+
+
+def test_a_part_that_cannot_be_measured_does_not_keep_the_others_from_running(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ran: list[str] = []
+
+    def lacking(_: Path) -> None:
+        raise Unavailable("something is not installed")
+
+    with pytest.raises(Unavailable, match=r"could not be measured: first$"):
+        run_parts("some", {"first": lacking, "second": lambda work: ran.append(work.name)})
+    assert len(ran) == 1
+    assert capsys.readouterr().err == "script/bench some first: something is not installed\n"
 
 
 def test_rounds_alternate_and_change_who_begins() -> None:
@@ -105,3 +123,56 @@ def test_slow_clients_that_are_cut_off_are_noticed(tmp_path: Path) -> None:
         staying("slow", closes, 3, 0),
     ):
         pass
+
+
+@pytest.fixture(scope="module")
+def channels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with instance(tmp_path_factory.mktemp("channels"), "memory://") as server:
+        yield server
+
+
+def test_all_messages_to_all_subscribers_are_counted(channels: Server) -> None:
+    found = run("fanout", channels.port, 5, 3, 0.2, channels.leader)
+    assert found["deliveries"] >= 15
+    assert found["deliveries"] % 15 == 0
+    assert fan_out(channels, 2, 1, 0.1).rate > 0
+
+
+def test_messages_have_their_pace_and_their_delays(channels: Server) -> None:
+    began = time.monotonic()
+    found = run("paced", channels.port, "paced", 3, 50, 0.5)
+    assert time.monotonic() - began >= 0.48
+    assert 0 < found["p50"] <= found["p99"] <= found["longest"]
+    delays = run("hop", channels.port, channels.port, "hop", 5)
+    assert len(delays) == 5
+    assert min(delays) > 0
+
+
+def test_acknowledgements_are_counted_and_what_was_published_is_resumed(channels: Server) -> None:
+    found = run("pipelined", channels.port, channels.port, "some", 2, 10, 101, channels.leader)
+    assert found["acknowledged"] == {"some1": 51, "some2": 50}
+    assert found["trouble"] == ""
+    assert publishing(channels, channels, "more", 1, 5, 20).rate > 0
+    run("resuming", channels.port, "some1", "earliest", 3, 51, channels.leader)
+    with pytest.raises(Unavailable, match=r"some got more messages than others|messages had come"):
+        run("resuming", channels.port, "some1", "earliest", 3, 50, channels.leader)
+
+
+def test_subscribers_to_whom_something_is_said_are_not_idle(channels: Server) -> None:
+    with staying("listeners", channels.port, "idle", 3):
+        pass
+    with (
+        pytest.raises(Unavailable, match="a message came that nobody published"),
+        staying("listeners", channels.port, "loud1", 2),
+    ):
+        publishing(channels, channels, "loud", 1, 1, 1)
+
+
+def test_subscribers_who_get_nothing_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowd, "PATIENCE", 0.3)
+    monkeypatch.setattr(crowd, "SETTLING", 0.1)
+    with load_backend(tmp_path, "echo") as (silent,):
+        some = crowd.Crowd(silent, "/", 2)
+        (poster,) = crowd.posters(some, "/", 1).values()
+        with pytest.raises(ConnectionError, match="not all who subscribed got a message"):
+            some.settle(poster)

@@ -17,24 +17,29 @@ from app.errors import (
     BadDocument,
     BadOption,
     BadText,
+    BodyTooLarge,
     ChannelsOverloaded,
     ChannelsUnavailable,
+    IncompleteBody,
     KeyReused,
     MessageTooLong,
+    RequestTimeout,
     TooManyChannels,
     TooManyRequests,
     UnsupportedMediaType,
 )
-from app.services import services
 
 #: What publishing may be refused with, beside what access is.
 PROBLEMS = (
     BadDocument,
     BadOption,
     BadText,
+    BodyTooLarge,
     ChannelsOverloaded,
     ChannelsUnavailable,
+    IncompleteBody,
     KeyReused,
+    RequestTimeout,
     TooManyChannels,
     TooManyRequests,
 )
@@ -101,11 +106,9 @@ def header_key() -> str | None:
 
 
 def _body(limit: int) -> bytes:
-    body = bodies.read_request(services().spool, limit)
-    try:
-        return body.value()
-    finally:
-        body.close()
+    """The body, which is too small for the spool."""
+    bodies.check_announced(limit)
+    return b"".join(bodies.limited(bodies.request_pieces(), limit))
 
 
 def _content(data: Member) -> tuple[Kind, bytes]:

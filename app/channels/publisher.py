@@ -60,7 +60,8 @@ class Publisher:
         self, connection: Connection, channels: Channels, channel: str, granted: Grant, answers: Answers
     ) -> None:
         self._connection, self._channels = connection, channels
-        self._channel, self._granted = channel, granted
+        self._channel, self._subject = channel, granted.subject
+        self._may_publish = granted.may_publish(channel)
         self._answers = answers
         self._bucket = channels.bucket()
         self._pending = self._pending_bytes = 0
@@ -85,9 +86,7 @@ class Publisher:
         try:
             self._check()
             data = message.encode() if isinstance(message, str) else message
-            append = posts.make(
-                self._channel, Kind.TEXT if plain else Kind.BYTES, data, None, self._granted.subject
-            )
+            append = posts.make(self._channel, Kind.TEXT if plain else Kind.BYTES, data, None, self._subject)
         except (Problem, ChannelError) as exc:
             self._refuse("null", exc)
         else:
@@ -104,11 +103,11 @@ class Publisher:
             raise BadDocument('"key" is not a text.')
         self._check()
         return posts.of_member(
-            self._channel, members["data"], None if key is None else key.value, self._granted.subject
+            self._channel, members["data"], None if key is None else key.value, self._subject
         )
 
     def _check(self) -> None:
-        if not self._granted.may_publish(self._channel):
+        if not self._may_publish:
             raise access.may_not_publish(self._channel)
         if not self._bucket.take(time.monotonic()):
             raise self._channels.too_often()

@@ -17,6 +17,7 @@ from app.channels.log import MAX_PAGE_MESSAGES, Appended
 from app.channels.message import MAX_MESSAGE, Append
 from app.channels.rendering import message_json
 from app.channels.schemas import APPENDED, LIST, NAME, PAGE, PRESENT, PUSH, PUSHED, TICKET
+from app.channels.service import Channels
 from app.channels.start import From, parse_start
 from app.errors import BadChannel, BadCursor, BadDocument, BodyTooLarge, MessageTooLong, UnsupportedMediaType
 from app.openapi import BYTES, TEXT, Answer, operation
@@ -32,7 +33,7 @@ AT_ONCE = 200
 #: Messages of a page if the client does not say.
 DEFAULT_LIMIT = 100
 
-_PUBLISHING = (*bodies.PROBLEMS, *posts.PROBLEMS, *access.PROBLEMS, BadChannel)
+_PUBLISHING = (*posts.PROBLEMS, *access.PROBLEMS, BadChannel)
 _READING = (*access.PROBLEMS, BadChannel, BadCursor)
 
 
@@ -63,12 +64,16 @@ class PageQuery(BaseModel):
     answers={201: Answer("Published", schema=APPENDED)},
     problems=(*_PUBLISHING, BodyTooLarge, MessageTooLong, UnsupportedMediaType),
 )
-def publish(name: str) -> tuple[Response, int]:
-    granted = access.publisher(services().channels, name)
-    appended = _publish(posts.of_request(name, granted.subject))
-    return jsonify(
-        channel=name, epoch=appended.epoch, offset=appended.offset, time=round(appended.time, 6)
-    ), 201
+def publish(name: str) -> Response:
+    channels = services().channels
+    granted = access.publisher(channels, name)
+    appended = _publish(channels, posts.of_request(name, granted.subject))
+    # Written out, for it is what most requests get: `jsonify` took 12 µs of 200.
+    answer = (
+        f'{{"channel": "{name}", "epoch": {json.dumps(appended.epoch)}, '
+        f'"offset": {appended.offset}, "time": {appended.time:.6f}}}'
+    )
+    return Response(answer, 201, content_type="application/json")
 
 
 @bp.post("/push")
@@ -86,7 +91,7 @@ def push() -> Response:
     access.grant(channels)
     channel, message = _pushed(posts.document_of_request())
     granted = access.publisher(channels, channel)
-    appended = _publish(posts.of_member(channel, message, posts.header_key(), granted.subject))
+    appended = _publish(channels, posts.of_member(channel, message, posts.header_key(), granted.subject))
     answer = (
         f'{{"channel": {json.dumps(channel)}, "message": {message.text}, '
         f'"epoch": {json.dumps(appended.epoch)}, "offset": {appended.offset}}}'
@@ -100,8 +105,7 @@ def _pushed(members: dict[str, Member]) -> tuple[str, Member]:
     return members["channel"].value, members["message"]
 
 
-def _publish(append: Append) -> Appended:
-    channels = services().channels
+def _publish(channels: Channels, append: Append) -> Appended:
     channels.check_rate()
     return channels.publish(append)
 

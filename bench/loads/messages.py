@@ -57,7 +57,7 @@ class Load:
 
 def dial(port: int, path: str) -> socket.socket:
     """A client after its handshake. Raises ConnectionError when it was refused."""
-    return _open(_begun(port, path))
+    return _open(begun(port, path))
 
 
 def dial_many(port: int, path: str, count: int) -> list[socket.socket]:
@@ -65,7 +65,7 @@ def dial_many(port: int, path: str, count: int) -> list[socket.socket]:
     found: dict[int, socket.socket] = {}
     with select.epoll() as poll:
         while len(found) < count:
-            for wire in map(_open, [_begun(port, path) for _ in range(min(BATCH, count - len(found)))]):
+            for wire in map(_open, [begun(port, path) for _ in range(min(BATCH, count - len(found)))]):
                 found[wire.fileno()] = wire
                 poll.register(wire, select.EPOLLIN)
             for number, _ in poll.poll(0):
@@ -82,7 +82,7 @@ def answer_ping(wire: socket.socket) -> None:
     wire.sendall(frame(payload, masked=True, opcode=PONG))
 
 
-def _begun(port: int, path: str) -> socket.socket:
+def begun(port: int, path: str) -> socket.socket:
     wire = client(port)
     wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)

@@ -36,7 +36,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @contextlib.contextmanager
-def staying(program: str, *arguments: int) -> Iterator[None]:
+def staying(program: str, *arguments: int | str) -> Iterator[None]:
     """A program of this folder while it stays. Unavailable when its crowd does not come, or has not stayed whole."""
     (reading, writing) = os.pipe()
     with open(reading, "rb", buffering=0) as output:
