@@ -244,27 +244,24 @@ def test_the_checks_of_a_test_run_are_all_run_and_pytest_ends_it(tmp_path: Path)
         "def test_lacks() -> None:\n    pytest.skip('redis is not installed')\n\n\n"
         "def test_may_lack() -> None:\n    pytest.skip('Python 2.7 is not to be had')\n"
     )
-    ended = subprocess.run(
-        [PYTHON, "-m", "script.checks"],
-        cwd=root,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+    # At its start pytest closes the folder of all runs, through which the nginx of a test beside this may have to get.
+    environment = {**clean_environment(), "PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
+    ended, strict = (
+        subprocess.run(
+            [PYTHON, "-m", "script.checks", *arguments],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for arguments in ([], ["--ci", "-q"])
     )
     assert ended.returncode == 1, ended.stdout
     assert "── ruff check FAILED" in ended.stdout
     assert "── ruff format --check FAILED" in ended.stdout
     assert "── mypy" in ended.stdout
     assert " 1 passed, 2 skipped in " in ended.stdout.splitlines()[-1]
-    strict = subprocess.run(
-        [PYTHON, "-m", "script.checks", "--ci", "-q"],
-        cwd=root,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     assert strict.returncode == 1
     assert "not allowed here: Skipped: redis is not installed" in strict.stdout
     assert strict.stdout.splitlines()[-1].startswith("1 failed, 1 passed, 1 skipped in ")
