@@ -7,6 +7,7 @@ when all are trusted). Everything left of it could have been made up by that cli
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5})
 
 #: Proxies in a row that we look at. Real chains have two or three.
 MAX_HOPS = 32
+
+#: Addresses that are remembered as Python has them: of our proxies and of the busiest clients.
+MAX_ADDRESSES = 1024
 
 _PORTS = {"http": "80", "https": "443"}
 
@@ -43,12 +47,19 @@ class Trust:
     def believes(self, address: str) -> bool:
         if address == "unix":
             return self.unix
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
+        ip = _parsed(address)
+        if ip is None:
             return False
         mapped = getattr(ip, "ipv4_mapped", None)
         return any((mapped or ip) in network or ip in network for network in self.networks)
+
+
+@functools.lru_cache(MAX_ADDRESSES)
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        return None
 
 
 def resolve(peer: str, scheme: str, headers: Mapping[str, str], trust: Trust) -> Client:
@@ -100,6 +111,8 @@ def normal_origin(origin: str) -> str:
 
 def _walk(peer: str, forwarded_for: str, trust: Trust) -> str:
     address = peer
+    if not forwarded_for:
+        return address
     for entry in reversed(forwarded_for.split(",")[-MAX_HOPS:]):
         hop = _address(entry)
         if hop is None:

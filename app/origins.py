@@ -53,6 +53,9 @@ def init_app(app: Flask, allowed: frozenset[str]) -> None:
 
 def require_own_origin(allowed: frozenset[str]) -> None:
     """Raise ForeignOrigin when the current request comes from another site's page."""
+    environ = request.environ
+    if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
+        return  # no browser
     if not may_write(request.headers, origin_of(request.scheme, request.host), allowed):
         raise ForeignOrigin(
             "Pages of this origin may not do this; HELIOGRAPH_ALLOWED_ORIGINS names those that may.",

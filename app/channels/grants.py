@@ -131,7 +131,7 @@ def _globs(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _fits(channel: str, globs: tuple[str, ...]) -> bool:
-    return any(_matches(channel, glob) for glob in globs)
+    return "*" in globs or any(_matches(channel, glob) for glob in globs)
 
 
 def _matches(channel: str, glob: str) -> bool:
