@@ -39,8 +39,8 @@ CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
 #: After a Ctrl-C tests stop the processes they started; a whole stack takes at most 12 s.
 GRACE = 20.0
 
-#: Most of a run is waiting for processes to start and end, so two files of tests run at a time.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+#: Most of a run is waiting for processes to start and end, so three files of tests run at a time on two cores.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
 
 APT_GET = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y")
 
