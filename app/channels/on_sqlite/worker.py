@@ -44,7 +44,7 @@ PACE = 0.001
 
 #: A commit of a few appends costs more than the requests that brought them. Where several come at a time, others are about to, and
 #: are waited for longer; somebody who publishes alone, one after the other, is not held up.
-FEW, PATIENT_PACE = 64, 0.004
+FEW, PATIENT_PACE = 64, 0.005
 
 #: Seconds that appends wait for other writers, in all.
 PATIENCE = 5.0
