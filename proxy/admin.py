@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import socket
+from dataclasses import replace
 from random import getrandbits
 from time import monotonic
 from typing import Any
@@ -110,7 +111,8 @@ class Admin:
             self._check_token(fields)
         if method not in ("GET", "HEAD"):
             _check_write(method, fields, head.host)
-        return view(self._console, caught, body)
+        answer = view(self._console, caught, body)
+        return replace(answer, body=b"") if method == "HEAD" else answer
 
     def _read(self, stream: Stream) -> tuple[RequestHead, bytes]:
         deadline = monotonic() + REQUEST_SECONDS

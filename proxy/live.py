@@ -72,6 +72,7 @@ class Live:
             if seen >= 0 and number == seen + 1:
                 yield self._last_step()
             elif number != seen:  # the first time, or too slow
+                failures = 0  # the page forgets those as well
                 yield from self._past()
             seen = number
             if failed.number > failures:

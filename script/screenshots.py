@@ -132,10 +132,12 @@ def busy_stack() -> Iterator[Stack]:
         clients = [threading.Thread(target=ask, args=(running.url, ended, number)) for number in range(4)]
         for client in clients:
             client.start()
-        yield running
-        ended.set()
-        for client in clients:
-            client.join()
+        try:
+            yield running
+        finally:
+            ended.set()
+            for client in clients:
+                client.join()
 
 
 def ask(url: str, ended: threading.Event, number: int) -> None:

@@ -85,7 +85,7 @@ class Pages:
         found = self._find(channel, after)
         if found is None and after is not None and (other := self._overlapping(channel, after)) is not None:
             replay: Replay = other.get()  # type: ignore[assignment]
-            found = replay.after(after)
+            found = replay.after(after) or self._find(channel, after)  # it may have been kept meanwhile
         return found or self._read_once(channel, after)
 
     def _find(self, channel: str, after: _Start) -> Replay | None:
@@ -136,7 +136,7 @@ class Pages:
         self._kept.setdefault(channel, OrderedDict())[after] = replay
         self._order[channel, after] = replay
         self._size += replay.size
-        while self._size > MAX_KEPT_BYTES:
+        while self._order and self._size > MAX_KEPT_BYTES:
             self._drop_first()
 
     def _drop_old(self) -> None:

@@ -78,6 +78,7 @@ function token(reason) {
       resolve();
     };
     dialog.oncancel = (event) => event.preventDefault(); // without it there is nothing to see
+    dialog.onclose = () => asking && dialog.showModal(); // browsers let a second Escape close it nonetheless
     dialog.showModal();
   });
   return asking;

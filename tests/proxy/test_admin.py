@@ -183,3 +183,12 @@ def test_the_figures_of_a_busy_backend_are_visible(start_proxy: StartProxy, back
             1,
             1,
         )
+
+
+@pytest.mark.parametrize("path", ["/", "/status", "/events", "/live"])
+def test_head_has_no_body_and_streams_nothing(start_proxy: StartProxy, backend: Backend, path: str) -> None:
+    proxy = start_proxy(backend)
+    with proxy.admin() as client:
+        client.send(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        assert client.ended()

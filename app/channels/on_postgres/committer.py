@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import repeat
+from collections.abc import Callable, Sequence
 
 import gevent
 from gevent.event import Event
@@ -65,9 +64,9 @@ class Committer:
         self._wanted.set()
         self._greenlet.join(FINISHING)
         self._greenlet.kill()
-        self._answer(repeat(Unavailable("The log of the channels was closed meanwhile.", uncertain=True)))
+        self._refuse(Unavailable("The log of the channels was closed meanwhile.", uncertain=True))
         self._group = list(self._appends)
-        self._answer(repeat(Unavailable("The log of the channels is closed.")))
+        self._refuse(Unavailable("The log of the channels is closed."))
         self._seat.close()
 
     def _run(self) -> None:
@@ -92,10 +91,13 @@ class Committer:
             size += len(self._group[-1][0].data)
         self._bytes -= size
 
-    def _answer(self, outcomes: Iterable[Outcome]) -> None:
+    def _answer(self, outcomes: Sequence[Outcome]) -> None:
         group, self._group = self._group, []
-        for (_, done), outcome in zip(group, outcomes, strict=False):
+        for (_, done), outcome in zip(group, outcomes, strict=True):
             done(outcome)
+
+    def _refuse(self, error: Unavailable) -> None:
+        self._answer([error] * len(self._group))
 
     def _commit(self, appends: list[Append]) -> list[Outcome]:
         reached = False
@@ -111,6 +113,9 @@ class Committer:
             log.exception("a mistake of ours kept messages from being stored")
             return [unavailable(exc)] * len(appends)
         self.state = "ok"
-        for news in news_of(done):
-            self._committed(news)
+        try:
+            for news in news_of(done):
+                self._committed(news)
+        except Exception:  # all of it is stored, and whoever listens compares with the log from time to time
+            log.exception("the news of stored messages could not be told")
         return done.outcomes

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import gevent
 import psycopg
 from gevent.lock import BoundedSemaphore
+from gevent.monkey import get_original
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.channels.epochs import new_half
@@ -35,6 +36,9 @@ _SERVER = (
 )
 
 FAILURES = (psycopg.Error, OSError)
+
+# That of the standard library: it is only asked, and does not wait.
+_poll: Any = get_original("select", "poll")
 
 
 def check_url(url: str) -> None:
@@ -139,7 +143,11 @@ def unavailable(error: Exception, *, uncertain: bool = False) -> Unavailable:
 
 def _ended(connection: Connection) -> bool:
     """Whether the server has closed an idle connection, or said something unasked, which comes to the same."""
-    return connection.closed or bool(select.select([connection.fileno()], [], [], 0)[0])
+    if connection.closed:
+        return True
+    poller = _poll()  # select() takes no descriptors above 1023
+    poller.register(connection.fileno(), select.POLLIN)
+    return bool(poller.poll(0))
 
 
 class Seat:

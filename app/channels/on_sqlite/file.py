@@ -31,7 +31,7 @@ _CACHE = -8192
 _WAL_REST = 16 << 20
 
 #: Bytes that must be free on the disk for messages to count on: a large group, in the write-ahead log and in the file.
-_ROOM = 1 << 20
+_ROOM = 8 << 20
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _WITNESS = re.compile(rb"([0-9a-f]{10}) (\d{19})\n", re.ASCII)

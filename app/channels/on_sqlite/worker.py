@@ -133,7 +133,9 @@ class Worker:
         """Commit what waits, as far as it is one group. True if anything did."""
         if not self.appends:
             return False
-        pause(self._paced_until - time.monotonic())
+        while (left := self._paced_until - time.monotonic()) > 0:
+            if not self._call():
+                pause(left)
         group: list[tuple[Append, Done]] = []
         size = 0
         while self.appends and len(group) < MAX_GROUP and size < MAX_GROUP_BYTES:

@@ -50,9 +50,9 @@ export class Subscriber {
     this.switch.checked = true;
     this.cursorInput.disabled = true;
     this.#lost = false;
-    this.ending = new AbortController();
+    const ending = (this.ending = new AbortController());
     await this.#learnTop(after);
-    if (!this.switch.checked || this.ending.signal.aborted) return;
+    if (ending.signal.aborted) return; // it was cut, or joined anew, meanwhile
     try {
       this.#open(after);
     } catch (error) {

@@ -77,3 +77,17 @@ def test_what_is_not_in_a_page_is_read() -> None:
     log.reads = 0
     gevent.joinall([gevent.spawn(pages.read, "a", Cursor("another", 7)) for _ in range(5)], raise_error=True)
     assert log.reads == 1
+
+
+@patched
+def test_what_two_ways_lead_to_is_kept_and_counted_once() -> None:
+    """One reader waits for a page that then turns out not to have its cursor, and meanwhile another one has read that."""
+    log = Counted(Limits(history_size=10))
+    epoch = [publish(log, str(number)).epoch for number in range(20)][-1]
+    pages = Pages(log)
+    starts = (15, 5, 15)  # what follows on 5 was trimmed
+    reading = [gevent.spawn(pages.read, "a", Cursor(epoch, start)) for start in starts]
+    gevent.joinall(reading, raise_error=True)
+    assert [len(offsets(one.get())) for one in reading] == [5, 0, 5]
+    assert pages._size == sum(replay.size for replay in pages._order.values())
+    assert log.reads == 2
