@@ -9,6 +9,7 @@ import http.client
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Self
@@ -39,7 +40,7 @@ def soon() -> float:
     return 0.1
 
 
-class Journal(threading.Thread):
+class Journal(threading.Thread, ABC):
     """What a subscriber was told from `after` on: numbers, None for a notice that messages were lost.
 
     `interruptions`: how often it had to come back.
@@ -68,11 +69,13 @@ class Journal(threading.Thread):
         except BaseException as exc:
             self.failure = exc
 
+    @abstractmethod
     def follow(self) -> None:
-        raise NotImplementedError
+        """Write down what comes, until `leave`."""
 
+    @abstractmethod
     def leave(self) -> None:
-        raise NotImplementedError
+        """End `follow`, from another thread."""
 
     def reached(self, number: int) -> bool:
         """Whether it was told that number, or a higher one, last. Raises what made it give up."""
