@@ -10,11 +10,11 @@ import gevent
 from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
-from app import create_app
-from app.lifecycle import announce_limits, lifecycle
-from app.settings import from_environment
-from app.websocket.goodbye import say_goodbye
-from app.websocket.handler import Handler
+from app.application import create_app
+from heliograph.request.lifecycle import announce_limits, lifecycle
+from heliograph.settings import from_environment
+from heliograph.server.shutdown import say_goodbye
+from heliograph.server.handler import Handler
 
 #: Seconds for requests and WebSockets to end after a signal, as under Gunicorn.
 GRACE = 7

@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, render_template
 
-from app import openapi, version
-from app.errors import NotFound, catalogue
-from app.openapi import TEXT, Answer, operation
+from heliograph.problems import NotFound, catalogue
+from heliograph.request import openapi
+from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.version import VERSION
 
 bp = Blueprint("docs", __name__)
 
@@ -64,6 +65,6 @@ def _document() -> dict[str, Any]:
     """Made once for each application: it cannot change while it runs."""
     cached = current_app.extensions.get("heliograph.openapi")
     if cached is None:
-        cached = openapi.document(current_app, TITLE, version.VERSION, DESCRIPTION)
+        cached = openapi.document(current_app, TITLE, VERSION, DESCRIPTION)
         current_app.extensions["heliograph.openapi"] = cached
     return dict(cached)

@@ -17,10 +17,10 @@ from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from pydantic import BaseModel, Field
 
-from app import bodies
-from app.errors import BadOption, MissingMessage
-from app.openapi import BYTES, TEXT, Answer, operation
-from app.services import services
+from heliograph.problems import BadOption, MissingMessage
+from heliograph.request import bodies
+from heliograph.request.openapi import BYTES, TEXT, Answer, operation
+from heliograph.request.services import services
 
 bp = Blueprint("echo", __name__)
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from bench.harness import Unavailable
-from script import children
+from heliograph.stack import children
 
 #: Files of this folder that are no comparison.
 OTHERS = ("__main__", "codec_service", "harness")

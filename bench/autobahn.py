@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.autobahn_parts import suite
 from bench.harness import Unavailable, folder, free_ports, needs, running
-from conf.stack import environment
+from heliograph.stack.options import environment
 
 #: As many servers, and twice as many clients: a client waits for most of a case's time.
 CORES = os.cpu_count() or 1
@@ -58,7 +58,7 @@ def whole_stack(work: Path) -> Iterator[list[str]]:
         "HELIOGRAPH_SPOOL": str(work / "spool"),
     }
     with running(
-        [sys.executable, "-m", "script.stack", "run"],
+        [sys.executable, "-m", "heliograph.stack", "run"],
         f"http://127.0.0.1:{nginx}/healthz",
         work / "stack.log",
         {**environment(), **settings},

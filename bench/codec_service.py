@@ -33,7 +33,7 @@ from bench.harness import (
     running,
     timed,
 )
-from conf.stack import environment
+from heliograph.stack.options import environment
 
 MB = 1_000_000
 GIB = 1 << 30

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from script.children import signal_group, spawn
+from heliograph.stack.children import signal_group, spawn
 
 T = TypeVar("T")
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from heliograph_proxy import COMPILED
+
 from bench.harness import run_parts
 from bench.proxy_parts import bandwidth, gunicorn, idle, slow, small, tunnel
-from proxy import COMPILED
 
 #: In the order they run; each takes a folder for its files.
 PARTS: dict[str, Callable[[Path], None]] = {

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.harness import ROOT, compare, folder, free_ports, needs, running, wrk
-from conf.stack import environment
-from script.stack.render import proxy_toml
+from heliograph.stack.options import environment
+from heliograph.stack.render import proxy_toml
 
 NGINX = """\
 worker_processes 1;
@@ -86,7 +86,7 @@ def in_front(work: Path, ports: list[int]) -> Iterator[tuple[str, str]]:
     (work / "nginx.conf").write_text(
         NGINX.format(folder=work, listen=theirs, first=ports[0], second=ports[1])
     )
-    proxy = [sys.executable, "-m", "proxy", "run", "-c", str(work / "proxy.toml")]
+    proxy = [sys.executable, "-m", "heliograph_proxy", "run", "-c", str(work / "proxy.toml")]
     nginx = [needs("nginx", "nginx"), "-c", str(work / "nginx.conf")]
     urls = (f"http://127.0.0.1:{ours}", f"http://127.0.0.1:{theirs}")
     with (

@@ -6,9 +6,9 @@ monkey.patch_all()  # Gunicorn's arbiter imports ssl, and the application must f
 import gc
 import os
 
-from app.lifecycle import raise_descriptor_limit
-from app.logs import formatter
-from app.settings import from_environment
+from heliograph.request.lifecycle import raise_descriptor_limit
+from heliograph.request.logs import formatter
+from heliograph.settings import from_environment
 
 settings, (_host, _port) = from_environment()
 
@@ -17,7 +17,7 @@ bind = f"{_host}:{_port}"
 # One worker an instance: what an instance knows (its WebSockets, its metrics) is in one process, and the proxy, which sees
 # health and load, spreads requests better than the kernel does.
 workers = 1
-worker_class = "app.websocket.worker.Worker"
+worker_class = "heliograph.server.worker.Worker"
 
 # Connections, not requests: most of them wait. The proxy sends at most 1,000 requests and 20,000 tunnels to a backend.
 worker_connections = 21_000

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from script import children
+from heliograph.stack import children
 
 ROOT = Path(__file__).resolve().parent.parent
 

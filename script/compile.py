@@ -1,4 +1,4 @@
-"""`python -m script.compile`: makes the compiled twin of the proxy's hot modules (see proxy/compiled.py).
+"""`python -m script.compile`: makes the compiled twin of the proxy's hot modules (see proxy/src/heliograph_proxy/compiled.py).
 
 pip builds it in an environment of its own, so mypy and setuptools stay out of this one; it needs a C compiler and the
 headers of Python. Does nothing when the twin of today's sources is there.
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from proxy import compiled
+from heliograph_proxy import compiled
 
 #: What compiles; requirements-dev.txt has the same mypy, and a test says so.
 BUILD_REQUIREMENTS = ("mypy==2.4.1", "setuptools==84.2.1")
@@ -46,7 +46,7 @@ from mypyc.build import mypycify
 from setuptools import setup
 
 setup(
-    packages=["proxy.http1"],
+    packages=["heliograph_proxy.http1"],
     ext_modules=mypycify(
         [*{flags!r}, *{files!r}],
         opt_level="1",

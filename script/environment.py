@@ -22,8 +22,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from proxy import compiled
-from script import children
+from heliograph_proxy import compiled
+
+from heliograph.stack import children
 
 ROOT = Path(__file__).resolve().parent.parent
 

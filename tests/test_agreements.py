@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
+import heliograph_proxy.balancing.health
 import pytest
+from heliograph_proxy import errors as proxy_errors
 
-import app.edge
-import proxy.health
-from app.errors import Stopping, catalogue
-from proxy import errors as proxy_errors
+import heliograph.server.wrap
+from heliograph.problems import Stopping, catalogue
 from tests.processes import ROOT
 
 CATALOGUE = {(kind.name, kind.status, kind.title) for kind in catalogue()}
@@ -49,8 +49,8 @@ def nginx_map(text: str, variable: str) -> dict[str, str]:
 
 
 def test_the_proxy_understands_an_instance_that_is_stopping() -> None:
-    assert proxy.health.STOPPING in Stopping().body()
+    assert heliograph_proxy.balancing.health.STOPPING in Stopping().body()
 
 
 def test_the_application_knows_the_proxys_checks() -> None:
-    assert proxy.health.AGENT == app.edge.PROBE_AGENT
+    assert heliograph_proxy.balancing.health.AGENT == heliograph.server.wrap.PROBE_AGENT

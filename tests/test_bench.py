@@ -19,7 +19,7 @@ from bench.loads.resident import staying
 from bench.proxy_parts import bandwidth
 from bench.proxy_parts.fronts import load_backend
 from bench.websocket_parts.servers import Server
-from script.children import spawn
+from heliograph.stack.children import spawn
 from tests.processes import ROOT, clean_environment
 
 

@@ -151,7 +151,12 @@ def test_the_environment_is_read_in_the_settings_only() -> None:
             for node in ast.walk(tree(path))
         )
     }
-    assert reading <= {"app/settings.py", "proxy/settings.py", "conf/gunicorn.conf.py", "conf/stack.py"}
+    assert reading <= {
+        "src/heliograph/settings.py",
+        "proxy/src/heliograph_proxy/settings.py",
+        "conf/gunicorn.conf.py",
+        "src/heliograph/stack/options.py",
+    }
 
 
 def statuses(path: Path) -> Iterator[int]:

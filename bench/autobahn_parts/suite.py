@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.autobahn_parts.python27 import with_testsuite
 from bench.harness import ROOT, Unavailable
-from script.children import signal_group, spawn
+from heliograph.stack.children import signal_group, spawn
 
 #: Chapters 12 and 13, compression, take most of the time: their parts begin first.
 CHAPTERS = ("12", "13", "9", "6", "7", "5", "10", "1", "2", "3", "4")

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 
 from bench.harness import ROOT, Unavailable
-from script.children import signal_group, spawn
+from heliograph.stack.children import signal_group, spawn
 
 READY = "ready"
 

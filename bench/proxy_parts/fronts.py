@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.harness import ROOT, free_ports, needs, running
-from conf.stack import environment
-from script.stack.render import proxy_toml
+from heliograph.stack.options import environment
+from heliograph.stack.render import proxy_toml
 
 #: How many connections an nginx may have: each takes a descriptor, and files and logs some more.
 SPARE_DESCRIPTORS = 256
@@ -148,7 +148,7 @@ def ours(work: Path, backends: Sequence[int]) -> Iterator[Front]:
     (work / "proxy.toml").write_text(
         proxy_toml(pattern, f"127.0.0.1:{port}", f"127.0.0.1:{admin}", addresses)
     )
-    command = [sys.executable, "-m", "proxy", "run", "-c", str(work / "proxy.toml")]
+    command = [sys.executable, "-m", "heliograph_proxy", "run", "-c", str(work / "proxy.toml")]
     with running(command, f"http://127.0.0.1:{port}/", work / "proxy.log", environment()) as pid:
         yield Front("heliograph", port, pid)
 

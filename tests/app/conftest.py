@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.app.serving import Server
+from tests.serving import Server
 
 #: A server with limits that a test can reach.
 SMALL = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from app.console import MODULES, POLICY, VIEWS
-from tests.app.serving import Server
+from app.console.views import MODULES, POLICY, VIEWS
 from tests.processes import ROOT
+from tests.serving import Server
 
 CONSOLE = ROOT / "app/static/console"
 

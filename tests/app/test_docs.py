@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from app.docs import PAGE_POLICY
-from tests.app.serving import Server
 from tests.processes import ROOT
+from tests.serving import Server
 
 VENDOR = ROOT / "app/static/vendor"
 

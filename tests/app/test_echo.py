@@ -11,7 +11,7 @@ import time
 import pytest
 
 from app.echo import MAX_BYTES, MAX_SHOWN_BODY
-from tests.app.serving import CLOSE, HOST, Answer, Server, chunked, problem
+from tests.serving import CLOSE, HOST, Answer, Server, chunked, problem
 
 
 def send(server: Server, method: str, path: str, body: bytes = b"", headers: bytes = b"") -> Answer:

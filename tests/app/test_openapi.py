@@ -13,12 +13,12 @@ import schemathesis
 from flask import Flask
 from schemathesis.core.result import Ok
 
-from app import create_app
-from app.errors import catalogue
-from app.openapi import checked, operation
-from app.settings import load
-from tests.app.serving import Server
+from app.application import create_app
+from heliograph.problems import catalogue
+from heliograph.request.openapi import checked, operation
+from heliograph.settings import load
 from tests.processes import ROOT, clean_environment
+from tests.serving import Server
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 

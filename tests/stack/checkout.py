@@ -14,7 +14,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from proxy import compiled
+from heliograph_proxy import compiled
+
 from script.environment import Stamp
 from tests.processes import ROOT
 
@@ -49,7 +50,7 @@ def make_venv(venv: Path, python: str) -> None:
 
 def _share_twin(venv: Path) -> None:
     """Give it our compiled proxy if its Python is ours; nothing is compiled for a test."""
-    ask = "import sys; from proxy import compiled; print(compiled.folder(sys.prefix))"
+    ask = "import sys; from heliograph_proxy import compiled; print(compiled.folder(sys.prefix))"
     told = subprocess.run(
         [venv / "bin/python", "-c", ask], cwd=ROOT, check=True, capture_output=True, text=True
     )

@@ -7,7 +7,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from script.stack import render
+from heliograph.stack import render
 from tests.processes import ROOT
 from tests.stack.upstream import PATIENCE, Upstream
 

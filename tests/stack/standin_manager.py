@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from script.stack.manager import Manager
-from script.stack.plan import Kind, Plan
-from script.stack.terminal import say, show
+from heliograph.stack.manager import Manager
+from heliograph.stack.plan import Kind, Plan
+from heliograph.stack.terminal import say, show
 from tests.processes import ROOT
 from tests.stack import standin
 

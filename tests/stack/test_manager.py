@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from script.stack.plan import FIRST_WAIT, LONGEST_WAIT, STEADY, STOPPING, how_it_ended, next_wait
+from heliograph.stack.plan import FIRST_WAIT, LONGEST_WAIT, STEADY, STOPPING, how_it_ended, next_wait
 from tests.processes import (
     PYTHON,
     ROOT,
@@ -261,7 +261,7 @@ def test_a_terminal_that_takes_nothing_does_not_hold_us_up(tmp_path: Path) -> No
     reader, writer = os.pipe()
     capacity = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
     assert os.write(writer, b"x" * capacity) == capacity
-    program = "from script.stack.terminal import say; say('not read by anybody')"
+    program = "from heliograph.stack.terminal import say; say('not read by anybody')"
     try:
         ended = subprocess.run([PYTHON, "-c", program], cwd=ROOT, stderr=writer, timeout=20, check=False)
     finally:

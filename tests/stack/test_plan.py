@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import SettingError
-from conf.stack import StackSettings, load, unknown_names
-from script.stack import machine, render
-from script.stack.plan import Kind, Layout, at, reachable, stages
-from script.stack.terminal import announcement
+from heliograph.settings import SettingError
+from heliograph.stack import machine, render
+from heliograph.stack.options import StackSettings, load, unknown_names
+from heliograph.stack.plan import Kind, Layout, at, reachable, stages
+from heliograph.stack.terminal import announcement
 from tests.processes import ROOT
 
 PROXY = (ROOT / "conf/proxy.toml").read_text()
@@ -54,7 +54,9 @@ def test_listening_beyond_loopback_needs_a_secret_or_a_clear_word() -> None:
 
 
 def test_every_variable_that_is_read_is_a_known_one() -> None:
-    known = dict.fromkeys(re.findall(r"\bHELIOGRAPH_[A-Z_]+\b", (ROOT / "app/settings.py").read_text()), "")
+    known = dict.fromkeys(
+        re.findall(r"\bHELIOGRAPH_[A-Z_]+\b", (ROOT / "src/heliograph/settings.py").read_text()), ""
+    )
     assert len(known) > 10
     assert unknown_names({**known, "HELIOGRAPH_HOST": "", "HELIOGRAPH_NGINX_PORT": "", "PATH": "x"}) == []
     [warning] = unknown_names({"HELIOGRAPH_HOSTS": "x"})

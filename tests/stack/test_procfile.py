@@ -87,6 +87,9 @@ def test_honcho_runs_all_of_it(tmp_path: Path) -> None:
 def test_its_commands_are_those_of_the_contract() -> None:
     assert lines()["web"] == "gunicorn -c conf/gunicorn.conf.py wsgi:app"
     checked = subprocess.run(
-        [PYTHON, "-m", "proxy", "check", "-c", "conf/proxy.toml"], cwd=ROOT, capture_output=True, check=False
+        [PYTHON, "-m", "heliograph_proxy", "check", "-c", "conf/proxy.toml"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     assert checked.returncode == 0

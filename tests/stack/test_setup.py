@@ -121,18 +121,18 @@ COMPILES = "Compiling the proxy"
 
 
 def test_a_proxy_that_cannot_be_compiled_is_said_once_and_runs_interpreted(checkout: Path) -> None:
-    (checkout / "proxy/retry.py").write_text("# changed\n")
+    (checkout / "proxy/src/heliograph_proxy/retry.py").write_text("# changed\n")
     first = run(checkout, **NO_INDEX)
     assert COMPILES in first
     assert "runs interpreted" in first
     assert first.endswith(f"became {checkout}/.venv\n")
     assert COMPILES not in run(checkout, **NO_INDEX)
-    (checkout / "proxy/retry.py").write_text("# changed again\n")
+    (checkout / "proxy/src/heliograph_proxy/retry.py").write_text("# changed again\n")
     assert COMPILES in run(checkout, **NO_INDEX)
 
 
 def test_a_proxy_that_must_be_compiled_and_cannot_ends_the_setup(checkout: Path) -> None:
-    (checkout / "proxy/retry.py").write_text("# changed\n")
+    (checkout / "proxy/src/heliograph_proxy/retry.py").write_text("# changed\n")
     ended = bootstrapped(checkout, "yes", **NO_INDEX)
     assert ended.returncode == 1
     assert "could not be compiled" in ended.stdout
@@ -140,7 +140,7 @@ def test_a_proxy_that_must_be_compiled_and_cannot_ends_the_setup(checkout: Path)
 
 
 def test_a_proxy_that_is_not_to_be_compiled_is_not(checkout: Path) -> None:
-    (checkout / "proxy/retry.py").write_text("# changed\n")
+    (checkout / "proxy/src/heliograph_proxy/retry.py").write_text("# changed\n")
     assert COMPILES not in run(checkout, "no", **NO_INDEX)
 
 

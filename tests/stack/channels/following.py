@@ -15,7 +15,8 @@ from contextlib import ExitStack, suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from app.channels.client import Client, Lost, Message, State, Status, Subscription
+from heliograph_client import Client, Lost, Message, State, Status, Subscription
+
 from tests.processes import until
 
 #: Seconds that a message, or a return after whatever happened, may take. Only a hang ends it.

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from heliograph_client import Client
 
-from app.channels.client import Client
-from tests.app.channels.served.talking import PATIENCE, get, post, refused
-from tests.app.channels.test_sqlite import read_only, small_disk
-from tests.app.serving import Server
+from tests.heliograph.channels.served.talking import PATIENCE, get, post, refused
+from tests.heliograph.channels.test_sqlite import read_only, small_disk
 from tests.processes import until
+from tests.serving import Server
 from tests.stack.channels.following import SocketFollower
 
 #: What fills a disk of one mebibyte soon.

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import requests
+from heliograph_client import Client
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from app.channels.client import Client
 from tests.processes import descendants, until
 from tests.stack.channels.following import (
     PATIENCE,

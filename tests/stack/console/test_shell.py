@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from app.console import VIEWS
+from app.console.views import VIEWS
 from tests.stack.console.accessible import assert_accessible, assert_fits
 from tests.stack.console.pages import Complaints, open_view
 

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.channels.instance import Instance
+from tests.heliograph.channels.instance import Instance
 from tests.stack.console.pages import Complaints, open_view
 
 SECRET = "a secret of at least thirty-two bytes"

@@ -69,7 +69,7 @@ class Farm:
         self._one = self._start("one", [PYTHON, SCRIPT, str(self.last)]).wait_for_port(self.last)
 
     def start_proxy(self) -> None:
-        command = [PYTHON, "-m", "proxy", "run", "-c", str(self._file)]
+        command = [PYTHON, "-m", "heliograph_proxy", "run", "-c", str(self._file)]
         self.proxy = self._start("proxy", command).wait_for_port(self.admin)
 
     def stop_proxy(self) -> None:

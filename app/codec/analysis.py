@@ -1,0 +1,154 @@
+"""What a code makes of data: its figures, its tree, and the table of Morse signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Literal
+
+import wirecodes
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field
+from wirecodes import huffman, shannon_fano
+
+from app.codec.conversion import BODY, PROBLEMS, read_input
+from heliograph.problems import UnknownCodec
+from heliograph.request import bodies
+from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.services import services
+
+bp = Blueprint("analysis", __name__)
+
+#: The codes that can be looked into.
+CODES: dict[str, ModuleType] = {"huffman": huffman, "shannon-fano": shannon_fano}
+
+MEDIA_TYPES = {"json": "application/json", "svg": "image/svg+xml", "dot": "text/vnd.graphviz"}
+
+_NAME = {"name": {"enum": list(CODES)}}
+_NUMBER = {"type": "number"}
+_COUNT = {"type": "integer", "minimum": 0}
+_FIGURES = {
+    **dict.fromkeys(("entropy", "expected_length", "efficiency", "redundancy", "kraft_sum"), _NUMBER),
+    "input_bytes": _COUNT,
+    "encoded_bytes": _COUNT,
+}
+_SYMBOL = {
+    "type": "object",
+    "properties": {"symbol": _COUNT, "text": TEXT, "count": _COUNT, "probability": _NUMBER, "code": TEXT},
+    "required": ["symbol", "text", "count", "probability", "code"],
+}
+_ANALYSIS = {
+    "type": "object",
+    "properties": {
+        "radix": _COUNT,
+        "symbols": {"type": "array", "items": _SYMBOL},
+        **_FIGURES,
+        "comparison": {"type": "object", "additionalProperties": {"type": "object", "properties": _FIGURES}},
+    },
+    "required": ["symbols", *_FIGURES, "comparison"],
+}
+_TREE = {
+    "type": "object",
+    "properties": {
+        "radix": _COUNT,
+        "root": {"type": ["object", "null"], "description": "Has `children` or, a leaf, `symbol` and `text`"},
+    },
+    "required": ["radix", "root"],
+}
+_SIGN = {
+    "type": "object",
+    "properties": {"symbol": TEXT, "code": TEXT, "units": _COUNT, "frequency": {"type": ["number", "null"]}},
+    "required": ["symbol", "code", "units", "frequency"],
+}
+
+
+class RadixQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    radix: int = Field(2, ge=2, le=10, description="Digits of the code")
+
+
+class TreeQuery(RadixQuery):
+    format: Literal["json", "svg", "dot"] | None = Field(None, description="Before the Accept header")
+
+
+@bp.post("/codecs/<name>/analysis")
+@operation(
+    "The figures of a code",
+    description="Its words, entropy and efficiency, beside the other code, a fixed-length code, gzip and zstd.",
+    tag="Codecs",
+    path=_NAME,
+    query=RadixQuery,
+    body=BODY,
+    answers={200: Answer("Entropy and lengths are in code digits a symbol", schema=_ANALYSIS)},
+    problems=PROBLEMS,
+)
+def analysis(name: str, query: RadixQuery) -> Response:
+    code = _code(name)
+    return bodies.sandboxed(jsonify(_in_thread(lambda pieces: code.analyse_stream(pieces, query.radix))))
+
+
+@bp.post("/codecs/<name>/tree")
+@operation(
+    "The tree of a code",
+    description="As JSON, as an SVG picture, or for Graphviz; also by Accept.",
+    tag="Codecs",
+    path=_NAME,
+    query=TreeQuery,
+    body=BODY,
+    answers={
+        200: Answer(
+            "The tree",
+            schema=_TREE,
+            headers={"Vary": "Accept"},
+            others={MEDIA_TYPES["svg"]: TEXT, MEDIA_TYPES["dot"]: TEXT},
+        )
+    },
+    problems=PROBLEMS,
+)
+def tree(name: str, query: TreeQuery) -> Response:
+    code = _code(name)
+    form = query.format or _accepted()
+
+    def draw(pieces: Any) -> str:
+        drawn: str = getattr(code.tree_stream(pieces, query.radix), f"to_{form}")()
+        return drawn
+
+    response = bodies.sandboxed(Response(_in_thread(draw), content_type=MEDIA_TYPES[form]))
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+@bp.get("/codecs/morse/table")
+@operation(
+    "The Morse signs",
+    tag="Codecs",
+    answers={
+        200: Answer(
+            "Signs, their lengths in units, frequencies in text", schema={"type": "array", "items": _SIGN}
+        )
+    },
+)
+def morse_table() -> Response:
+    return jsonify(wirecodes.morse.table())
+
+
+def _code(name: str) -> ModuleType:
+    if name not in CODES:
+        raise UnknownCodec("Only these codes can be looked into.", known=list(CODES))
+    return CODES[name]
+
+
+def _accepted() -> str:
+    best = request.accept_mimetypes.best_match(list(MEDIA_TYPES.values()), default=MEDIA_TYPES["json"])
+    return next(form for form, media_type in MEDIA_TYPES.items() if media_type == best)
+
+
+def _in_thread(study: Callable[[Any], Any]) -> Any:
+    """`study` of the request's body, in a native thread."""
+    source = read_input()
+    try:
+        with services().jobs.job() as step:
+            return step(study, source.blocking_pieces())
+    finally:
+        source.close()

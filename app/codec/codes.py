@@ -1,0 +1,103 @@
+"""Codes that a client brings along, as lists of code words: can they be read, and in how many ways a message can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import wirecodes
+from flask import Blueprint, Response, jsonify
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from wirecodes import prefix_codes
+
+from heliograph.problems import BadDocument, CodecsBusy
+from heliograph.request import bodies
+from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.services import services
+from heliograph.settings import MIB
+
+bp = Blueprint("codes", __name__)
+
+M = TypeVar("M", bound=BaseModel)
+
+#: Bytes of a JSON body: several times what the bounds on words and messages let through.
+MAX_DOCUMENT = MIB
+
+_WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]+$"}}
+_CHECKED = {
+    "type": "object",
+    "properties": {
+        "prefix_free": {"type": "boolean"},
+        "uniquely_decodable": {"type": "boolean"},
+        "kraft_sum": {"type": "string", "description": "An exact fraction"},
+        "radix": {"type": "integer"},
+        "conflict": {"type": ["array", "null"], "items": TEXT},
+        "ambiguous": {"type": ["string", "null"]},
+    },
+    "required": ["prefix_free", "uniquely_decodable", "kraft_sum", "radix", "conflict", "ambiguous"],
+}
+_SPLIT = {
+    "type": "object",
+    "properties": {
+        "count": TEXT,
+        "parses": {"type": "array", "items": _WORDS, "maxItems": prefix_codes.MAX_PARSES},
+    },
+    "required": ["count", "parses"],
+}
+
+
+class Code(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    codewords: list[str] = Field(max_length=prefix_codes.MAX_CODEWORDS)
+
+
+class Message(Code):
+    message: str = Field(max_length=prefix_codes.MAX_MESSAGE)
+
+
+@bp.post("/codes/check")
+@operation(
+    "Is a code prefix-free, and uniquely decodable?",
+    tag="Codes",
+    body={"application/json": Code.model_json_schema()},
+    answers={200: Answer("With a counterexample where it is not", schema=_CHECKED)},
+    problems=(*bodies.PROBLEMS, BadDocument, CodecsBusy),
+)
+def check() -> Response:
+    code = _document(Code)
+    return _answer(lambda: prefix_codes.check(code.codewords))
+
+
+@bp.post("/codes/split")
+@operation(
+    "All readings of a message",
+    tag="Codes",
+    body={"application/json": Message.model_json_schema()},
+    answers={200: Answer("How many, exactly, and the first of them", schema=_SPLIT)},
+    problems=(*bodies.PROBLEMS, BadDocument, CodecsBusy),
+)
+def split() -> Response:
+    given = _document(Message)
+    return _answer(lambda: prefix_codes.split(given.codewords, given.message))
+
+
+def _document(model: type[M]) -> M:
+    body = bodies.read_request(services().spool, MAX_DOCUMENT)
+    try:
+        return model.model_validate_json(body.value())
+    except ValidationError as exc:
+        error = exc.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in error["loc"])
+        raise BadDocument(f"{place}: {error['msg']}." if place else f"{error['msg']}.") from exc
+    finally:
+        body.close()
+
+
+def _answer(study: Callable[[], dict[str, Any]]) -> Response:
+    """What `study` finds, in a native thread: it may take a second."""
+    try:
+        with services().jobs.job() as step:
+            return bodies.sandboxed(jsonify(step(study)))
+    except wirecodes.CodewordError as exc:
+        raise BadDocument(f"{exc}.", position=exc.position) from exc

@@ -1,0 +1,151 @@
+"""Channels on the command line.
+
+    python -m heliograph_client subscribe URL CHANNEL … [--after CURSOR|earliest] [--count N] [--token-file FILE]
+    python -m heliograph_client publish URL CHANNEL MESSAGE [--json] [--key KEY] [--token-file FILE]
+
+`subscribe` prints one line of JSON for each message, for lost history and for states of the connection, until it is interrupted
+(status 130), and then says on stderr from where to go on. Errors: one line on stderr, status 1; wrong usage: 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from heliograph_client import Client, ClientError, Credentials, Event, Lost, Message, State, Subscription
+
+#: What shells add to the number of the signal that ended a program.
+SHELL = 128
+
+#: Seconds between looks whether to stop.
+LOOK = 0.2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        with Client(options.url, _credentials(options.token_file)) as client:
+            return int(options.run(client, options))
+    except (ClientError, ValueError, OSError, RecursionError) as exc:
+        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return SHELL + signal.SIGINT
+
+
+class Stop:
+    """A signal to stop is looked at between events, so that none is taken and not printed. The second one stops whatever waits."""
+
+    def __init__(self) -> None:
+        self.by: int | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._take)
+
+    def _take(self, number: int, _: object) -> None:
+        if self.by is not None:
+            raise KeyboardInterrupt
+        self.by = number
+
+
+def subscribe(client: Client, options: argparse.Namespace) -> int:
+    with client.subscribe(*options.channel, after=options.after) as subscription:
+        stop = Stop()
+        try:
+            status = _print(subscription, stop, options.count)
+        except BrokenPipeError:
+            # Nobody reads any more, which is an ordinary end, and nobody knows what was read. The interpreter must not try to
+            # flush into the pipe again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except ClientError:
+            _say_where(subscription)
+            raise
+        _say_where(subscription)
+        return status
+
+
+def _say_where(subscription: Subscription) -> None:
+    for channel, cursor in subscription.cursors.items():
+        print(f"{channel}: go on with --after {cursor}", file=sys.stderr)
+
+
+def _print(subscription: Subscription, stop: Stop, count: int | None) -> int:
+    while stop.by is None:
+        try:
+            event = subscription.receive(LOOK)
+        except TimeoutError:
+            continue
+        print(json.dumps(_shown(event), default=str), flush=True)
+        if count is not None and isinstance(event, Message):
+            count -= 1
+            if count <= 0:
+                return 0
+    return SHELL + stop.by
+
+
+def publish(client: Client, options: argparse.Namespace) -> int:
+    data = json.loads(options.message) if options.json else options.message
+    published = client.publish(options.channel, data, key=options.key)
+    cursor = published.cursor
+    answer = {
+        "channel": options.channel,
+        "epoch": cursor.epoch,
+        "offset": cursor.offset,
+        "time": published.time,
+    }
+    print(json.dumps(answer))
+    return 0
+
+
+def _shown(event: Event) -> dict[str, Any]:
+    shown: dict[str, Any] = {"channel": event.channel, "cursor": str(event.cursor) if event.cursor else None}
+    if isinstance(event, Message):
+        return {"type": "message", **shown, "time": event.time, "data": event.data}
+    if isinstance(event, Lost):
+        return {"type": "lost", **shown}
+    assert isinstance(event, State)
+    shown |= {"type": "state", "state": event.status.value}
+    if event.wait is not None:
+        shown |= {"reason": event.reason, "wait": round(event.wait, 3)}
+    return shown
+
+
+def _credentials(file: Path | None) -> Credentials:
+    """The file is read for each connection, so that it may be renewed. Command lines are no place for a token: all can see them."""
+    if file is None:
+        return Credentials()
+    file.read_text()  # raises OSError at once, not behind attempts
+    return Credentials(token=lambda: file.read_text().strip())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m heliograph_client", description="Channels.")
+    commands = parser.add_subparsers(required=True, metavar="subscribe|publish")
+    one = commands.add_parser("subscribe", help="print what is published, and resume after interruptions")
+    one.add_argument("url", help="of the service, such as http://127.0.0.1:8080")
+    one.add_argument("channel", nargs="+")
+    one.add_argument(
+        "--after", metavar="CURSOR", help="epoch:offset, or earliest; without: what comes from now on"
+    )
+    one.add_argument("--count", type=int, help="end after so many messages")
+    one.set_defaults(run=subscribe)
+    other = commands.add_parser("publish", help="publish one message, once")
+    other.add_argument("url")
+    other.add_argument("channel")
+    other.add_argument("message")
+    other.add_argument("--json", action="store_true", help="the message is JSON, not text")
+    other.add_argument("--key", help="idempotency key; the same again publishes nothing")
+    other.set_defaults(run=publish)
+    for command in (one, other):
+        command.add_argument("--token-file", type=Path, help="the file that has the token")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""`python -m heliograph_proxy`: run the load balancer, check its configuration, or talk to one that runs.
+
+Exit status 0, or 1 with one line on stderr that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import sys
+from random import Random
+from urllib.parse import quote
+
+import gevent
+from gevent.event import Event
+from gevent.hub import get_hub
+
+from heliograph_proxy import COMPILED
+from heliograph_proxy import eventlog as events
+from heliograph_proxy.admin.remote import Refused, ask, table
+from heliograph_proxy.balancing.strategies import create
+from heliograph_proxy.errors import SettingsError
+from heliograph_proxy.server import Server, build, raise_descriptor_limit
+from heliograph_proxy.settings import Settings, load
+
+DEFAULT_FILE = "conf/proxy.toml"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        return int(given.command(given))
+    except (SettingsError, Refused) as exc:
+        print(f"proxy: {exc}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m heliograph_proxy", description="The load balancer.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, function, text in (
+        ("run", _run, "run in the foreground"),
+        ("check", _check, "check the configuration file"),
+        ("status", _status, "show a running proxy's backends"),
+        ("drain", _state, "give a backend nothing new"),
+        ("ready", _state, "give a backend requests again"),
+        ("maint", _state, "give a backend nothing new and check it no more"),
+        ("weight", _weight, "change a backend's weight"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("-c", "--config", default=DEFAULT_FILE, metavar="FILE")
+        command.set_defaults(command=function, verb=name)
+        if function in (_state, _weight):
+            command.add_argument("name", metavar="NAME", help="the backend")
+        if function is _weight:
+            command.add_argument("weight", metavar="N", type=int)
+    return parser
+
+
+def _check(given: argparse.Namespace) -> int:
+    settings = load(given.config)
+    create(settings.strategy, Random())
+    print(f"{given.config}: fine, {len(settings.backends)} backends")
+    return 0
+
+
+def _status(given: argparse.Namespace) -> int:
+    print(table(ask(load(given.config), "GET", "/status")))
+    return 0
+
+
+def _state(given: argparse.Namespace) -> int:
+    return _write(given, "state", given.verb)
+
+
+def _weight(given: argparse.Namespace) -> int:
+    return _write(given, "weight", given.weight)
+
+
+def _write(given: argparse.Namespace, key: str, value: str | int) -> int:
+    path = f"/backends/{quote(given.name, safe='')}/{key}"
+    backend = ask(load(given.config), "PUT", path, {key: value})
+    print(f"{backend['name']}: {backend['state']}, weight {backend['weight']}, {backend['active']} in flight")
+    return 0
+
+
+def _run(given: argparse.Namespace) -> int:
+    settings = load(given.config)
+    descriptors = raise_descriptor_limit()
+    server = Server(build(settings), given.config)
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, _stop_or_end, stopping)
+    gevent.signal_handler(signal.SIGHUP, _reload, server)
+    server.start()
+    _say_limits(settings, descriptors)
+    # What exists now lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    stopping.wait()
+    events.log("stopping")
+    server.stop()
+    get_hub().threadpool.join()
+    return 0
+
+
+def _stop_or_end(stopping: Event) -> None:
+    """The first signal lets clients finish, the second does not."""
+    if stopping.is_set():
+        events.log("ended-at-once")
+        os._exit(1)
+    stopping.set()
+
+
+def _reload(server: Server) -> None:
+    try:
+        server.control.reload()
+    except SettingsError as exc:
+        events.log("reload-failed", reason=str(exc))
+
+
+def _say_limits(settings: Settings, descriptors: int) -> None:
+    limits = settings.limits
+    print(
+        f"proxy ({'compiled' if COMPILED else 'interpreted'}): listening on {settings.listen}, admin on "
+        f"{settings.admin}; limits: {descriptors} descriptors, "
+        f"{limits.connections} connections (2 descriptors each when busy), queue {limits.queue}, "
+        f"{len(settings.backends)} backends with {sum(one.max_connections for one in settings.backends)} requests "
+        f"and {sum(one.max_tunnels for one in settings.backends)} tunnels",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

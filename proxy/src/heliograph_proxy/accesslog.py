@@ -1,0 +1,203 @@
+"""The access log: a line per exchange, made at once, written in batches by a native thread.
+
+A slow disk or a stopped reader of the pipe must not hold up requests: what waits is bounded, what does not
+fit is dropped and counted, and the count is told in the event log.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Final
+
+import gevent
+from gevent.hub import get_hub
+from gevent.lock import RLock
+
+from heliograph_proxy import eventlog as events
+from heliograph_proxy.errors import SettingsError
+from heliograph_proxy.settings import LogSettings
+
+#: Lines that may wait: about 20 MB, half a second at twice the rate this proxy reaches.
+MAX_WAITING: Final = 50_000
+
+#: A tenth of a second of log is lost at most when the process is killed. Not Final: tests wait less.
+BATCH_SECONDS = 0.1
+
+#: -1 ms is HAProxy's mark for a phase that was never reached.
+NEVER_REACHED: Final = -0.001
+
+
+class Record:
+    """One exchange, as it will stand in the log. Times are seconds, named as HAProxy names them, and milliseconds in the log."""
+
+    # No dataclass: the __init__ that those make is not compiled.
+    def __init__(self, request_id: str, client: str) -> None:
+        self.request_id = request_id
+        self.client = client
+        self.method = "-"
+        self.target = "-"
+        #: The minor version.
+        self.minor = 1
+        self.status = 0
+        #: What the client was sent, heads included.
+        self.sent = 0
+        self.backend = "-"
+        self.tries = 0
+        #: First byte of the request to the end of its head.
+        self.TR = 0.0
+        #: In the queue.
+        self.Tw = NEVER_REACHED
+        #: Connecting.
+        self.Tc = NEVER_REACHED
+        #: From the request sent to the end of the answer's head.
+        self.Tr = NEVER_REACHED
+        #: In all, from the first byte on.
+        self.Ta = 0.0
+        #: How it ended: "done", or what went wrong.
+        self.ended = "done"
+        #: Why it failed, in words, for the page; the log does without.
+        self.reason = ""
+
+
+# The text of the times that most exchanges take, in tenths of a millisecond: formatting a number costs more than all else.
+_TENTHS: Final = tuple(f"{number / 10:.1f}" for number in range(1000))
+
+
+def _milliseconds(seconds: float) -> str:
+    tenths = int(seconds * 1e4 + 0.5)
+    return _TENTHS[tenths] if 0 <= tenths < len(_TENTHS) else f"{seconds * 1e3:.1f}"
+
+
+def json_line(record: Record, now: float) -> str:
+    # Written out because json.dumps costs four times as much, for each request.
+    return (
+        f'{{"time": "{timestamp(now)}", "request_id": "{record.request_id}", "client": "{record.client}", '
+        f'"method": {quoted(record.method)}, "target": {quoted(record.target)}, "status": {record.status}, '
+        f'"bytes": {record.sent}, "backend": "{record.backend}", "tries": {record.tries}, '
+        f'"TR": {_milliseconds(record.TR)}, "Tw": {_milliseconds(record.Tw)}, "Tc": {_milliseconds(record.Tc)}, '
+        f'"Tr": {_milliseconds(record.Tr)}, "Ta": {_milliseconds(record.Ta)}, "ended": "{record.ended}"}}\n'
+    )
+
+
+def combined_line(record: Record, now: float) -> str:
+    """The combined format; what it has no place for follows as key=value."""
+    at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
+    request = quoted(f"{record.method} {record.target} HTTP/1.{record.minor}")
+    return (
+        f'{record.client} - - [{at}] {request} {record.status} {record.sent} "-" "-" '
+        f"request_id={record.request_id} backend={record.backend} tries={record.tries} "
+        f"TR={_milliseconds(record.TR)} Tw={_milliseconds(record.Tw)} Tc={_milliseconds(record.Tc)} "
+        f"Tr={_milliseconds(record.Tr)} Ta={_milliseconds(record.Ta)} ended={record.ended}\n"
+    )
+
+
+_FORMATS: Final = {"json": json_line, "combined": combined_line}
+
+_second, _text = 0, ""
+_OF_A_SECOND: Final = tuple(f".{number:03d}Z" for number in range(1000))
+
+
+def timestamp(now: float) -> str:
+    """RFC 3339 with milliseconds. The text of a second is made once."""
+    global _second, _text
+    second = int(now)
+    if second != _second:
+        _second, _text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+    return _text + _OF_A_SECOND[int((now - second) * 1000)]
+
+
+CLOSED: Final = -1
+STDOUT: Final = 1
+
+
+def _open(access: str) -> int:
+    if not access:
+        return CLOSED
+    if access == "-":
+        return STDOUT
+    try:
+        return os.open(access, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    except OSError as exc:
+        raise SettingsError(access, "", f"the access log cannot be written: {exc.strerror}") from exc
+
+
+def _close(fd: int) -> None:
+    if fd not in (CLOSED, STDOUT):
+        os.close(fd)
+
+
+class AccessLog:
+    """Where the lines go. Opening the file is an error of the start."""
+
+    def __init__(self, settings: LogSettings, most: int = MAX_WAITING) -> None:
+        self._format = _FORMATS[settings.format]
+        self._most = most
+        self._lines: list[str] = []
+        self._dropped = 0
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._fd = _open(settings.access)
+        # Held while a thread writes: batches stay in order, and no descriptor is closed, and its number given to
+        # somebody else, while lines are on their way to it.
+        self._writing = RLock()
+
+    def add(self, record: Record) -> None:
+        if self._fd == CLOSED:
+            return
+        if len(self._lines) >= self._most:
+            self._dropped += 1
+            return
+        self._lines.append(self._format(record, time.time()))
+
+    def start(self) -> None:
+        _ = get_hub().threadpool  # made by its first use, which must not come when no descriptor is left
+        self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Write what waits, and end."""
+        with self._writing:
+            if self._greenlet is not None:
+                self._greenlet.kill()
+                self._greenlet = None
+            self._flush()
+            _close(self._fd)
+            self._fd = CLOSED
+
+    def reopen(self, settings: LogSettings) -> None:
+        """Go on in another file, or in a new one of the same name after it was rotated. OSError changes
+        nothing."""
+        fd = _open(settings.access)
+        with self._writing:
+            self._flush()
+            _close(self._fd)
+            self._fd, self._format = fd, _FORMATS[settings.format]
+
+    def _run(self) -> None:
+        while True:
+            gevent.sleep(BATCH_SECONDS)
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._writing:
+            if self._lines:
+                lines, self._lines = self._lines, []
+                error = get_hub().threadpool.apply(_write, (self._fd, "".join(lines).encode()))
+                if error:
+                    self._dropped += len(lines)
+                    events.log("access-log-failed", reason=error)
+            if self._dropped:
+                events.log("access-log-dropped", lines=self._dropped)
+                self._dropped = 0
+
+
+def _write(fd: int, data: bytes) -> str:
+    """Runs in a native thread. Returns what went wrong, as text."""
+    view = memoryview(data)
+    try:
+        while view:
+            written = os.write(fd, view)  # not inside the slice, which mypyc would evaluate twice
+            view = view[written:]
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    return ""

@@ -1,0 +1,79 @@
+"""The counters in the form of Prometheus. Pure: read when somebody scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.metrics import Metrics
+
+_BACKEND_GAUGES: dict[str, tuple[str, Callable[[Backend], float]]] = {
+    "up": ("Whether the active checks pass", lambda one: one.healthy),
+    "weight": ("The weight", lambda one: one.weight),
+    "active_requests": ("Requests in flight", lambda one: one.active),
+    "tunnels": ("Upgraded connections", lambda one: one.tunnels),
+    "queued_requests": ("Requests waiting for this backend", lambda one: one.queued),
+}
+
+_BACKEND_COUNTERS: dict[str, tuple[str, Callable[[Backend], float]]] = {
+    "requests": ("Attempts made at this backend", lambda one: one.requests),
+    "failures": ("Attempts that failed", lambda one: one.failures),
+    "retries": ("Attempts that were made again elsewhere", lambda one: one.retries),
+}
+
+
+class _Scrape(Collector):
+    """Reads the numbers when asked."""
+
+    def __init__(self, metrics: Metrics, backends: Iterable[Backend]) -> None:
+        self._metrics = metrics
+        self._backends = backends
+
+    def collect(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        yield GaugeMetricFamily("heliograph_proxy_connections", "Client connections", metrics.connections)
+        yield CounterMetricFamily("heliograph_proxy_requests", "Requests", metrics.requests)
+        yield CounterMetricFamily("heliograph_proxy_sent_bytes", "Bytes sent to clients", metrics.bytes_sent)
+        yield CounterMetricFamily(
+            "heliograph_proxy_refused_connections", "Connections over the limit", metrics.refused_connections
+        )
+        problems = CounterMetricFamily(
+            "heliograph_proxy_problems", "Answers of the proxy's own", labels=["status"]
+        )
+        for status, count in sorted(metrics.problems.items()):
+            problems.add_metric([str(status)], count)
+        yield problems
+        durations = HistogramMetricFamily(
+            "heliograph_proxy_request_duration_seconds",
+            "From a request's first byte to its answer's last",
+            labels=["backend", "status"],
+        )
+        for (backend, hundreds), histogram in sorted(metrics.durations.items()):
+            durations.add_metric([backend, f"{hundreds}xx"], histogram.buckets(), histogram.total)
+        yield durations
+        for name, (text, read) in _BACKEND_GAUGES.items():
+            yield self._by_backend(
+                GaugeMetricFamily(f"heliograph_proxy_backend_{name}", text, labels=["backend"]), read
+            )
+        for name, (text, read) in _BACKEND_COUNTERS.items():
+            yield self._by_backend(
+                CounterMetricFamily(f"heliograph_proxy_backend_{name}", text, labels=["backend"]), read
+            )
+
+    def _by_backend(
+        self, family: GaugeMetricFamily | CounterMetricFamily, read: Callable[[Backend], float]
+    ) -> GaugeMetricFamily | CounterMetricFamily:
+        for backend in self._backends:
+            family.add_metric([backend.name], float(read(backend)))
+        return family
+
+
+def text(metrics: Metrics, backends: Iterable[Backend]) -> bytes:
+    """The text for Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(_Scrape(metrics, backends))
+    return generate_latest(registry)

@@ -1,0 +1,191 @@
+"""What the admin listener answers: a table of paths and methods, and one function for each.
+
+Reading and guarding is admin's business; here a request has arrived whole and is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import gevent
+
+from heliograph_proxy import settings, values
+from heliograph_proxy.admin import exposition
+from heliograph_proxy.admin.control import Control, describe
+from heliograph_proxy.admin.live import Live
+from heliograph_proxy.balancing.backends import Backend, State
+from heliograph_proxy.errors import BadRequest, MethodNotAllowed, NotFound, SettingsError
+from heliograph_proxy.runtime import Runtime
+
+#: How often /events tells the status.
+EVENT_SECONDS = 1.0
+
+PAGE = Path(__file__).parent / "page"
+INDEX = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`body` is whole, or pieces that end with the connection."""
+
+    body: bytes | Iterator[bytes]
+    kind: str = "application/json"
+    status: str = "200 OK"
+
+
+View = Callable[["Console", str, bytes], Answer]
+
+
+class Console:
+    """The views. Each takes what the path's pattern caught and the request's body."""
+
+    def __init__(self, runtime: Runtime, control: Control, live: Live) -> None:
+        self._runtime = runtime
+        self._control = control
+        self._live = live
+        self._started = monotonic()
+        # Read once: a view must not wait for a disk.
+        self._page = {file.name: file.read_bytes() for file in PAGE.iterdir()}
+
+    def status(self) -> dict[str, Any]:
+        runtime = self._runtime
+        return {
+            "strategy": runtime.settings.strategy,
+            "uptime": round(monotonic() - self._started, 3),
+            "connections": runtime.metrics.connections,
+            "requests": runtime.metrics.requests,
+            "backends": [describe(backend) for backend in runtime.balancer.backends],
+        }
+
+    def show_status(self, name: str, body: bytes) -> Answer:
+        return _json(self.status())
+
+    def show_metrics(self, name: str, body: bytes) -> Answer:
+        text = exposition.text(self._runtime.metrics, self._runtime.balancer.backends)
+        return Answer(text, "text/plain; version=0.0.4; charset=utf-8")
+
+    def show_events(self, name: str, body: bytes) -> Answer:
+        return Answer(self._statuses(), "text/event-stream")
+
+    def _statuses(self) -> Iterator[bytes]:
+        while not self._runtime.stopping:
+            yield b"event: status\ndata: %b\n\n" % json.dumps(self.status()).encode()
+            gevent.sleep(EVENT_SECONDS)
+
+    def show_live(self, name: str, body: bytes) -> Answer:
+        return Answer(self._live.events(self.status), "text/event-stream")
+
+    def show_page(self, name: str, body: bytes) -> Answer:
+        file = name or INDEX
+        body = self._page[file]
+        if file == INDEX and self._runtime.settings.admin_token:
+            # So that it asks for the token first, and not after a refusal.
+            body = body.replace(b"<body ", b'<body data-token="needed" ', 1)
+        return Answer(body, _KINDS[file.rsplit(".")[-1]])
+
+    def _changed(self, backend: Backend) -> dict[str, Any]:
+        self._live.changed()
+        return describe(backend)
+
+    def set_state(self, name: str, body: bytes) -> Answer:
+        wanted = _only(body, "state")
+        try:
+            state = State(wanted)
+        except ValueError as exc:
+            allowed = [one.value for one in State]
+            raise BadRequest(f"state must be one of {', '.join(allowed)}", allowed=allowed) from exc
+        return _json(self._changed(self._control.set_state(name, state)))
+
+    def set_weight(self, name: str, body: bytes) -> Answer:
+        try:
+            weight = values.weight(_only(body, "weight"))
+        except values.Wrong as exc:
+            raise BadRequest(f"weight {exc}") from exc
+        return _json(self._changed(self._control.set_weight(name, weight)))
+
+    def add(self, name: str, body: bytes) -> Answer:
+        try:
+            wanted = settings.backend(_object(body), "request")
+        except SettingsError as exc:
+            raise BadRequest(str(exc)) from exc
+        return _json(describe(self._control.add(wanted)), "201 Created")
+
+    def remove(self, name: str, body: bytes) -> Answer:
+        self._control.remove(name)
+        return Answer(b"", status="204 No Content")
+
+    def reload(self, name: str, body: bytes) -> Answer:
+        try:
+            self._control.reload()
+        except SettingsError as exc:
+            raise BadRequest(str(exc)) from exc
+        return _json(self.status())
+
+
+_KINDS = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+_FILES = "|".join(re.escape(file.name) for file in PAGE.iterdir() if file.name != INDEX)
+
+_NAME = values.NAME.pattern
+
+ROUTES: list[tuple[re.Pattern[str], dict[str, View]]] = [
+    (re.compile(r"/()"), {"GET": Console.show_page}),
+    (re.compile(rf"/({_FILES})"), {"GET": Console.show_page}),
+    (re.compile(r"/status()"), {"GET": Console.show_status}),
+    (re.compile(r"/metrics()"), {"GET": Console.show_metrics}),
+    (re.compile(r"/events()"), {"GET": Console.show_events}),
+    (re.compile(r"/live()"), {"GET": Console.show_live}),
+    (re.compile(r"/backends()"), {"POST": Console.add}),
+    (re.compile(rf"/backends/({_NAME})"), {"DELETE": Console.remove}),
+    (re.compile(rf"/backends/({_NAME})/state"), {"PUT": Console.set_state}),
+    (re.compile(rf"/backends/({_NAME})/weight"), {"PUT": Console.set_weight}),
+    (re.compile(r"/reload()"), {"POST": Console.reload}),
+]
+
+#: Without data, so that a browser can get them and ask for the token.
+OPEN_VIEWS = (Console.show_page,)
+
+
+def find(method: str, path: str) -> tuple[View, str]:
+    """The view for a request, and what its path caught."""
+    for pattern, views in ROUTES:
+        match = pattern.fullmatch(path)
+        if match:
+            view = views.get("GET" if method == "HEAD" else method)
+            if view is None:
+                allow = ", ".join([*views, "HEAD"] if "GET" in views else views)
+                raise MethodNotAllowed(f"{path} takes {allow}", allow)
+            return view, match[1]
+    raise NotFound(f"there is nothing at {path}")
+
+
+def _json(value: Any, status: str = "200 OK") -> Answer:
+    return Answer(json.dumps(value).encode() + b"\n", status=status)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise BadRequest(f"the body is no JSON: {exc}") from exc
+    if not isinstance(value, dict):
+        raise BadRequest("the body must be a JSON object")
+    return value
+
+
+def _only(body: bytes, key: str) -> Any:
+    value = _object(body)
+    if set(value) != {key}:
+        raise BadRequest(f'the body must be {{"{key}": …}} and nothing else')
+    return value[key]

@@ -1,0 +1,249 @@
+"""One try at one backend: get a connection, send the request, read the head of the answer.
+
+Ends with a head, or with an AttemptFailed whose type says what the backend may have seen, or with an error of
+the client's side (Problem, ClientGone), which is nobody's failure.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Final
+
+from heliograph_proxy import headers, retry
+from heliograph_proxy.accesslog import Record
+from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.errors import (
+    BadGateway,
+    BadRequest,
+    BodyTooLarge,
+    ClientGone,
+    Disconnected,
+    FramingError,
+    GatewayTimeout,
+    NothingSent,
+    SomethingSent,
+    StaleConnection,
+    StreamError,
+    TimedOut,
+)
+from heliograph_proxy.http1 import framing, grammar, responses
+from heliograph_proxy.http1.requests import RequestHead
+from heliograph_proxy.http1.responses import ResponseHead
+from heliograph_proxy.relay import Upload
+from heliograph_proxy.runtime import Runtime
+from heliograph_proxy.streams import Stream
+
+#: Answers before the final one, as 100 and 103, that are passed on; nobody sends more than two.
+MAX_INTERIM: Final = 8
+
+#: A kept connection that ends sooner than this after the request was sent had been ending already: the request was not seen.
+#: Later, the backend had it, and may have died of it.
+STALE_SECONDS: Final = 0.5
+
+#: A client whose sending side has ended may still read (a half close), but has usually gone: its answer is
+#: waited for this long.
+HALF_CLOSE_SECONDS: Final = 1.0
+
+
+class Outgoing:
+    """A request as it goes to a backend; the same for each try."""
+
+    __slots__ = ("head", "payload", "repeatable", "rest", "wire")
+
+    def __init__(
+        self,
+        head: RequestHead,
+        wire: bytes,
+        payload: bytes,
+        rest: framing.BodyReader | None,
+        repeatable: bool,
+    ) -> None:
+        self.head = head
+        #: The new head, and the body if all of it is here.
+        self.wire = wire
+        #: The part of a longer body that came with the head.
+        self.payload = payload
+        #: Where a longer body ends.
+        self.rest = rest
+        #: May be sent twice: idempotent, and all of it is here.
+        self.repeatable = repeatable
+
+
+def outgoing(
+    head: RequestHead, wire: bytes, reader: framing.BodyReader | None, client: Stream, limit: int
+) -> Outgoing:
+    """Head and what is here of the body, checked before any backend is bothered."""
+    idempotent = head.method in retry.IDEMPOTENT
+    if reader is None:
+        return Outgoing(head, wire, b"", None, idempotent)
+    try:
+        payload = reader.feed(client.buffer)
+    except FramingError as exc:
+        raise BadRequest(str(exc)) from exc
+    client.buffer = reader.rest
+    if limit and max(len(payload), head.length or 0) > limit:
+        raise BodyTooLarge(f"the body is longer than {limit} bytes", limit=limit)
+    if not reader.complete:
+        return Outgoing(head, wire, payload, reader, False)
+    body = framing.chunk(payload) + framing.LAST_CHUNK if head.chunked else payload
+    return Outgoing(head, wire + body, b"", None, idempotent)
+
+
+class Attempt:
+    """Use `run` once, then read the answer's body from `stream`; `detach` the stream for reuse or `abandon`
+    it."""
+
+    __slots__ = (
+        "_client",
+        "_deadline",
+        "_record",
+        "_request",
+        "_reused",
+        "_runtime",
+        "_stale_until",
+        "backend",
+        "client_gone",
+        "continued",
+        "stream",
+        "upload",
+    )
+
+    def __init__(
+        self, runtime: Runtime, backend: Backend, request: Outgoing, client: Stream, record: Record
+    ) -> None:
+        self.backend = backend
+        #: None before `run` and after `detach`.
+        self.stream: Stream | None = None
+        self.upload: Upload | None = None
+        #: The client was told to send its body.
+        self.continued = False
+        self.client_gone = False
+        self._runtime = runtime
+        self._request = request
+        self._client = client
+        self._record = record
+        self._reused = False
+        self._stale_until = 0.0
+        self._deadline = 0.0
+
+    def run(self, *, fresh: bool) -> ResponseHead:
+        record, client, balancer = self._record, self._client, self._runtime.balancer
+        begun = monotonic()
+        self.stream = stream = self._connect(begun, fresh)
+        connected = begun if self._reused else monotonic()
+        record.Tc = connected - begun
+        self._stale_until = connected + STALE_SECONDS
+        waiting = balancer.waiting[self.backend] if self._request.repeatable else None
+        if waiting is not None:
+            waiting.add(stream)
+        if self._request.rest is None:
+            client.on_readable = self._client_said_something
+        try:
+            self._send(stream)
+            head = self._read_head(stream, connected + self._runtime.settings.timeouts.response)
+        finally:
+            if waiting is not None:
+                waiting.discard(stream)
+        now = monotonic()
+        record.Tr = now - connected
+        self.backend.succeeded(record.Tr, now)
+        return head
+
+    def detach(self) -> Stream:
+        """Take the connection, for another request."""
+        stream, self.stream = self.stream, None
+        assert stream is not None
+        return stream
+
+    def abandon(self) -> None:
+        """Give back what is left of it."""
+        self._client.on_readable = None
+        if self.upload is not None:
+            self.upload.stop()
+        if self.stream is not None:
+            self.stream.close()
+
+    def _connect(self, now: float, fresh: bool) -> Stream:
+        runtime = self._runtime
+        if not fresh:
+            kept = runtime.connections.reuse(self.backend, now, young=not self._request.repeatable)
+            if kept is not None:
+                self._reused = True
+                return kept
+        return runtime.connections.connect(self.backend.settings.address, runtime.settings.timeouts.connect)
+
+    def _send(self, stream: Stream) -> None:
+        request, before = self._request, stream.sent
+        try:
+            stream.send(request.wire)
+        except TimedOut as exc:
+            raise SomethingSent(GatewayTimeout("the backend did not take the request in time")) from exc
+        except Disconnected as exc:
+            problem = BadGateway("the backend closed the connection")
+            raise (NothingSent(problem) if stream.sent == before else SomethingSent(problem)) from exc
+        if request.rest is not None:
+            settings = self._runtime.settings
+            self.upload = Upload(self._client, request.rest, settings, chunked=request.head.chunked)
+            self.upload.start(stream, request.payload)
+
+    def _read_head(self, stream: Stream, deadline: float) -> ResponseHead:
+        self._deadline = deadline
+        interim = 0
+        try:
+            while True:
+                head = self._next_head(stream)
+                if head.status >= responses.HTTP_OK:
+                    return head
+                if head.status == responses.SWITCHING_PROTOCOLS:
+                    if self._request.head.websocket and head.upgrade == b"websocket":
+                        return head
+                    raise FramingError("it switches to a protocol that nobody asked for")
+                interim += 1
+                if interim > MAX_INTERIM:
+                    raise FramingError("too many interim answers")
+                self._pass_interim(head)
+        except FramingError as exc:
+            raise SomethingSent(BadGateway(f"the backend's answer is not HTTP: {exc}")) from exc
+        except StreamError as exc:
+            if exc.stream is not stream or self.client_gone:
+                raise ClientGone("the client went away") from exc
+            if isinstance(exc, TimedOut):
+                raise SomethingSent(GatewayTimeout("the backend did not answer in time")) from exc
+            stale = self._reused and not interim and not stream.buffer and monotonic() < self._stale_until
+            problem = BadGateway("the backend closed the connection without an answer")
+            raise (StaleConnection(problem) if stale else SomethingSent(problem)) from exc
+
+    def _next_head(self, stream: Stream) -> ResponseHead:
+        """The next head in the stream; what follows it stays in the buffer."""
+        buffer, looked_at = stream.buffer, 0
+        while True:
+            if len(buffer) > looked_at:
+                end = buffer.find(grammar.END, max(looked_at - 3, 0))
+                if end >= 0:
+                    stream.buffer = buffer[end + 4 :]
+                    return responses.parse(buffer[: end + 2])
+                responses.check_unfinished(buffer, looked_at)
+                looked_at = len(buffer)
+            data = stream.recv_later(self._answer_deadline())
+            if not data:
+                raise Disconnected(stream, "ended")
+            buffer = stream.buffer = buffer + data
+
+    def _answer_deadline(self) -> float:
+        if self.client_gone:
+            return monotonic() + HALF_CLOSE_SECONDS
+        return self._deadline if self.upload is None else self.upload.answer_deadline
+
+    def _pass_interim(self, head: ResponseHead) -> None:
+        """RFC 9110 section 15.2: not to a client of HTTP/1.0; a 100 only to one that waits for it."""
+        request = self._request.head
+        if request.minor == 0 or (head.status == responses.CONTINUE and not request.expects_continue):
+            return
+        self._client.send(head.passed_on + headers.END_OF_HEAD)
+        self.continued = self.continued or head.status == responses.CONTINUE
+
+    def _client_said_something(self) -> None:
+        """Called while only the backend is waited for: the next request, or the end of the connection."""
+        if self._client.peek() == b"" and self.stream is not None:
+            self.client_gone = True
+            self.stream.read_deadline = min(self.stream.read_deadline, monotonic() + HALF_CLOSE_SECONDS)

@@ -1,0 +1,120 @@
+"""Active checks: a full request to each backend, again and again, on a connection of its own.
+
+A connect alone says nothing about Gunicorn (its listener is shared and open while every worker hangs) and
+holds up a synchronous worker that waits for the request; so each check sends its request at once and reads
+the whole answer.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from random import uniform
+from time import monotonic
+
+import gevent
+
+from heliograph_proxy.balancing.backends import Backend, Check, State
+from heliograph_proxy.errors import AttemptFailed, FramingError, StreamError, TimedOut, Unavailable
+from heliograph_proxy.http1 import grammar, responses
+from heliograph_proxy.runtime import Runtime
+from heliograph_proxy.streams import Stream
+
+#: Checks of several proxies and backends must not fall into step.
+JITTER = 0.1
+
+#: The interval until a backend answers for the first time: it has probably been started together with the
+#: proxy.
+STARTING_SECONDS = 0.25
+
+#: More of an answer than this is no health check.
+MAX_BODY = 65536
+
+#: What an instance says once its shutdown began, whether as a problem's type or as a status of its own.
+STOPPING = b"stopping"
+
+#: The application leaves the checks of this agent out of its access log: two a second would hide what people do.
+AGENT = "heliograph-proxy"
+
+#: Statuses from here on are no success.
+REDIRECTS = 300
+
+
+class Checker:
+    """One greenlet for each backend."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._greenlets: dict[Backend, gevent.Greenlet[..., None]] = {}
+
+    def start(self, backend: Backend) -> None:
+        self._greenlets[backend] = gevent.spawn(self._run, backend)
+
+    def stop(self) -> None:
+        gevent.killall(list(self._greenlets.values()))
+        self._greenlets.clear()
+
+    def stop_one(self, backend: Backend) -> None:
+        greenlet = self._greenlets.pop(backend, None)
+        if greenlet is not None:
+            greenlet.kill()
+
+    def _run(self, backend: Backend) -> None:
+        settings = self._runtime.settings.health
+        while True:
+            if backend.state is not State.MAINT:
+                # Without a descriptor for it nothing can be said of the backend.
+                with suppress(Unavailable):
+                    self._runtime.balancer.checked(backend, self.check(backend))
+            interval = settings.interval if backend.proven else min(settings.interval, STARTING_SECONDS)
+            gevent.sleep(interval * uniform(1 - JITTER, 1 + JITTER))
+
+    def check(self, backend: Backend) -> Check:
+        """One check, whose result may be that it did not end in time. Unavailable if it could not be made."""
+        settings = self._runtime.settings.health
+        begun, stream = monotonic(), None
+        try:
+            stream = self._runtime.connections.connect(backend.settings.address, settings.timeout)
+            status, body = self._ask(stream, begun + settings.timeout)
+        except TimedOut:
+            return _failed(begun, f"no answer within {settings.timeout:g} s")
+        except (AttemptFailed, StreamError, FramingError) as exc:
+            return _failed(begun, str(exc))
+        finally:
+            if stream is not None:
+                stream.close()
+        passed = responses.HTTP_OK <= status < REDIRECTS
+        stopping = not passed and STOPPING in body
+        detail = "the instance is stopping" if stopping else f"status {status}"
+        return Check(time.time(), passed, detail, monotonic() - begun, stopping)
+
+    def _ask(self, stream: Stream, deadline: float) -> tuple[int, bytes]:
+        settings = self._runtime.settings.health
+        stream.write_patience = settings.timeout
+        request = f"GET {settings.path} HTTP/1.1\r\nHost: {settings.host}\r\nUser-Agent: {AGENT}\r\nConnection: close\r\n\r\n"
+        stream.send(request.encode())
+        data, end = b"", -1
+        while (end := data.find(grammar.END)) < 0:
+            responses.check_unfinished(data, 0)
+            data += _more(stream, deadline)
+        head = responses.parse(data[: end + 2])
+        reader = head.delivery.reader()
+        body, data = b"", data[end + 4 :]
+        while True:
+            body += reader.feed(data)
+            if reader.complete or len(body) > MAX_BODY:
+                return head.status, body
+            data = stream.recv(deadline)
+            if not data:
+                reader.ended()
+
+
+def _more(stream: Stream, deadline: float) -> bytes:
+    data = stream.recv_later(deadline)
+    if not data:
+        raise FramingError("the connection ended before the answer's head")
+    return data
+
+
+def _failed(begun: float, detail: str) -> Check:
+    return Check(time.time(), False, detail, monotonic() - begun)

@@ -1,0 +1,169 @@
+"""Connections to backends: the only place that connects, and the pool of idle ones.
+
+A connection is reused only while it is certainly in order: nothing unread in it, not ended, not older than
+the configuration allows (which stays under the 2 s after which Gunicorn closes), and not while its backend is
+leaving.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from collections import deque
+from time import monotonic
+from typing import Final
+
+import gevent
+import gevent.socket
+
+from heliograph_proxy.balancing.backends import Backend, State
+from heliograph_proxy.errors import (
+    EXHAUSTED,
+    BadGateway,
+    GatewayTimeout,
+    NothingSent,
+    StreamError,
+    TimedOut,
+    Unavailable,
+)
+from heliograph_proxy.settings import PoolSettings
+from heliograph_proxy.streams import Stream
+from heliograph_proxy.sweeper import Sweeper
+from heliograph_proxy.values import Address
+
+#: A request that must not run twice uses no connection that was idle longer: the longer, the likelier the
+#: backend is just closing it, and then nobody can tell whether the request was seen.
+YOUNG_SECONDS: Final = 0.25
+
+#: How long to wait when a Unix socket's backlog is full, which connect() does not wait for.
+BACKLOG_PAUSE: Final = 0.005
+
+
+class Connections:
+    """Idle connections by backend name, the youngest first to be used."""
+
+    def __init__(self, settings: PoolSettings, sweeper: Sweeper, write_patience: float) -> None:
+        self._settings = settings
+        self._sweeper = sweeper
+        self._write_patience = write_patience
+        self._idle: dict[str, deque[Stream]] = {}
+
+    def configure(self, settings: PoolSettings, write_patience: float) -> None:
+        self._settings, self._write_patience = settings, write_patience
+
+    def reuse(self, backend: Backend, now: float, *, young: bool) -> Stream | None:
+        """An idle connection in perfect order, if there is one."""
+        idle = self._idle.get(backend.name)
+        longest = min(self._settings.idle, YOUNG_SECONDS) if young else self._settings.idle
+        while idle:
+            stream = idle.pop()
+            if stream.closed:
+                continue
+            stream.on_readable = None
+            if now - stream.idle_since > longest:
+                # All others are older still.
+                stream.close()
+                return None if young else self._drop(idle)
+            # The watcher may not have run yet for what the kernel already has.
+            if stream.is_quiet():
+                return stream
+            stream.close()
+        return None
+
+    def connect(self, address: Address, timeout: float) -> Stream:
+        """A fresh connection; NothingSent if it cannot be had in time, Unavailable if we have no descriptor for it."""
+        deadline = monotonic() + timeout
+        try:
+            sock, target = _socket_for(address)
+        except OSError as exc:
+            if exc.errno in EXHAUSTED:
+                raise Unavailable(f"no connection can be opened: {exc.strerror}") from exc
+            raise NothingSent(BadGateway(f"the backend's address cannot be used: {exc.strerror}")) from exc
+        stream = Stream(sock, self._sweeper, self._write_patience)
+        try:
+            self._finish_connecting(stream, target, deadline)
+        except TimedOut as exc:
+            stream.close()
+            raise NothingSent(GatewayTimeout("connecting to the backend took too long")) from exc
+        except (OSError, StreamError) as exc:
+            stream.close()
+            reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+            raise NothingSent(BadGateway(f"the backend cannot be connected to: {reason}")) from exc
+        except BaseException:  # this greenlet is being killed
+            stream.close()
+            raise
+        return stream
+
+    def _finish_connecting(self, stream: Stream, target: tuple[str, int] | str, deadline: float) -> None:
+        code = stream.sock.connect_ex(target)
+        while code == errno.EAGAIN and monotonic() < deadline:
+            gevent.sleep(BACKLOG_PAUSE)
+            code = stream.sock.connect_ex(target)
+        if code == errno.EINPROGRESS:
+            stream.wait_connected(deadline)
+            code = stream.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+
+    def keep(self, backend: Backend, stream: Stream) -> None:
+        """Put a connection back whose last response was read completely."""
+        idle = self._idle.setdefault(backend.name, deque())
+        if (
+            backend.state is not State.READY
+            or self._settings.idle <= 0
+            or len(idle) >= self._settings.max
+            or stream.buffer
+        ):
+            stream.close()
+            return
+        # Closed as soon as the backend closes it or says anything that nobody asked for.
+        stream.on_readable = stream.close
+        stream.arm()
+        stream.idle_since = monotonic()
+        idle.append(stream)
+
+    def expire(self, now: float) -> None:
+        """Close what has been idle for too long."""
+        for idle in self._idle.values():
+            while idle and (idle[0].closed or now - idle[0].idle_since > self._settings.idle):
+                idle.popleft().close()
+
+    def forget(self, name: str) -> None:
+        """Close all idle connections of one backend."""
+        self._drop(self._idle.pop(name, deque()))
+
+    def close(self) -> None:
+        for name in list(self._idle):
+            self.forget(name)
+
+    def idle_count(self, name: str) -> int:
+        return sum(not one.closed for one in self._idle.get(name, ()))
+
+    @staticmethod
+    def _drop(idle: deque[Stream]) -> None:
+        while idle:
+            idle.pop().close()
+
+
+def _socket_for(address: Address) -> tuple[socket.socket, tuple[str, int] | str]:
+    """An unconnected socket of the right kind, and what to connect it to."""
+    if address.path:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        return sock, address.path
+    family, host = _resolve(address)
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock, (host, address.port)
+
+
+def _resolve(address: Address) -> tuple[socket.AddressFamily, str]:
+    """Names are looked up in a native thread, each time anew; an address is spared the way there."""
+    try:
+        version = ipaddress.ip_address(address.host).version
+    except ValueError:
+        found = gevent.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, _, _, _, target = found[0]
+        return family, str(target[0])
+    return (socket.AF_INET if version == 4 else socket.AF_INET6), address.host

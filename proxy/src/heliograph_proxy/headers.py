@@ -1,0 +1,184 @@
+"""Header fields: which end at this hop, which we own, and the heads that are sent on. Pure.
+
+The inbound head is never changed: what goes out is built anew from the fields that may pass, with exactly one
+framing field and with the forwarding fields that this proxy vouches for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from heliograph_proxy.errors import MethodNotAllowed, Problem
+from heliograph_proxy.values import TrustedPeers
+
+if TYPE_CHECKING:
+    from heliograph_proxy.http1.requests import RequestHead
+
+Field = tuple[bytes, bytes]
+
+# RFC 9110 section 7.6.1: "Intermediaries MUST remove Connection and the fields it names, and SHOULD remove or
+# replace fields that are known to require removal before forwarding". `Proxy` is removed for httpoxy; framing
+# is made anew.
+HOP_BY_HOP: Final = frozenset(
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer "
+    b"transfer-encoding content-length upgrade proxy http2-settings".split()
+)
+
+#: Fields that tell of the hops before us: only a trusted peer's are believed. `X-Forwarded-*` belongs here as
+#: well.
+FORWARDING: Final = frozenset(b"forwarded x-real-ip x-request-id".split())
+
+#: Naming one of these in Connection would change which message, or whose, the next hop sees.
+NEVER_HOP_BY_HOP: Final = frozenset(b"host content-length transfer-encoding".split())
+
+VIA: Final = b"Via: 1.1 heliograph\r\n"
+CLOSE: Final = b"Connection: close\r\n"
+KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
+UPGRADED: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
+END_OF_HEAD: Final = b"\r\n"
+NOSNIFF: Final = b"X-Content-Type-Options: nosniff\r\n"
+
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_PROTO: Final = re.compile(rb"https?", re.IGNORECASE)
+
+
+def is_forwarding(lower: bytes) -> bool:
+    return lower in FORWARDING or lower.startswith(b"x-forwarded-")
+
+
+def lines(fields: Iterable[Field]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
+
+
+class Forwarding:
+    """The forwarding fields for requests of one client connection.
+
+    A trusted peer's X-Forwarded-For grows by the peer, and its -Proto, -Host and X-Request-Id are kept when
+    they are valid; of anybody else nothing of the kind survives.
+    """
+
+    __slots__ = ("_last_host", "_last_lines", "_peers", "peer", "trusted")
+
+    def __init__(self, peer: str, trusted: TrustedPeers) -> None:
+        self.trusted = peer in trusted
+        self._peers = trusted
+        self.peer = peer.encode() or b"unix"
+        self._last_host, self._last_lines = b"", b""
+
+    def request_id(self, head: RequestHead, new: str) -> str:
+        """The request's id: the trusted peer's, or the new one."""
+        if self.trusted and head.forwarding:
+            given = [value for name, value in head.forwarding if name.lower() == b"x-request-id"]
+            if len(given) == 1 and REQUEST_ID.fullmatch(given[0]):
+                return given[0].decode()
+        return new
+
+    def client(self, head: RequestHead) -> str:
+        """The client's address: walked from the right over the peers that are trusted."""
+        nearest = self.peer.decode()
+        if not self.trusted or not head.forwarding:
+            return nearest
+        told = [value for name, value in head.forwarding if name.lower() == b"x-forwarded-for"]
+        for one in reversed(b",".join(told).split(b",")):
+            try:
+                nearest = str(ipaddress.ip_address(one.strip(b" \t").decode()))
+            except ValueError:  # not an address, so nothing before it can be believed
+                break
+            if nearest not in self._peers:
+                break
+        return nearest
+
+    def https(self, head: RequestHead) -> bool:
+        """Whether the client's own connection is encrypted, as a trusted peer tells."""
+        given = [value.lower() for name, value in head.forwarding if name.lower() == b"x-forwarded-proto"]
+        return self.trusted and given == [b"https"]
+
+    def lines(self, head: RequestHead, host: bytes) -> bytes:
+        """The fields to add to the request; all but the request id."""
+        if self.trusted and head.forwarding:
+            return self._lines(head.forwarding, host)
+        if host != self._last_host:  # a client connection asks for one host, as a rule
+            self._last_host, self._last_lines = host, self._lines((), host)
+        return self._last_lines
+
+    def _lines(self, forwarding: tuple[Field, ...], host: bytes) -> bytes:
+        told: dict[bytes, list[bytes]] = {}
+        others: list[Field] = []
+        for name, value in forwarding:
+            lower = name.lower()
+            if lower in _REBUILT:
+                told.setdefault(lower, []).append(value)
+            else:
+                others.append((name, value))
+        path = b", ".join([*[one for one in told.get(b"x-forwarded-for", ()) if one], self.peer])
+        proto = _single(told.get(b"x-forwarded-proto"), _PROTO) or b"http"
+        passed = _single(told.get(b"x-forwarded-host"), HOST) or host
+        ours = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
+            path,
+            proto,
+            passed,
+        )
+        return lines(others) + ours + VIA
+
+
+_REBUILT: Final = frozenset(b"x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id".split())
+
+# RFC 3986 host with RFC 9110's optional port, without the comma that would make it a list and without
+# userinfo.
+HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._~%!$&'()*+;=-]++)(?::([0-9]{1,5}))?")
+
+
+def valid_host(value: bytes) -> bool:
+    match = HOST.fullmatch(value)
+    return match is not None and (match[1] is None or int(match[1]) < 1 << 16)
+
+
+def _single(given: list[bytes] | None, grammar: re.Pattern[bytes]) -> bytes | None:
+    return given[0] if given and len(given) == 1 and grammar.fullmatch(given[0]) else None
+
+
+def request_head(head: RequestHead, forwarding: bytes, request_id: bytes, default_host: bytes) -> bytes:
+    """The request's head as the backend gets it."""
+    host = b"" if head.host else b"Host: %b\r\n" % default_host
+    return b"%b%b%bX-Request-Id: %b\r\n\r\n" % (head.passed_on, host, forwarding, request_id)
+
+
+def length_field(length: int | None) -> bytes:
+    return b"" if length is None else b"Content-Length: %d\r\n" % length
+
+
+def connection_field(*, close: bool, minor: int, upgrade: bytes = b"") -> bytes:
+    """Connection, and Upgrade where there is one to tell: in a 101 or a 426 (RFC 9110 section 7.8)."""
+    if upgrade:
+        return b"Connection: %bUpgrade\r\nUpgrade: %b\r\n" % (b"close, " if close else b"", upgrade)
+    if close:
+        return CLOSE
+    return KEEP_ALIVE if minor == 0 else b""
+
+
+def response_head(start: bytes, connection: bytes, request_id: bytes) -> bytes:
+    """The response's head as the client gets it. No request id: the backend's answer has one."""
+    if request_id:
+        return b"%bX-Request-Id: %b\r\n%b\r\n" % (start, request_id, connection)
+    return b"%b%b\r\n" % (start, connection)
+
+
+def problem_response(
+    problem: Problem, request_id: bytes, connection: bytes, *, head_only: bool = False
+) -> bytes:
+    """A whole answer of our own."""
+    document = problem.document()
+    fields = list(problem.fields)
+    if isinstance(problem, MethodNotAllowed):
+        fields.append(("Allow", problem.allow))
+    extra = "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
+    start = (
+        f"HTTP/1.1 {problem.status} {problem.title}\r\nContent-Type: application/problem+json\r\n".encode()
+    )
+    size = b"Content-Length: %d\r\n" % len(document)
+    ours = b"X-Request-Id: %b\r\n%b" % (request_id, NOSNIFF)
+    return b"".join((start, size, ours, extra, connection, b"\r\n", b"" if head_only else document))

@@ -1,0 +1,60 @@
+"""What heads of requests and responses share: the accept-list grammar of RFC 9112 and the reading of framing
+fields.
+
+Expressions are used with `fullmatch` (`$` also matches before a final LF), quantifiers are possessive (no
+input makes them backtrack), and white space is stripped as SP and TAB only (`bytes.strip()` would take VT and
+FF as well).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from heliograph_proxy.errors import FramingError
+from heliograph_proxy.headers import Field
+
+# RFC 9110 section 5.6.2: token = 1*tchar
+TOKEN: bytes = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# RFC 9112 section 5: field-line = field-name ":" OWS field-value OWS; the obsolete folding is not taken
+FIELDS: Final = re.compile(rb"(?:" + TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
+_FIELD: Final = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*+)\r\n")
+# What stands in no head at all: controls, a bare LF, a bare CR.
+_IMPOSSIBLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
+# Below 10^18: fits every 64-bit reader behind us, and no leading sign, blank or underscore as int() would
+# take.
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+
+END: Final = b"\r\n\r\n"
+
+
+def impossible(data: bytes, start: int) -> int | None:
+    """Where the first byte stands that no head can have. Bytes before `start` were looked at before."""
+    # A CR at the very end may still become CRLF, so the last byte of the previous look is looked at again.
+    found = _IMPOSSIBLE.search(data, max(start - 1, 0))
+    return found.start() if found else None
+
+
+def fields(block: bytes) -> list[Field]:
+    """The fields of a block that FIELDS matched."""
+    return [(name, value.strip(b" \t")) for name, value in _FIELD.findall(block)]
+
+
+def content_length(given: list[bytes] | None) -> int | None:
+    # RFC 9110 section 8.6 would let a list of equal values pass; the difference to a smuggled one is too
+    # small.
+    if given is None:
+        return None
+    if len(given) > 1 or not _LENGTH.fullmatch(given[0]):
+        raise FramingError("Content-Length is not one decimal number below 10^18")
+    return int(given[0])
+
+
+def options(given: list[bytes] | tuple[()]) -> frozenset[bytes]:
+    """The options of all Connection fields, in lower case."""
+    return frozenset(one.strip(b" \t").lower() for value in given for one in value.split(b",")) - {b""}
+
+
+def keeps_alive(connection: frozenset[bytes], minor: int) -> bool:
+    """RFC 9112 section 9.3."""
+    return b"close" not in connection and (minor == 1 or b"keep-alive" in connection)

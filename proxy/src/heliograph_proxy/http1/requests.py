@@ -1,0 +1,264 @@
+"""Heads of requests: bytes in, an immutable head or a problem out. Pure.
+
+The grammar accepts or refuses; a policy function then reads the few fields that decide about framing and
+routing. What is refused is refused with the status that explains it, and with the same one however the bytes
+were cut into packets. No byte is ever forwarded that was not checked here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from heliograph_proxy import headers
+from heliograph_proxy.errors import (
+    BadRequest,
+    ExpectationFailed,
+    FramingError,
+    HeaderTooLarge,
+    MethodNotAllowed,
+    NotAvailable,
+    TargetTooLong,
+    VersionNotSupported,
+)
+from heliograph_proxy.headers import Field
+from heliograph_proxy.http1 import grammar
+from heliograph_proxy.settings import Limits
+
+# RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
+_REQUEST_LINE: Final = re.compile(rb"(" + grammar.TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])")
+# RFC 9112 section 3.2.2: absolute-form
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*+)([/?][^#]*+)?")
+_TOKEN_ONLY: Final = re.compile(grammar.TOKEN)
+_WEBSOCKET_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
+
+#: Heads up to this size are kept parsed: clients and the nginx before us repeat them. Longer ones carry
+#: cookies and the like, which are rarely the same twice.
+CACHED_BYTES: Final = 1024
+#: How many parsed heads are kept, at most about 3 KiB each.
+CACHED_HEADS: Final = 2048
+
+ALLOWED_METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestHead:
+    method: bytes
+    target: bytes
+    #: The minor version: HTTP/1.0 or HTTP/1.1.
+    minor: int
+    host: bytes
+    #: None: no Content-Length.
+    length: int | None
+    chunked: bool
+    keep_alive: bool
+    expects_continue: bool
+    #: A correct request to become a WebSocket.
+    websocket: bool
+    cookies: bytes
+    #: Fields that only a trusted peer may set.
+    forwarding: tuple[Field, ...]
+    #: The request line, the end-to-end fields and the framing, ready to be sent.
+    passed_on: bytes
+    #: For the log.
+    method_text: str
+    target_text: str
+
+
+def check_unfinished(data: bytes, start: int, limits: Limits) -> None:
+    """Refuse a head that is not complete yet as soon as it cannot become a good one. `start`: checked so
+    far."""
+    bad = grammar.impossible(data, start)
+    line = data.find(b"\r\n")
+    long_line = line > limits.request_line or (line < 0 and len(data) > limits.request_line + 1)
+    if long_line and not (bad is not None and bad <= limits.request_line):
+        raise TargetTooLong(
+            f"the request line is longer than {limits.request_line} bytes", limit=limits.request_line
+        )
+    if bad is not None:
+        raise BadRequest("a control character or a bare CR or LF in the head")
+    if line >= max(start - 1, 0):
+        _request_line(data[:line])
+    if line >= 0 and len(data) - line > limits.header_bytes + 4:
+        raise HeaderTooLarge(
+            f"the header is longer than {limits.header_bytes} bytes", limit=limits.header_bytes
+        )
+
+
+class RequestParser:
+    """Parses request heads, with the limits of the configuration."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        # A pure function of the bytes: equal heads may share one result.
+        self._cached = lru_cache(CACHED_HEADS)(self._parse)
+
+    def parse(self, head: bytes) -> RequestHead:
+        """`head` is everything before the empty line, with the last CRLF."""
+        return self._cached(head) if len(head) <= CACHED_BYTES else self._parse(head)
+
+    def _parse(self, head: bytes) -> RequestHead:
+        end = head.find(b"\r\n")
+        block = head[end + 2 :]
+        if end > self._limits.request_line or not grammar.FIELDS.fullmatch(block):
+            self._explain(head)
+        method, target, authority, minor = _request_line(head[:end])
+        fields = grammar.fields(block)
+        self._check_sizes(block, len(fields))
+        return _request(method, target, authority, minor, fields)
+
+    def _explain(self, head: bytes) -> None:
+        """The grammar did not match: say so as the first byte that is wrong demands."""
+        check_unfinished(head, 0, self._limits)
+        raise BadRequest("a header line is not `name: value`")
+
+    def _check_sizes(self, block: bytes, count: int) -> None:
+        limits = self._limits
+        if count > limits.header_fields:
+            raise HeaderTooLarge(
+                f"more than {limits.header_fields} header fields", limit=limits.header_fields
+            )
+        if len(block) > limits.header_bytes:
+            raise HeaderTooLarge(
+                f"the header is longer than {limits.header_bytes} bytes", limit=limits.header_bytes
+            )
+        longest = limits.header_field_bytes
+        if len(block) > longest and max(map(len, block.split(b"\r\n"))) > longest:
+            raise HeaderTooLarge(f"a header field is longer than {longest} bytes", limit=longest)
+
+
+def _request_line(line: bytes) -> tuple[bytes, bytes, bytes, int]:
+    """Method, target in origin- or asterisk-form, authority if it was in absolute-form, minor version."""
+    match = _REQUEST_LINE.fullmatch(line)
+    if not match:
+        raise BadRequest("the request line is not `METHOD target HTTP/1.1`")
+    method, target, major, minor = match.groups()
+    if major != b"1" or minor not in b"01":
+        raise VersionNotSupported("HTTP/1.0 and HTTP/1.1 are spoken here")
+    if method in (b"CONNECT", b"TRACE"):
+        raise MethodNotAllowed(f"{method.decode()} is not allowed here", ALLOWED_METHODS)
+    if b"#" in target:
+        raise BadRequest("the request target has a fragment")
+    authority = b""
+    if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
+        absolute = _ABSOLUTE.fullmatch(target)
+        if not absolute or not headers.valid_host(absolute[1]):
+            raise BadRequest("the request target is neither a path nor an http URL")
+        authority, rest = absolute[1], absolute[2] or b""
+        # RFC 9112 section 3.2.4: OPTIONS for a URL without path and query asks about the server, `*`.
+        empty = b"*" if method == b"OPTIONS" and not rest else b"/"
+        target = rest if rest.startswith(b"/") else empty + rest if rest else empty
+    return method, target, authority, int(minor)
+
+
+def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields: list[Field]) -> RequestHead:
+    """The policy: which fields decide, which pass, and what is in doubt and therefore refused."""
+    seen: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        seen.setdefault(name.lower(), []).append(value)
+    host = _host(seen.get(b"host"), authority, minor)
+    length, chunked = _request_framing(seen, minor)
+    if len(seen.get(b"content-type", ())) > 1:
+        raise BadRequest("Content-Type is there twice")
+    connection = grammar.options(seen.get(b"connection", ()))
+    if connection & headers.NEVER_HOP_BY_HOP:
+        raise BadRequest("Connection names a field that is not hop-by-hop")
+    removed = headers.HOP_BY_HOP | connection
+    if minor == 0:
+        removed |= {b"expect"}
+    passed: list[Field] = []
+    forwarding: list[Field] = []
+    for name, value in fields:
+        lower = name.lower()
+        if lower in removed or b"_" in lower:  # WSGI cannot tell X_Y from X-Y
+            continue
+        (forwarding if headers.is_forwarding(lower) else passed).append((name, value))
+    if authority and b"host" not in seen:
+        passed.insert(0, (b"Host", authority))
+    websocket = not length and not chunked and _asks_for_websocket(method, minor, connection, seen)
+    framing = headers.CHUNKED if chunked else headers.length_field(length)
+    if websocket:
+        framing += headers.UPGRADED
+    return RequestHead(
+        method=method,
+        target=target,
+        minor=minor,
+        host=host,
+        length=length,
+        chunked=chunked,
+        keep_alive=grammar.keeps_alive(connection, minor),
+        expects_continue=_expects_continue(seen.get(b"expect"), minor),
+        websocket=websocket,
+        cookies=b";".join(seen.get(b"cookie", ())),
+        forwarding=tuple(forwarding),
+        passed_on=b"%b %b HTTP/1.1\r\n%b%b" % (method, target, headers.lines(passed), framing),
+        method_text=method.decode(),
+        target_text=target.decode(),
+    )
+
+
+def _host(given: list[bytes] | None, authority: bytes, minor: int) -> bytes:
+    if not given:
+        if minor == 1:
+            raise BadRequest("Host is missing")
+        return authority
+    if len(given) > 1 or not headers.valid_host(given[0]):
+        raise BadRequest("Host is not one host with an optional port")
+    # RFC 9112 section 3.2.2 lets the target win; a client that says two things at once is refused instead.
+    if authority and authority.lower() != given[0].lower():
+        raise BadRequest("Host is not the host of the request target")
+    return given[0]
+
+
+def _request_framing(seen: dict[bytes, list[bytes]], minor: int) -> tuple[int | None, bool]:
+    codings = seen.get(b"transfer-encoding")
+    if codings is not None:
+        if minor == 0 or b"content-length" in seen:
+            raise BadRequest("Transfer-Encoding in HTTP/1.0 or together with Content-Length")
+        _check_codings(codings)
+        return None, True
+    try:
+        return grammar.content_length(seen.get(b"content-length")), False
+    except FramingError as exc:
+        raise BadRequest(str(exc)) from exc
+
+
+def _check_codings(given: list[bytes]) -> None:
+    """`chunked`, once and alone. A known word in a wrong place is an attack, an unknown coding is just not
+    built."""
+    if len(given) == 1 and given[0].lower() == b"chunked":
+        return
+    codings = [one.strip(b" \t").lower() for one in b",".join(given).split(b",")]
+    if not all(_TOKEN_ONLY.fullmatch(one) for one in codings) or b"identity" in codings:
+        raise BadRequest("Transfer-Encoding is malformed")
+    if len(given) > 1 or b"chunked" in codings[:-1]:
+        raise BadRequest("chunked must be the last transfer coding, once")
+    raise NotAvailable("no transfer coding but chunked is understood")
+
+
+def _expects_continue(given: list[bytes] | None, minor: int) -> bool:
+    if not given or minor == 0:  # RFC 9110 section 10.1.1: ignored in HTTP/1.0
+        return False
+    if len(given) > 1 or given[0].lower() != b"100-continue":
+        raise ExpectationFailed("100-continue is the only expectation understood")
+    return True
+
+
+def _asks_for_websocket(
+    method: bytes, minor: int, connection: frozenset[bytes], seen: dict[bytes, list[bytes]]
+) -> bool:
+    """RFC 6455 section 4.1. What does not ask for it in this way goes on as an ordinary request, without Upgrade; an
+    application that wants a WebSocket then tells which version."""
+    asks = (
+        method == b"GET"
+        and minor == 1
+        and b"upgrade" in connection
+        and [one.lower() for one in seen.get(b"upgrade", ())] == [b"websocket"]
+        and seen.get(b"sec-websocket-version") == [b"13"]
+    )
+    keys = seen.get(b"sec-websocket-key", [])
+    if asks and not (len(keys) == 1 and _WEBSOCKET_KEY.fullmatch(keys[0])):
+        raise BadRequest("Sec-WebSocket-Key is not one key of 16 bytes in base64")
+    return asks

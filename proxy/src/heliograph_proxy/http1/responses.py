@@ -1,0 +1,172 @@
+"""Heads of responses: bytes in, an immutable head or a `FramingError` out. Pure.
+
+A backend is trusted no more than a client: what is not strict HTTP/1.1 with one framing becomes a 502.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from heliograph_proxy import headers
+from heliograph_proxy.errors import FramingError
+from heliograph_proxy.headers import Field
+from heliograph_proxy.http1 import framing, grammar
+
+# RFC 9112 section 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])((?: [\t\x20-\x7e\x80-\xff]*+)?)")
+
+#: A backend's head may be this long: room for cookies, under what nginx and clients take.
+MAX_HEAD_BYTES: Final = 65536
+#: Heads up to this size are kept parsed: the same small answer comes often within the second its Date is good
+#: for.
+CACHED_BYTES: Final = 1024
+#: How many parsed heads are kept, at most about 3 KiB each.
+CACHED_HEADS: Final = 1024
+
+
+#: Statuses that decide about framing; no error of ours.
+CONTINUE: Final = 100
+SWITCHING_PROTOCOLS: Final = 101
+HTTP_OK: Final = 200
+NO_CONTENT: Final = 204
+NOT_MODIFIED: Final = 304
+UPGRADE_REQUIRED: Final = 426
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """How a response goes to a client."""
+
+    #: The head without Connection and without the empty line.
+    start: bytes
+    #: The body's length: 0 where there is none; None where only the end tells.
+    length: int | None
+    #: The backend sends chunks.
+    from_chunks: bool
+    #: The client gets chunks.
+    to_chunks: bool
+    #: The client can see the end only by the connection's.
+    closes: bool
+
+    @property
+    def until_closed(self) -> bool:
+        """The backend's connection ends with the body."""
+        return self.length is None and not self.from_chunks
+
+    def reader(self) -> framing.BodyReader:
+        if self.length is not None:
+            return framing.LengthReader(self.length)
+        return framing.ChunkedReader() if self.from_chunks else framing.UntilClosed()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResponseHead:
+    status: int
+    #: The minor version.
+    minor: int
+    length: int | None
+    chunked: bool
+    keep_alive: bool
+    #: The protocol a 101 switches to, or that a 426 asks for, in lower case.
+    upgrade: bytes
+    has_request_id: bool
+    #: Server-sent events, which have no end.
+    event_stream: bool
+    #: The status line and the end-to-end fields, ready to be sent.
+    passed_on: bytes
+    #: How it goes to a client of HTTP/1.1 that did not ask with HEAD.
+    delivery: Delivery
+
+
+def check_unfinished(data: bytes, start: int) -> None:
+    """Refuse a head that is not complete yet as soon as it cannot become a good one."""
+    if grammar.impossible(data, start) is not None:
+        raise FramingError("a control character or a bare CR or LF in the head")
+    if len(data) > MAX_HEAD_BYTES:
+        raise FramingError(f"the head is longer than {MAX_HEAD_BYTES} bytes")
+    line = data.find(b"\r\n")
+    if line >= max(start - 1, 0) and not _STATUS_LINE.fullmatch(data, 0, line):
+        raise FramingError("the status line is not HTTP/1.1")
+
+
+def parse(head: bytes) -> ResponseHead:
+    """`head` is everything before the empty line, with the last CRLF."""
+    return _cached(head) if len(head) <= CACHED_BYTES else _parse(head)
+
+
+def _parse(head: bytes) -> ResponseHead:
+    end = head.find(b"\r\n")
+    match = _STATUS_LINE.fullmatch(head, 0, end)
+    block = head[end + 2 :]
+    if not match or len(head) > MAX_HEAD_BYTES or not grammar.FIELDS.fullmatch(block):
+        raise FramingError("the head is not HTTP/1.1")
+    return _response(int(match[1]), int(match[2]), match[3] or b" ", grammar.fields(block))
+
+
+# A pure function of the bytes: equal heads may share one result.
+_cached = lru_cache(CACHED_HEADS)(_parse)
+
+
+def _response(minor: int, status: int, reason: bytes, fields: list[Field]) -> ResponseHead:
+    seen: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        seen.setdefault(name.lower(), []).append(value)
+    length, chunked = _framing(seen, minor)
+    connection = grammar.options(seen.get(b"connection", ()))
+    removed = headers.HOP_BY_HOP | connection
+    passed = [(name, value) for name, value in fields if name.lower() not in removed]
+    passed_on = b"HTTP/1.1 %d%b\r\n%b" % (status, reason, headers.lines(passed))
+    if b"x-content-type-options" not in seen and status >= HTTP_OK:
+        passed_on += headers.NOSNIFF
+    return ResponseHead(
+        status=status,
+        minor=minor,
+        length=length,
+        chunked=chunked,
+        keep_alive=grammar.keeps_alive(connection, minor),
+        upgrade=b", ".join(seen.get(b"upgrade", ())).lower() if b"upgrade" in connection else b"",
+        has_request_id=b"x-request-id" in seen,
+        event_stream=_media_type(seen.get(b"content-type", ())) == b"text/event-stream",
+        passed_on=passed_on,
+        delivery=_delivery(passed_on, status, length, chunked),
+    )
+
+
+def _media_type(given: Sequence[bytes]) -> bytes:
+    """Without parameters, in lower case; nothing where there is not exactly one."""
+    return given[0].partition(b";")[0].strip().lower() if len(given) == 1 else b""
+
+
+def _framing(seen: dict[bytes, list[bytes]], minor: int) -> tuple[int | None, bool]:
+    codings = seen.get(b"transfer-encoding")
+    if codings is None:
+        return grammar.content_length(seen.get(b"content-length")), False
+    if minor == 0 or b"content-length" in seen or [one.lower() for one in codings] != [b"chunked"]:
+        raise FramingError("Transfer-Encoding is not one `chunked` without Content-Length in HTTP/1.1")
+    return None, True
+
+
+def delivery(head: ResponseHead, method: bytes, minor: int) -> Delivery:
+    """How an answer goes to a client; `minor` is the client's version, and 1.0 does not know chunks."""
+    if method == b"HEAD":
+        # RFC 9110 section 8.6: Content-Length tells of the body that is not there.
+        return Delivery(head.passed_on + headers.length_field(head.length), 0, False, False, False)
+    if minor == 0 and head.delivery.length is None:
+        return Delivery(head.passed_on, None, head.chunked, False, True)
+    return head.delivery
+
+
+def _delivery(passed_on: bytes, status: int, length: int | None, chunked: bool) -> Delivery:
+    # RFC 9112 section 6.3: these have no body, whatever the fields say; only a 304 may tell a length
+    # nonetheless.
+    if status < HTTP_OK or status == NO_CONTENT:
+        return Delivery(passed_on, 0, False, False, False)
+    if status == NOT_MODIFIED:
+        return Delivery(passed_on + headers.length_field(length), 0, False, False, False)
+    if length is not None:
+        return Delivery(passed_on + headers.length_field(length), length, False, False, False)
+    return Delivery(passed_on + headers.CHUNKED, None, chunked, True, False)

@@ -1,0 +1,170 @@
+"""The proxy as a process: puts the parts together, accepts clients, and ends so that they can finish."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from random import Random
+from time import monotonic
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from greenlet import greenlet
+
+from heliograph_proxy import eventlog as events
+from heliograph_proxy import headers, sticky
+from heliograph_proxy.accesslog import AccessLog
+from heliograph_proxy.admin.control import Control
+from heliograph_proxy.admin.listener import Admin
+from heliograph_proxy.admin.live import Live
+from heliograph_proxy.admin.views import Console
+from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.balancing.balancer import Balancer
+from heliograph_proxy.balancing.health import Checker
+from heliograph_proxy.balancing.queue import WaitingLine
+from heliograph_proxy.balancing.strategies import create
+from heliograph_proxy.connections import Connections
+from heliograph_proxy.errors import Unavailable
+from heliograph_proxy.http1.requests import RequestParser
+from heliograph_proxy.listener import Listener
+from heliograph_proxy.runtime import Runtime
+from heliograph_proxy.session import Session
+from heliograph_proxy.settings import Settings
+from heliograph_proxy.streams import Stream
+from heliograph_proxy.sweeper import Sweeper
+
+#: Descriptors that no client gets: for connections to backends, checks, the admin listener, the log and the loop. An
+#: eighth, because most clients are idle at any moment, and at least what a proxy with few descriptors needs.
+RESERVED_SHARE = 8
+RESERVED_LEAST = 24
+
+#: How often idle connections are aged and the queue is looked at without an occasion.
+HOUSEKEEPING_SECONDS = 0.25
+
+
+def build(settings: Settings) -> Runtime:
+    """All parts of a proxy that listens nowhere yet."""
+    sweeper = Sweeper()
+    limits, timeouts = settings.limits, settings.timeouts
+    backends = [Backend(one, settings.health) for one in settings.backends]
+    return Runtime(
+        settings=settings,
+        parser=RequestParser(limits),
+        balancer=Balancer(
+            backends, create(settings.strategy, Random()), WaitingLine(limits.queue, timeouts.queue)
+        ),
+        connections=Connections(settings.pool, sweeper, timeouts.body),
+        access_log=AccessLog(settings.log),
+        sweeper=sweeper,
+        sticky=sticky.create(settings.sticky),
+    )
+
+
+class Server:
+    """`start`, then `stop`; `stop` returns when the last client has gone or the time to drain is over."""
+
+    def __init__(self, runtime: Runtime, file: str) -> None:
+        self.runtime = runtime
+        self.checker = Checker(runtime)
+        self.control = Control(runtime, self.checker, file)
+        self._live = Live(runtime)
+        self._admin = Admin(runtime, Console(runtime, self.control, self._live))
+        self._sessions: dict[Session, greenlet] = {}
+        self._empty = Event()
+        self._housekeeper: gevent.Greenlet[..., None] | None = None
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_sockets = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
+        self._listener = Listener(runtime.settings.listen, self._accept, self._has_room)
+
+    @property
+    def address(self) -> Any:
+        return self._listener.address
+
+    def start(self) -> None:
+        runtime = self.runtime
+        runtime.sweeper.start()
+        runtime.access_log.start()
+        self._housekeeper = gevent.spawn(self._keep_house)
+        for backend in runtime.balancer.backends:
+            self.checker.start(backend)
+        self._live.start()
+        self._listener.start()
+        self._admin.start()
+
+    def stop(self) -> None:
+        """Stop accepting, let requests end and tunnels be relayed for `timeouts.drain` seconds, then cut."""
+        runtime = self.runtime
+        runtime.stopping = True
+        self._listener.close()
+        for session in self._sessions:
+            session.stop_if_idle()
+        if self._sessions:
+            self._empty.clear()
+            self._empty.wait(runtime.settings.timeouts.drain)
+        left = list(self._sessions.values())
+        if left:
+            events.log("drain-ended", cut=len(left))
+            gevent.killall(left)
+        self._admin.stop()
+        self._live.stop()
+        self.checker.stop()
+        if self._housekeeper is not None:
+            self._housekeeper.kill()
+        runtime.connections.close()
+        runtime.access_log.stop()
+        runtime.sweeper.stop()
+
+    def _has_room(self, starting: int) -> bool:
+        return len(self.runtime.sweeper) + starting < self._most_sockets
+
+    def _accept(self, sock: socket.socket, peer: Any) -> None:
+        runtime, metrics = self.runtime, self.runtime.metrics
+        if len(self._sessions) >= runtime.settings.limits.connections:
+            metrics.refused_connections += 1
+            _refuse(sock)
+            return
+        stream = Stream(sock, runtime.sweeper, runtime.settings.timeouts.body)
+        session = Session(runtime, stream, *_names(sock, peer))
+        self._sessions[session] = gevent.getcurrent()
+        metrics.connections += 1
+        try:
+            session.run()
+        finally:
+            metrics.connections -= 1
+            del self._sessions[session]
+            if not self._sessions:
+                self._empty.set()
+
+    def _keep_house(self) -> None:
+        while True:
+            gevent.sleep(HOUSEKEEPING_SECONDS)
+            self.runtime.connections.expire(monotonic())
+            # A backend's ejection ends by time alone.
+            self.runtime.balancer.serve_queue()
+
+
+def _names(sock: socket.socket, peer: Any) -> tuple[str, str]:
+    """The client's address, empty on a Unix socket, and the host it called."""
+    if sock.family == socket.AF_UNIX:
+        return "", "localhost"
+    host, port = sock.getsockname()[:2]
+    return peer[0], f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _refuse(sock: socket.socket) -> None:
+    """One client too many: told so as far as its socket takes it at once."""
+    problem = Unavailable("too many connections")
+    try:
+        sock.send(headers.problem_response(problem, b"-", headers.CLOSE))
+    except OSError:
+        pass  # it has gone, which is what was wanted
+    finally:
+        sock.close()
+
+
+def raise_descriptor_limit() -> int:
+    """As many descriptors as this process may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

@@ -1,0 +1,185 @@
+"""A client's connection: one request after the other, in their order, until either side has enough.
+
+The next head is read only when the exchange before it is over, so a pipelining client's answers cannot get
+mixed up.
+"""
+
+from __future__ import annotations
+
+from random import getrandbits
+from time import monotonic
+from typing import Final
+
+from heliograph_proxy import eventlog as events
+from heliograph_proxy import headers
+from heliograph_proxy.accesslog import Record
+from heliograph_proxy.admin.failures import SERVER_ERRORS
+from heliograph_proxy.errors import (
+    Disconnected,
+    InternalError,
+    Problem,
+    RequestTimeout,
+    Stopping,
+    StreamError,
+    TimedOut,
+)
+from heliograph_proxy.exchange import After, Exchange
+from heliograph_proxy.headers import Forwarding
+from heliograph_proxy.http1 import grammar
+from heliograph_proxy.http1.requests import RequestHead, check_unfinished
+from heliograph_proxy.runtime import Runtime
+from heliograph_proxy.streams import Stream
+
+#: After a last answer the client gets this long to read it before its connection is closed under it.
+LINGER_SECONDS: Final = 2.0
+
+
+class Session:
+    """Use `run` once; it closes the stream."""
+
+    def __init__(self, runtime: Runtime, stream: Stream, peer: str, local: str) -> None:
+        self._runtime = runtime
+        self._stream = stream
+        self._client = peer or "unix"
+        self._forwarding = Forwarding(peer, runtime.settings.trusted)
+        #: The Host of requests that need not have one.
+        self._default_host = local.encode()
+        self._begun = 0.0
+        #: When the last exchange was over.
+        self._ended = monotonic()
+        #: Nothing of a request has come yet.
+        self.idle = True
+
+    def run(self) -> None:
+        try:
+            while self._serve() is After.KEEP:
+                pass
+        except Stopping:
+            pass  # between two requests: nobody waits for anything
+        finally:
+            self._stream.close()
+
+    def stop_if_idle(self) -> None:
+        if self.idle:
+            self._stream.interrupt(Stopping())
+
+    def _serve(self) -> After:
+        """One request."""
+        stream, metrics = self._stream, self._runtime.metrics
+        sent_before = stream.sent
+        record = Record(getrandbits(128).to_bytes(16, "big").hex(), self._client)
+        try:
+            head = self._read_head()
+            if head is None:
+                return After.CLOSE
+            after = self._exchange(head, record)
+        except Problem as problem:
+            after = self._refuse(problem, record)
+        except StreamError:
+            return After.CLOSE
+        self._ended = monotonic()
+        record.sent = stream.sent - sent_before
+        record.Ta = self._ended - self._begun
+        metrics.requests += 1
+        metrics.bytes_sent += record.sent
+        metrics.answered(record.backend, record.status, record.Ta)
+        if record.status >= SERVER_ERRORS or record.ended != "done":
+            self._runtime.failed.add(record)
+        self._runtime.access_log.add(record)
+        if after is After.LINGER:
+            self._linger()
+        return after
+
+    def _exchange(self, raw: bytes, record: Record) -> After:
+        now = monotonic()
+        record.TR = now - self._begun
+        head = self._parse(raw, record)
+        record.method, record.target, record.minor = head.method_text, head.target_text, head.minor
+        forwarding, before = self._forwarding, self._stream.sent
+        record.client = forwarding.client(head)
+        record.request_id = request_id = forwarding.request_id(head, record.request_id)
+        added = forwarding.lines(head, head.host or self._default_host)
+        wire = headers.request_head(head, added, request_id.encode(), self._default_host)
+        try:
+            return Exchange(self._runtime, self._stream, head, forwarding, record).run(wire, now)
+        except Exception as exc:
+            events.log_exception("exchange-failed", exc, id=request_id)
+            if self._stream.sent > before:  # an answer has begun: it can only be cut
+                self._stream.close(reset=True)
+            raise InternalError("the proxy made a mistake") from exc
+
+    def _parse(self, raw: bytes, record: Record) -> RequestHead:
+        try:
+            return self._runtime.parser.parse(raw)
+        except Problem:
+            record.method, record.target = _request_line_for_log(raw)
+            raise
+
+    def _read_head(self) -> bytes | None:
+        """Everything before the empty line; None when the client ended or stayed silent between two
+        requests."""
+        stream, timeouts = self._stream, self._runtime.settings.timeouts
+        if not stream.buffer:
+            self.idle = True
+            if self._runtime.stopping:
+                return None
+            try:
+                stream.buffer = stream.recv_later(self._ended + timeouts.idle)
+            except (TimedOut, Disconnected):
+                return None
+            if not stream.buffer:
+                return None
+        self.idle = False
+        # A stop that came together with a request waits for its answer.
+        stream.forget_interruption()
+        self._begun = monotonic()
+        try:
+            return self._complete_head(self._begun + timeouts.head)
+        except TimedOut as exc:
+            raise RequestTimeout(f"the head did not arrive within {timeouts.head:g} seconds") from exc
+
+    def _complete_head(self, deadline: float) -> bytes | None:
+        stream, limits = self._stream, self._runtime.settings.limits
+        looked_at = 0
+        skipped = False
+        while True:
+            # RFC 9112 section 2.2: at least one empty line before a request is ignored; one is enough.
+            if not skipped and stream.buffer.startswith(b"\r\n"):
+                stream.buffer, skipped, looked_at = stream.buffer[2:], True, 0
+            end = stream.buffer.find(grammar.END, max(looked_at - 3, 0))
+            if end >= 0:
+                head, stream.buffer = stream.buffer[: end + 2], stream.buffer[end + 4 :]
+                return head
+            check_unfinished(stream.buffer, looked_at, limits)
+            looked_at = len(stream.buffer)
+            data = stream.recv_later(deadline)
+            if not data:
+                return None
+            stream.buffer += data
+
+    def _refuse(self, problem: Problem, record: Record) -> After:
+        """An answer to what is no request; nothing after it can be understood."""
+        record.status, record.ended, record.reason = problem.status, problem.name, problem.detail
+        self._runtime.metrics.problems[problem.status] += 1
+        answer = headers.problem_response(problem, record.request_id.encode(), headers.CLOSE)
+        try:
+            self._stream.send(answer)
+        except StreamError:
+            return After.CLOSE
+        return After.LINGER
+
+    def _linger(self) -> None:
+        """Let the client read its last answer: closing while it still sends would reset the connection under
+        it."""
+        deadline = monotonic() + LINGER_SECONDS
+        try:
+            self._stream.finish_writing()
+            while self._stream.recv(deadline) and monotonic() < deadline:
+                pass
+        except StreamError:
+            return
+
+
+def _request_line_for_log(raw: bytes) -> tuple[str, str]:
+    parts = raw.partition(b"\r\n")[0].split(b" ")
+    return parts[0].decode("latin-1"), parts[1].decode("latin-1") if len(parts) > 1 else "-"

@@ -1,0 +1,211 @@
+"""The configuration file as frozen dataclasses. Pure but for `load`, which reads the file it is given.
+
+Every key of the interface is known here with its default; anything else is a `SettingsError` of one line that
+names the file, the key and what is allowed. What the interface promises and this version cannot do is refused
+by name, never ignored.
+"""
+
+# ruff: noqa: RUF009  (`_key` is dataclasses.field with a check)
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from heliograph_proxy import values
+from heliograph_proxy.errors import SettingsError
+
+T = TypeVar("T")
+
+
+def _key(check: Callable[[Any], Any], default: Any = MISSING) -> Any:
+    """A key of the file: how it is checked, and its default as it would stand in the file."""
+    if default is MISSING:
+        return field(metadata={"check": check})
+    return field(default_factory=lambda: check(default), metadata={"check": check})
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    name: str = _key(values.name)
+    address: values.Address = _key(values.address)
+    weight: int = _key(values.weight, 1)
+    max_connections: int = _key(values.number(1, whole=True), 1000)
+    max_tunnels: int = _key(values.number(0, whole=True), 20000)
+    backup: bool = _key(values.boolean, False)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    path: str = _key(values.path, "/healthz")
+    host: str = _key(values.host, "localhost")
+    interval: float = _key(values.positive, 2.0)
+    timeout: float = _key(values.positive, 1.0)
+    rise: int = _key(values.number(1, whole=True), 2)
+    fall: int = _key(values.number(1, whole=True), 3)
+    eject_failures: int = _key(values.number(1, whole=True), 5)
+    eject_time: float = _key(values.positive, 10.0)
+    slow_start: float = _key(values.number(0), 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    head: float = _key(values.positive, 10.0)
+    body: float = _key(values.positive, 30.0)
+    connect: float = _key(values.positive, 2.0)
+    response: float = _key(values.positive, 60.0)
+    queue: float = _key(values.positive, 5.0)
+    idle: float = _key(values.positive, 75.0)
+    tunnel: float = _key(values.positive, 3600.0)
+    drain: float = _key(values.positive, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    idle: float = _key(values.number(0), 1.0)
+    max: int = _key(values.number(0, whole=True), 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    # The upper bounds are what Gunicorn takes: a longer head would be its error, and count as a failure of the backend.
+    request_line: int = _key(values.number(16, 4094, whole=True), 4094)
+    header_fields: int = _key(values.number(1, 100, whole=True), 90)
+    header_field_bytes: int = _key(values.number(16, 8190, whole=True), 8190)
+    header_bytes: int = _key(values.number(64, 65536, whole=True), 32768)
+    body_bytes: int = _key(values.number(0, whole=True), 0)
+    connections: int = _key(values.number(1, whole=True), 20000)
+    queue: int = _key(values.number(0, whole=True), 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    attempts: int = _key(values.number(1, whole=True), 2)
+    deadline: float = _key(values.positive, 30.0)
+    budget: float = _key(values.ratio, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class StickySettings:
+    cookie: str = _key(values.cookie, "")
+    secret: str = _key(values.secret, "")
+    ttl: int = _key(values.number(0, whole=True), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    access: str = _key(values.text, "-")
+    format: str = _key(values.choice("json", "combined"), "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    backends: tuple[BackendSettings, ...]
+    listen: values.Address = _key(values.address, "127.0.0.1:8000")
+    admin: values.Address = _key(values.address, "127.0.0.1:8001")
+    admin_token: str = _key(values.text, "")
+    strategy: str = _key(values.strategy, "least_time")
+    trusted: values.TrustedPeers = _key(values.trusted, ["127.0.0.1", "::1", "unix"])
+    health: HealthSettings = field(default_factory=HealthSettings)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    limits: Limits = field(default_factory=Limits)
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    sticky: StickySettings = field(default_factory=StickySettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+SECTIONS: dict[str, type] = {
+    "health": HealthSettings,
+    "timeouts": Timeouts,
+    "pool": PoolSettings,
+    "limits": Limits,
+    "retry": RetrySettings,
+    "sticky": StickySettings,
+    "log": LogSettings,
+}
+
+
+def load(file: str) -> Settings:
+    """Read and check a configuration file."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
+        raise SettingsError(file, "", f"cannot be read: {reason}") from exc
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise SettingsError(file, "", f"is no TOML: {exc}") from exc
+    return parse(document, file)
+
+
+def parse(document: Mapping[str, Any], file: str = "proxy.toml") -> Settings:
+    """Check a whole document; `file` is for the error only."""
+    known = {one.name: one.metadata["check"] for one in fields(Settings) if "check" in one.metadata}
+    given: dict[str, Any] = {}
+    for key, value in document.items():
+        if key in SECTIONS:
+            given[key] = _section(SECTIONS[key], value, file, key)
+        elif key == "backend":
+            given["backends"] = _backends(value, file)
+        elif key in known:
+            given[key] = _checked(known[key], value, file, key)
+        else:
+            allowed = ", ".join([*known, "backend", *SECTIONS])
+            raise SettingsError(file, key, f"is not a key; allowed: {allowed}")
+    if "backends" not in given:
+        raise SettingsError(file, "backend", "at least one [[backend]] is needed")
+    settings = Settings(**given)
+    if not settings.admin.loopback and not settings.admin_token:
+        raise SettingsError(file, "admin_token", "must not be empty where admin is not loopback")
+    if settings.admin == settings.listen:
+        raise SettingsError(file, "admin", f"must be another address than listen, not {settings.listen} too")
+    return settings
+
+
+def backend(given: Any, file: str, place: str = "backend") -> BackendSettings:
+    """One [[backend]] table."""
+    return _section(BackendSettings, given, file, place)
+
+
+def _backends(given: Any, file: str) -> tuple[BackendSettings, ...]:
+    if not isinstance(given, list) or not given:
+        raise SettingsError(file, "backend", "must be one or more [[backend]] tables")
+    found = tuple(backend(one, file, f"backend[{number}]") for number, one in enumerate(given, 1))
+    seen: set[str] = set()
+    for number, one in enumerate(found, 1):
+        if one.name in seen:
+            raise SettingsError(
+                file, f"backend[{number}].name", f'must be unique; "{one.name}" is there twice'
+            )
+        seen.add(one.name)
+    return found
+
+
+def _section(kind: type[T], given: Any, file: str, place: str) -> T:
+    """A table of the file as its dataclass."""
+    if not isinstance(given, Mapping):
+        raise SettingsError(file, place, "must be a table")
+    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
+    for key in given:
+        if key not in known:
+            raise SettingsError(file, f"{place}.{key}", "is not a key; allowed: " + ", ".join(known))
+    for name, one in known.items():
+        if name not in given and one.default_factory is MISSING:
+            raise SettingsError(file, f"{place}.{name}", "is needed")
+    checked = {
+        key: _checked(known[key].metadata["check"], value, file, f"{place}.{key}")
+        for key, value in given.items()
+    }
+    return kind(**checked)
+
+
+def _checked(check: Callable[[Any], Any], value: Any, file: str, key: str) -> Any:
+    try:
+        return check(value)
+    except values.Wrong as wrong:
+        raise SettingsError(file, key, str(wrong)) from wrong

@@ -1,0 +1,92 @@
+"""Sticky sessions: a signed cookie that names a backend. Pure but for `keep_secret`, which makes and keeps a
+key.
+
+The signature keeps clients from choosing a backend of their own, and from learning by trial which names there
+are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from itsdangerous import BadSignature, Signer, TimestampSigner
+
+from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.errors import SettingsError
+from heliograph_proxy.settings import StickySettings
+
+#: Where a key lives that nobody configured, below the directory the proxy was started in.
+KEY_FILE = Path("var/proxy-sticky.key")
+#: Bytes of a key that is made here.
+KEY_BYTES = 32
+
+_SALT = "heliograph.proxy.sticky"
+#: The names are ours and the cookie travels with each request: short, and without what cookies cannot have.
+_SEPARATOR = ":"
+
+
+class Sticky:
+    """Reads and writes the cookie."""
+
+    def __init__(self, settings: StickySettings, secret: str) -> None:
+        self._name = settings.cookie.encode()
+        self._ttl = settings.ttl
+        signer = TimestampSigner if settings.ttl else Signer
+        self._signer = signer(secret, salt=_SALT, sep=_SEPARATOR)
+
+    def read(self, cookies: bytes) -> str:
+        """The backend's name in a Cookie field, or "" if there is none that we signed and that is still
+        good."""
+        for pair in cookies.split(b";"):
+            name, _, value = pair.strip(b" \t").partition(b"=")
+            if name == self._name:
+                return self._verified(value)
+        return ""
+
+    @staticmethod
+    def holds(preferred: str, used: Backend, backends: Iterable[Backend], now: float) -> bool:
+        """Whether a session has its backend, or will have it again when that is less busy."""
+        if preferred == used.name:
+            return True
+        return any(one.name == preferred and one.available(now) for one in backends)
+
+    def write(self, backend: str, *, secure: bool) -> bytes:
+        """The header line that sets the cookie."""
+        signed = self._signer.sign(backend).decode()
+        age = f"; Max-Age={self._ttl}" if self._ttl else ""
+        https = "; Secure" if secure else ""
+        name = self._name.decode()
+        return f"Set-Cookie: {name}={signed}; Path=/; HttpOnly; SameSite=Lax{age}{https}\r\n".encode()
+
+    def _verified(self, value: bytes) -> str:
+        try:
+            if isinstance(self._signer, TimestampSigner):
+                return self._signer.unsign(value, max_age=self._ttl).decode()
+            return self._signer.unsign(value).decode()
+        except (BadSignature, UnicodeDecodeError):
+            return ""
+
+
+def create(settings: StickySettings) -> Sticky | None:
+    """None where sessions do not stick."""
+    if not settings.cookie:
+        return None
+    return Sticky(settings, settings.secret or keep_secret(KEY_FILE))
+
+
+def keep_secret(file: Path) -> str:
+    """The key in this file, which is made if it is not there."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return file.read_text().strip()
+        with os.fdopen(fd, "w") as made:
+            secret = os.urandom(KEY_BYTES).hex()
+            made.write(secret + "\n")
+        return secret
+    except OSError as exc:
+        raise SettingsError(str(file), "sticky.secret", f"cannot be kept: {exc.strerror}") from exc

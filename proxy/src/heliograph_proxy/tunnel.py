@@ -1,0 +1,58 @@
+"""An upgraded connection: bytes both ways, whatever they mean, until both ends have ended or nothing moves
+anymore.
+
+Each direction has one buffer: it reads again when the other side took what it had. The end of one direction
+is passed on as the end of that direction alone.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+import gevent
+
+from heliograph_proxy.errors import StreamError, TimedOut
+from heliograph_proxy.readsize import ReadSize
+from heliograph_proxy.streams import Stream
+
+
+class Tunnel:
+    """Relays between a client and a backend that have agreed on another protocol."""
+
+    def __init__(self, client: Stream, backend: Stream, idle_seconds: float) -> None:
+        self._client = client
+        self._backend = backend
+        self._idle_seconds = idle_seconds
+        self._ended = "done"
+
+    def run(self) -> str:
+        """Returns how it ended, for the log. Closes neither connection: their owners do."""
+        self._client.write_patience = self._backend.write_patience = self._idle_seconds
+        upwards = gevent.spawn(self._relay, self._client, self._backend)
+        try:
+            self._relay(self._backend, self._client)
+            upwards.join()
+        finally:
+            upwards.kill()
+        return self._ended
+
+    def _relay(self, source: Stream, sink: Stream) -> None:
+        try:
+            data, source.buffer = source.buffer, b""
+            read = ReadSize()
+            while True:
+                if data:
+                    read.relayed(len(data), at_once=sink.send(data))
+                    # Traffic in one direction keeps the other one open.
+                    sink.read_deadline = monotonic() + self._idle_seconds
+                data = source.recv_later(monotonic() + self._idle_seconds, read.size)
+                if not data:
+                    break
+            sink.finish_writing()
+        except StreamError as exc:
+            who = "client" if exc.stream is self._client else "backend"
+            if self._ended == "done":
+                self._ended = "tunnel-idle" if isinstance(exc, TimedOut) else f"{who}-disconnected"
+            # Nothing more can come through: the other direction ends as well.
+            self._client.close()
+            self._backend.close()

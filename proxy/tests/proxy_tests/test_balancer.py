@@ -1,0 +1,180 @@
+"""Who gets a request, what is counted meanwhile, and what happens when a backend goes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from time import monotonic
+
+import gevent
+import pytest
+from heliograph_proxy.balancing.backends import Backend, Check, State
+from heliograph_proxy.balancing.balancer import Balancer
+from heliograph_proxy.balancing.queue import WaitingLine
+from heliograph_proxy.balancing.strategies import RoundRobin, Selection
+from heliograph_proxy.errors import ClientGone, SomethingSent, Unavailable
+from heliograph_proxy.settings import HealthSettings, backend
+from heliograph_proxy.streams import NEVER, Stream
+from heliograph_proxy.sweeper import Sweeper
+
+from proxy_tests.conftest import until
+from tests.backends import PATIENCE
+
+REQUEST = Selection("10.0.0.1", 0.0)
+HEALTH = HealthSettings(fall=1, rise=1, eject_failures=2, eject_time=10.0, slow_start=0.0)
+BAD = Check(at=0.0, passed=False, detail="status 500", seconds=0.001)
+GOOD = Check(at=0.0, passed=True, detail="status 200", seconds=0.001)
+
+
+class Setting:
+    """A balancer over backends a and b and the spare one c, two requests each, and a client that waits if it must."""
+
+    def __init__(self, client: Stream) -> None:
+        tables = [
+            {"name": name, "max_connections": 2, "max_tunnels": 1, "backup": name == "c"} for name in "abc"
+        ]
+        self.backends = [Backend(backend({"address": "127.0.0.1:1", **one}, "x"), HEALTH) for one in tables]
+        self.a, self.b, self.c = self.backends
+        self.line = WaitingLine(1, 0.05)
+        self.balancer = Balancer(self.backends, RoundRobin(), self.line)
+        self.client = client
+
+    def acquire(self, *tried: str, tunnel: bool = False, preferred: str = "") -> str:
+        request = Selection("10.0.0.1", monotonic(), preferred)
+        return self.balancer.acquire(request, tried, self.client, tunnel=tunnel).name
+
+    def counted(self) -> tuple[int, list[int]]:
+        return self.balancer.in_flight, [one.active for one in self.backends]
+
+
+@pytest.fixture
+def stream() -> Iterator[tuple[Stream, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    one = Stream(ours, Sweeper(), 1.0)
+    with gevent.Timeout(PATIENCE, AssertionError("somebody waits for ever")):
+        yield one, theirs
+    one.close()
+    theirs.close()
+
+
+@pytest.fixture
+def setting(stream: tuple[Stream, socket.socket]) -> Setting:
+    return Setting(stream[0])
+
+
+def test_slots_are_taken_and_given_back(setting: Setting) -> None:
+    assert [setting.acquire() for _ in range(4)] == ["a", "b", "a", "b"]
+    assert setting.counted() == (4, [2, 2, 0])
+    for one in (setting.a, setting.b, setting.a, setting.b):
+        setting.balancer.release(one)
+    assert setting.counted() == (0, [0, 0, 0])
+    assert [one.requests for one in setting.backends] == [2, 2, 0]
+
+
+def test_what_was_tried_is_not_tried_again_and_a_spare_one_comes_last(setting: Setting) -> None:
+    assert setting.acquire("a") == "b"
+    assert setting.acquire("a", "b") == "c"
+    with pytest.raises(Unavailable):
+        setting.acquire("a", "b", "c")
+    setting.a.state = setting.b.state = State.DRAIN
+    assert setting.acquire() == "c"
+    assert setting.counted() == (3, [0, 1, 2])
+
+
+def test_a_session_stays_where_it_was_while_there_is_room(setting: Setting) -> None:
+    assert [setting.acquire(preferred="b") for _ in range(3)] == ["b", "b", "a"]
+    assert setting.acquire(preferred="gone") == "a"
+
+
+def test_a_tunnel_takes_no_slot_for_requests_but_one_of_its_own(setting: Setting) -> None:
+    assert setting.acquire(tunnel=True) == "a"
+    with setting.balancer.tunnel(setting.a):
+        assert (setting.counted(), setting.a.tunnels) == ((0, [0, 0, 0]), 1)
+        assert setting.acquire("b", tunnel=False) == "a"
+        setting.balancer.release(setting.a)
+        with pytest.raises(Unavailable, match="busy for too long"):
+            setting.acquire("b", tunnel=True)
+    assert (setting.counted(), setting.a.tunnels) == ((1, [1, 0, 0]), 0)
+    setting.balancer.release(setting.a)
+
+
+def fill(setting: Setting) -> None:
+    for _ in range(4):
+        setting.acquire()
+
+
+def test_who_waits_gets_the_slot_that_is_given_back(setting: Setting) -> None:
+    fill(setting)
+    waiting = gevent.spawn(setting.acquire)
+    until(lambda: len(setting.line) == 1, "somebody to wait")
+    assert setting.a.queued + setting.b.queued == 1
+    setting.balancer.release(setting.b)
+    assert waiting.get(timeout=5) == "b"
+    assert (setting.counted(), setting.a.queued + setting.b.queued) == ((4, [2, 2, 0]), 0)
+
+
+def test_the_line_ends_in_time_in_length_and_with_its_client(
+    setting: Setting, stream: tuple[Stream, socket.socket]
+) -> None:
+    fill(setting)
+    with pytest.raises(Unavailable, match="busy for too long"):
+        setting.acquire()
+    setting.line.configure(0, 1.0)
+    with pytest.raises(Unavailable, match="the queue is full"):
+        setting.acquire()
+    setting.line.configure(1, 60.0)
+    gevent.spawn(stream[1].shutdown, socket.SHUT_WR)
+    with pytest.raises(ClientGone):
+        setting.acquire()
+    assert (setting.counted(), len(setting.line)) == ((4, [2, 2, 0]), 0)
+
+
+def test_a_slot_that_comes_together_with_the_end_of_its_waiter_is_given_back(setting: Setting) -> None:
+    fill(setting)
+    waiting = gevent.spawn(setting.acquire)
+    until(lambda: len(setting.line) == 1, "somebody to wait")
+    waiting.kill(block=False)
+    setting.balancer.release(setting.a)  # it has the slot, and will not run anymore
+    waiting.join()
+    assert setting.counted() == (3, [1, 2, 0])
+
+
+def test_failures_eject_but_never_the_last_one(setting: Setting) -> None:
+    setting.c.state = State.MAINT
+    for _ in range(2):
+        setting.balancer.failed(setting.a, "refused")
+    assert [setting.acquire() for _ in range(2)] == ["b", "b"]
+    for _ in range(5):
+        setting.balancer.failed(setting.b, "refused")
+    assert setting.b.available(monotonic())
+
+
+def test_what_waits_for_an_answer_goes_elsewhere_when_its_backend_goes_down(
+    setting: Setting, stream: tuple[Stream, socket.socket]
+) -> None:
+    setting.balancer.waiting[setting.a].add(stream[0])
+    setting.balancer.checked(setting.b, BAD)
+    setting.balancer.checked(setting.a, GOOD)
+    gevent.spawn(setting.balancer.checked, setting.a, BAD)
+    with pytest.raises(SomethingSent, match="the backend went down"):
+        stream[0].recv_later(NEVER)
+
+
+def test_who_waits_gets_a_backend_that_comes_back(setting: Setting) -> None:
+    setting.balancer.checked(setting.b, BAD)
+    setting.acquire()
+    setting.acquire()
+    waiting = gevent.spawn(setting.acquire)
+    until(lambda: len(setting.line) == 1, "somebody to wait")
+    setting.balancer.checked(setting.b, GOOD)
+    assert waiting.get(timeout=5) == "b"
+
+
+def test_a_backend_leaves_with_its_last_request(setting: Setting) -> None:
+    setting.acquire()
+    setting.balancer.let_go(setting.a)
+    setting.balancer.let_go(setting.b)
+    assert setting.balancer.backends == [setting.a, setting.c]
+    setting.balancer.release(setting.a)
+    assert setting.balancer.backends == [setting.c]

@@ -1,0 +1,136 @@
+"""Active checks and passive ejection, over real connections."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from proxy_tests.conftest import Proxy, StartProxy, until
+from tests.backends import CLOSE, Backend, Peer, Received, close_early, silent
+
+FAST = {"interval": 0.05, "timeout": 0.2}
+
+
+def test_a_backend_goes_down_after_fall_checks_and_up_after_rise(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    proxy = start_proxy(backend, health={**FAST, "rise": 2, "fall": 3})
+    one = proxy.backends[0]
+    assert one.healthy
+    backend.health = "500 Oh"
+    until(lambda: not one.healthy, "the backend to go down")
+    assert one.last_check is not None
+    assert (one.last_check.passed, one.last_check.detail) == (False, "status 500")
+    assert proxy.get().status == 503
+    backend.health = "200 OK"
+    until(lambda: one.healthy, "the backend to come up")
+    assert proxy.get().status == 200
+
+
+def test_a_check_is_a_full_request_with_a_host(start_proxy: StartProxy, backend: Backend) -> None:
+    backend.health = None
+    proxy = start_proxy(backend, health={"path": "/up", "host": "app.example"})
+    assert proxy.backends[0].healthy
+    assert backend.requests[0].line == b"GET /up HTTP/1.1"
+    assert backend.requests[0].field("Host") == ["app.example"]
+
+
+@pytest.mark.parametrize("script", [silent, close_early])
+def test_a_backend_that_accepts_but_does_not_answer_is_down(
+    start_proxy: StartProxy, backend: Backend, script: object
+) -> None:
+    backend.health = None
+    backend.script = script  # type: ignore[assignment]
+    assert not start_proxy(backend, health={"timeout": 0.1}).backends[0].healthy
+
+
+def test_a_backend_that_says_it_is_stopping_gets_nothing_new_at_once(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    proxy = start_proxy(backend, health={**FAST, "fall": 1000})
+    backend.health = None
+
+    def stopping(peer: Peer, request: Received) -> object:
+        peer.answer(b'{"status": "stopping"}', "503 Service Unavailable")
+        return CLOSE
+
+    backend.script = stopping
+    until(lambda: not proxy.backends[0].healthy, "the stopping backend to be left alone")
+    assert proxy.backends[0].last_check is not None
+    assert proxy.backends[0].last_check.detail == "the instance is stopping"
+
+
+def test_a_backend_that_was_never_up_is_looked_at_more_often(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    backend.health = "500 Oh"
+    proxy = start_proxy(backend, health={"interval": 600.0})
+    assert not proxy.backends[0].healthy
+    backend.health = "200 OK"
+    until(lambda: proxy.backends[0].healthy, "the first good check")
+
+
+def fail(proxy: Proxy, times: int) -> None:
+    for _ in range(times):
+        assert proxy.get().status == 502
+
+
+def test_failures_in_a_row_eject_for_a_while(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    backend.script = close_early
+    settings = {"eject_failures": 3, "eject_time": 0.3}
+    proxy = start_proxy(backend, another, health=settings, retry={"attempts": 1})
+    statuses = [proxy.get().status for _ in range(20)]
+    assert statuses.count(502) == 3
+    assert len(backend.requests) == 3
+    until(lambda: proxy.get().status == 502, "the ejected backend to be tried again")
+
+
+def test_a_success_in_between_ends_the_row(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    proxy = start_proxy(backend, another, health={"eject_failures": 2}, retry={"attempts": 1})
+
+    def every_other(peer: Peer, request: Received) -> object:
+        if len(backend.requests) % 2:
+            peer.answer()
+            return None
+        peer.send(b"HTTP/1.1 2")  # an end without a byte would be taken for a stale connection
+        return CLOSE
+
+    backend.script = every_other
+    for _ in range(20):
+        proxy.get()
+    assert len(backend.requests) == 10
+
+
+def test_the_last_backend_is_never_ejected(start_proxy: StartProxy, backend: Backend) -> None:
+    backend.script = close_early
+    proxy = start_proxy(backend, health={"eject_failures": 1})
+    fail(proxy, 10)
+    assert len(backend.requests) == 10
+
+
+def test_a_backup_gets_requests_only_while_nobody_else_can(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    tables = [
+        {"name": "main", "address": f"127.0.0.1:{backend.port}"},
+        {"name": "spare", "address": f"127.0.0.1:{another.port}", "backup": True},
+    ]
+    proxy = start_proxy(*tables, health=FAST)
+    for _ in range(5):
+        assert proxy.get().status == 200
+    assert another.requests == []
+    backend.health = "500 Oh"
+    until(lambda: not proxy.backends[0].healthy, "the main backend to go down")
+    assert proxy.get().status == 200
+    assert len(another.requests) == 1
+
+
+def test_checks_hold_nothing_open(start_proxy: StartProxy, backend: Backend) -> None:
+    proxy = start_proxy(backend, health=FAST)
+    before = len(proxy.runtime.sweeper)
+    gevent.sleep(0.3)
+    assert len(proxy.runtime.sweeper) <= before + 1

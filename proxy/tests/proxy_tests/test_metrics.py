@@ -1,0 +1,81 @@
+"""What is counted, and that Prometheus reads it as it was meant."""
+
+from __future__ import annotations
+
+import pytest
+from heliograph_proxy.admin import exposition
+from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.metrics import BUCKETS, Histogram, Metrics
+from heliograph_proxy.settings import HealthSettings, backend
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def samples(metrics: Metrics, backends: list[Backend]) -> dict[str, float]:
+    """Each sample by its name and labels, as a scraper reads them."""
+    found = {}
+    for family in text_string_to_metric_families(exposition.text(metrics, backends).decode()):
+        for one in family.samples:
+            labels = ",".join(f"{key}={value}" for key, value in sorted(one.labels.items()))
+            found[one.name + (f"{{{labels}}}" if labels else "")] = one.value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bound"),
+    [(0.0, "0.001"), (0.001, "0.001"), (0.0011, "0.0025"), (60.0, "60.0"), (61.0, "+Inf")],
+)
+def test_a_bound_belongs_to_its_bucket(seconds: float, bound: str) -> None:
+    histogram = Histogram()
+    histogram.observe(seconds)
+    counts = dict(histogram.buckets())
+    bounds = [str(one) for one in BUCKETS] + ["+Inf"]
+    assert [counts[one] for one in bounds] == [
+        float(number >= bounds.index(bound)) for number in range(len(bounds))
+    ]
+
+
+@given(st.lists(st.floats(0, 100)))
+def test_buckets_are_cumulative_and_end_with_the_count(given_: list[float]) -> None:
+    histogram = Histogram()
+    for seconds in given_:
+        histogram.observe(seconds)
+    counts = [count for _, count in histogram.buckets()]
+    assert counts == sorted(counts)
+    assert counts[-1] == len(given_)
+    assert counts[:-1] == [sum(seconds <= bound for seconds in given_) for bound in BUCKETS]
+    assert histogram.total == pytest.approx(sum(given_))
+
+
+def test_what_is_counted_is_what_is_scraped() -> None:
+    metrics = Metrics()
+    metrics.requests, metrics.connections, metrics.refused_connections, metrics.bytes_sent = 3, 2, 1, 1000
+    metrics.problems[502] += 2
+    metrics.answered("web1", 200, 0.5)
+    metrics.answered("web1", 204, 1.5)
+    metrics.answered("-", 502, 0.1)
+    web1 = Backend(backend({"name": "web1", "address": "127.0.0.1:1", "weight": 7}, "x"), HealthSettings())
+    web1.healthy, web1.active, web1.tunnels, web1.queued = False, 4, 5, 6
+    web1.requests, web1.failures, web1.retries = 30, 20, 10
+    found, prefix = samples(metrics, [web1]), "heliograph_proxy_"
+    expected = {
+        "requests_total": 3, "connections": 2, "refused_connections_total": 1, "sent_bytes_total": 1000,
+        "problems_total{status=502}": 2,
+        "request_duration_seconds_count{backend=web1,status=2xx}": 2,
+        "request_duration_seconds_sum{backend=web1,status=2xx}": 2.0,
+        "request_duration_seconds_bucket{backend=web1,le=0.5,status=2xx}": 1,
+        "request_duration_seconds_bucket{backend=web1,le=+Inf,status=2xx}": 2,
+        "request_duration_seconds_count{backend=-,status=5xx}": 1,
+        "backend_up{backend=web1}": 0, "backend_weight{backend=web1}": 7, "backend_active_requests{backend=web1}": 4,
+        "backend_tunnels{backend=web1}": 5, "backend_queued_requests{backend=web1}": 6,
+        "backend_requests_total{backend=web1}": 30, "backend_failures_total{backend=web1}": 20,
+        "backend_retries_total{backend=web1}": 10,
+    }  # fmt: skip
+    assert {prefix + name: value for name, value in expected.items()}.items() <= found.items()
+
+
+def test_nothing_counted_yet_is_a_good_scrape_too() -> None:
+    found = samples(Metrics(), [])
+    assert found["heliograph_proxy_requests_total"] == 0
+    assert not any("backend" in name for name in found)

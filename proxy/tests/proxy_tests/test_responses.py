@@ -1,0 +1,132 @@
+"""Answers that are not strict HTTP, that are cut, or that do not come."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy_tests.conftest import StartProxy
+from tests.backends import (
+    CLOSE,
+    Backend,
+    Peer,
+    Received,
+    close_early,
+    echo_body,
+    reset_after,
+    saying,
+    silent,
+)
+
+GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+ID = b"X-Request-Id: abc\r\n"
+
+
+def post(body: bytes, fields: bytes = b"") -> bytes:
+    size = b"Content-Length: %d\r\n" % len(body)
+    return b"POST / HTTP/1.1\r\nHost: test\r\n" + size + fields + b"\r\n" + body
+
+
+BAD_ANSWERS = {
+    "no status": b"HTTP/1.1\r\n\r\n",
+    "status of two digits": b"HTTP/1.1 20 OK\r\n\r\n",
+    "other protocol": b"ICY 200 OK\r\n\r\n",
+    "HTTP/2": b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03",
+    "bare LF": b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+    "bare CR": b"HTTP/1.1 200 OK\r\nX: \ry\r\n\r\n",
+    "NUL": b"HTTP/1.1 200 OK\r\nX: \x00\r\n\r\n",
+    "fold": b"HTTP/1.1 200 OK\r\nX: y\r\n z\r\n\r\n",
+    "space before the colon": b"HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+    "bad length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    "large length": b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551618\r\n\r\nok",
+    "length and coding": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "unknown coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "two codings": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "coding in 1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a switch nobody asked for": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "bad first chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    "an endless head": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20000,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("raw", BAD_ANSWERS.values(), ids=BAD_ANSWERS.keys())
+def test_an_answer_that_is_not_strict_http_is_a_bad_gateway(
+    start_proxy: StartProxy, backend: Backend, raw: bytes
+) -> None:
+    backend.script = saying(raw, close=True)
+    proxy = start_proxy(backend)
+    with proxy.client() as client:
+        client.ask(post(b"x")).problem()
+        backend.script = echo_body
+        assert client.ask(post(b"and on")).body == b"and on"
+    records = proxy.records(2)
+    assert (records[0]["status"], records[0]["ended"]) == (502, "bad-gateway")
+    assert proxy.backends[0].failures == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA\r\nshort",
+    ],
+)
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_an_answer_cut_short_ends_the_clients_connection(
+    start_proxy: StartProxy, backend: Backend, raw: bytes, how: str
+) -> None:
+    backend.script = saying(raw, close=True) if how == "end" else reset_after(raw)
+    proxy = start_proxy(backend)
+    with proxy.client() as client:
+        client.send(GET)
+        client.read_until(b"\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            client.read_all()
+        assert not client.buffer.endswith(b"0\r\n\r\n")
+    assert proxy.records()[0]["ended"] == "backend-cut"
+
+
+def test_a_silent_backend_is_a_gateway_timeout(start_proxy: StartProxy, backend: Backend) -> None:
+    backend.script = silent
+    proxy = start_proxy(backend, timeouts={"response": 0.2})
+    with proxy.client() as client:
+        assert client.ask(post(b"x")).problem()["status"] == 504
+        backend.script = echo_body
+        assert client.ask(post(b"on")).body == b"on"
+
+
+def test_a_backend_silent_inside_its_body_is_cut(start_proxy: StartProxy, backend: Backend) -> None:
+    def stuck(peer: Peer, request: Received) -> object:
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+        peer.sock.recv(1)
+        return CLOSE
+
+    backend.script = stuck
+    proxy = start_proxy(backend, timeouts={"idle": 0.2})
+    with proxy.client() as client:
+        client.send(GET)
+        assert client.read_until(b"12345")
+        assert client.ended()
+
+
+def test_without_a_backend_there_is_a_problem_and_a_hint_when_to_come_back(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    backend.health = "503 Service Unavailable"
+    answer = start_proxy(backend).get()
+    assert answer.problem()["status"] == 503
+    assert int(answer.field("Retry-After") or 0) > 0
+
+
+def test_answers_to_head_have_no_body_even_when_they_are_ours(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    backend.script = close_early
+    proxy = start_proxy(backend)
+    with proxy.client() as client:
+        answer = client.ask(b"HEAD / HTTP/1.1\r\nHost: test\r\n\r\n", "HEAD")
+        assert (answer.status, int(answer.field("Content-Length") or 0) > 0) == (502, True)
+        backend.script = echo_body
+        assert client.ask(GET).status == 200

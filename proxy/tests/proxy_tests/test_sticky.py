@@ -1,0 +1,107 @@
+"""Sticky sessions: the cookie alone, and through the proxy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from heliograph_proxy import sticky
+from heliograph_proxy.settings import StickySettings
+from heliograph_proxy.sticky import Sticky, keep_secret
+
+from proxy_tests.conftest import Response, StartProxy
+from proxy_tests.test_tunnel import upgrade
+from tests.backends import Backend, echo_target, websocket_echo
+
+SECRET = "s" * 32
+ON = {"cookie": "home", "secret": SECRET}
+
+
+def cookie_of(response: Response) -> str:
+    """The cookie as a client would send it back."""
+    return (response.field("Set-Cookie") or "").split(";")[0]
+
+
+@pytest.mark.parametrize("ttl", [0, 3600])
+def test_what_was_written_is_read(ttl: int) -> None:
+    one = Sticky(StickySettings(cookie="home", ttl=ttl), SECRET)
+    line = one.write("web1", secure=True).decode()
+    assert "; HttpOnly; SameSite=Lax" in line
+    assert line.endswith("; Secure\r\n")
+    assert ("Max-Age=3600" in line) is bool(ttl)
+    value = line.removeprefix("Set-Cookie: ").split(";")[0].encode()
+    assert one.read(b"a=b; " + value + b";c=d") == "web1"
+    assert Sticky(StickySettings(cookie="home", ttl=ttl), "t" * 32).read(value) == ""
+    assert one.read(value[:-1]) == one.read(b"home=web1") == one.read(b"home=\xff") == one.read(b"") == ""
+
+
+def test_a_client_comes_back_to_its_backend(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    proxy = start_proxy(backend, another, sticky=ON)
+    cookie = cookie_of(proxy.get())
+    assert cookie.startswith("home=b1")
+    for _ in range(5):
+        answer = proxy.get(Cookie=cookie)
+        assert answer.field("Set-Cookie") is None
+    assert (len(backend.requests), len(another.requests)) == (6, 0)
+
+
+def test_so_does_its_websocket(start_proxy: StartProxy, backend: Backend, another: Backend) -> None:
+    proxy = start_proxy(backend, another, sticky=ON)
+    cookie = cookie_of(proxy.get())
+    backend.script = another.script = websocket_echo
+    for _ in range(3):
+        with proxy.client() as client:
+            assert client.ask(upgrade(Cookie=cookie)).status == 101
+    assert another.requests == []
+
+
+def test_a_cookie_that_we_did_not_sign_is_nothing(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    proxy = start_proxy(backend, another, sticky=ON)
+    for _ in range(4):
+        assert cookie_of(proxy.get(Cookie="home=b1"))
+    assert len(another.requests) == 2
+
+
+def test_a_backend_that_is_gone_is_replaced_quietly(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    proxy = start_proxy(backend, another, sticky=ON)
+    cookie = cookie_of(proxy.get())
+    proxy.backends[0].healthy = False
+    answer = proxy.get(Cookie=cookie)
+    assert (answer.status, cookie_of(answer).split(":")[0]) == (200, "home=b2")
+
+
+def test_a_backend_that_is_only_busy_keeps_its_clients(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    proxy = start_proxy(backend, another, sticky=ON)
+    cookie = cookie_of(proxy.get())
+    proxy.backends[0].active += 1000
+    answer = proxy.get(Cookie=cookie)
+    proxy.backends[0].active -= 1000
+    assert (answer.status, answer.field("Set-Cookie"), len(another.requests)) == (200, None, 1)
+
+
+def test_the_cookie_is_secure_where_the_client_is(start_proxy: StartProxy, backend: Backend) -> None:
+    backend.script = echo_target
+    proxy = start_proxy(backend, sticky=ON)
+    assert "Secure" in (proxy.get(X_Forwarded_Proto="https").field("Set-Cookie") or "")
+    assert "Secure" not in (proxy.get().field("Set-Cookie") or "")
+
+
+def test_a_key_that_nobody_configured_is_made_once_and_kept(
+    start_proxy: StartProxy, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "var" / "key"
+    monkeypatch.setattr(sticky, "KEY_FILE", file)
+    proxy = start_proxy(backend, sticky={"cookie": "home"})
+    cookie = cookie_of(proxy.get())
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert keep_secret(file) == file.read_text().strip()
+    again = start_proxy(backend, sticky={"cookie": "home"})
+    assert again.get(Cookie=cookie).field("Set-Cookie") is None

@@ -1,0 +1,207 @@
+"""Connections to the database, and what its errors mean to a client."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import gevent
+import psycopg
+from gevent.lock import BoundedSemaphore
+from gevent.monkey import get_original
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from heliograph.channels.engines.postgres.schema import LOCK, TABLES, VERSION
+from heliograph.channels.epochs import new_half
+from heliograph.channels.errors import LocationError, Unavailable
+
+T = TypeVar("T")
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+#: Seconds to connect, and for whatever is done in one turn of a connection.
+CONNECT_TIMEOUT, TURN_TIMEOUT = 5.0, 10.0
+
+#: Seconds for whoever uses a connection when it is cut, at the end, to let go of it.
+FAREWELL = 1.0
+
+#: The history that the server writes now: another one after a fail-over or a restored backup.
+_SERVER = (
+    "SELECT (SELECT system_identifier::text FROM pg_control_system()) || '/' "
+    "|| substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+)
+
+FAILURES = (psycopg.Error, OSError)
+
+# That of the standard library: it is only asked, and does not wait.
+_poll: Any = get_original("select", "poll")
+
+
+def check_url(url: str) -> None:
+    """Raises LocationError. libpq's own words may contain what was wrong, so they are not shown."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        raise LocationError(
+            "the postgresql:// URL cannot be read: postgresql://user:password@host:5432/database?sslmode=… is allowed"
+        ) from None
+
+
+def connect(url: str) -> Connection:
+    """A connection in autocommit mode, with the tables in place. Raises one of FAILURES, Unavailable."""
+    with gevent.Timeout(CONNECT_TIMEOUT, TimeoutError("it does not answer")):
+        connection = psycopg.connect(_resolved(url), autocommit=True)
+    try:
+        with bounded(connection, CONNECT_TIMEOUT):
+            _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def bounded(connection: Connection, seconds: float) -> Iterator[None]:
+    """Cut the connection if the block takes longer; then psycopg raises OperationalError wherever it waits.
+
+    An exception thrown into it would not do: psycopg then tells the server that the transaction is over, and waits again.
+    """
+    watch = gevent.spawn_later(seconds, _cut, connection)
+    try:
+        yield
+    finally:
+        watch.kill(block=False)
+
+
+def _cut(connection: Connection) -> None:
+    if not connection.closed:
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)
+
+
+def _resolved(url: str) -> str:
+    """With the addresses of the host: libpq would look them up itself, and the event loop would stand still meanwhile."""
+    options = conninfo_to_dict(url)
+    host = str(options.get("host") or "")
+    options.setdefault("application_name", "heliograph")
+    if host and not host.startswith(("/", "@")) and "," not in host and "hostaddr" not in options:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        options["host"] = ",".join([host] * len(addresses))
+        options["hostaddr"] = ",".join(addresses)
+    return make_conninfo("", **options)
+
+
+def _prepare(connection: Connection) -> None:
+    # What is acknowledged must survive the server; stricter settings are the operator's and stay.
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    (exists,) = _row(connection, "SELECT to_regclass('heliograph_state') IS NOT NULL")
+    if not exists:
+        _create(connection)
+    (server,) = _row(connection, _SERVER)
+    version, known = _row(connection, "SELECT version, server FROM heliograph_state")
+    if version != VERSION:
+        raise Unavailable("The tables of the channels are of another version.")
+    if known != server:
+        connection.execute(
+            "UPDATE heliograph_state SET era = %s, server = %s WHERE server <> %s",
+            (new_half(), server, server),
+        )
+
+
+def _create(connection: Connection) -> None:
+    connection.execute("BEGIN")
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+    for statement in TABLES.split(";\n"):
+        if statement.strip():
+            values = (new_half(), new_half()) if "%s" in statement else None
+            connection.execute(statement.encode(), values)
+    connection.execute("COMMIT")
+
+
+def _row(connection: Connection, query: str) -> tuple[Any, ...]:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row
+
+
+def unavailable(error: Exception, *, uncertain: bool = False) -> Unavailable:
+    """Translate what psycopg or a socket raised. Their texts name hosts and users, never passwords."""
+    if isinstance(error, Unavailable):
+        return error
+    text = str(error).strip().splitlines()
+    return Unavailable(
+        f"PostgreSQL cannot be used now: {text[0] if text else type(error).__name__}", uncertain=uncertain
+    )
+
+
+def _ended(connection: Connection) -> bool:
+    """Whether the server has closed an idle connection, or said something unasked, which comes to the same."""
+    if connection.closed:
+        return True
+    poller = _poll()  # select() takes no descriptors above 1023
+    poller.register(connection.fileno(), select.POLLIN)
+    return bool(poller.poll(0))
+
+
+class Seat:
+    """One connection that greenlets use in turn, made at its first use and again after a failure."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._turn = BoundedSemaphore()
+        self._closed = False
+        self.connection: Connection | None = None
+
+    @contextmanager
+    def turn(self) -> Iterator[Connection]:
+        """The connection, for a few statements. Raises one of FAILURES, Unavailable; then the next turn gets a new one."""
+        with self._turn:
+            try:
+                if self._closed:
+                    raise Unavailable("The log of the channels is closed.")
+                if self.connection is None or _ended(self.connection):
+                    self._drop()
+                    self.connection = connect(self._url)
+                with bounded(self.connection, TURN_TIMEOUT):
+                    yield self.connection
+            except BaseException:
+                self._drop()
+                raise
+            if self._closed:
+                self._drop()
+
+    def _drop(self) -> None:
+        """Only in a turn: the event loop aborts the process when a socket is closed that somebody else waits for."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        """Whoever has a turn is interrupted; nobody gets another one."""
+        self._closed = True
+        if self.connection is not None and self._turn.locked():
+            _cut(self.connection)
+        if self._turn.acquire(timeout=FAREWELL):  # else it is being connected, which ends by itself
+            self._drop()
+            self._turn.release()
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """`work` in a turn. Raises Unavailable. A connection that had died unnoticed is replaced once."""
+        for attempt in range(2):
+            reused = self.connection is not None
+            try:
+                with self.turn() as connection:
+                    return work(connection)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
+                if attempt or not reused:
+                    raise unavailable(exc) from exc
+            except FAILURES as exc:
+                raise unavailable(exc) from exc
+        raise AssertionError("unreachable")

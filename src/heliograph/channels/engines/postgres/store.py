@@ -1,0 +1,231 @@
+"""Appending and trimming in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from heliograph.channels.engines.plan import Channel, Kept, Plan, World, plan
+from heliograph.channels.engines.postgres.connection import Connection
+from heliograph.channels.engines.postgres.schema import NOW
+from heliograph.channels.engines.segment import pack
+from heliograph.channels.epochs import new_half
+from heliograph.channels.log import KEY_TTL, Appended, Limits, News
+from heliograph.channels.message import Append, Message
+
+#: The notification channel, and the bytes that one notification may have (PostgreSQL: fewer than 8000).
+CHANNEL, MAX_PAYLOAD = "heliograph", 7900
+
+#: Rows that one step of trimming deletes at most of a kind.
+TRIM_ROWS = 1000
+
+
+class _Again(Exception):
+    """Another instance made the same channel at the same time. Nothing was written: begin again."""
+
+
+class Store:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        #: Channels whose history may be longer than allowed: their ids and tops.
+        self.grown: dict[int, int] = {}
+
+    def commit(self, connection: Connection, appends: Sequence[Append]) -> Plan:
+        """Append a group in one transaction. The rows of the channels are locked in the order of their names."""
+        while True:
+            try:
+                done, rows = self._try(connection, appends)
+                break
+            except _Again:
+                continue  # the channel exists now, so this ends
+        for name, channel in done.changed.items():
+            if channel.top > self._limits.history_size:
+                self.grown[rows[name]] = channel.top
+        return done
+
+    def _try(self, connection: Connection, appends: Sequence[Append]) -> tuple[Plan, dict[str, int]]:
+        """Any other error than `_Again` leaves the transaction open: the connection must be closed then.
+
+        psycopg's own contexts for transactions and pipelines would talk to a server again that has just failed.
+        """
+        connection.execute("BEGIN")
+        rows, world = self._look(connection, appends)
+        done = plan(appends, world)
+        try:
+            if done.changed:
+                self._create(connection, done, rows)
+                self._write(connection, done, rows, world.now)
+        except _Again:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        return done, rows
+
+    def _look(self, connection: Connection, appends: Sequence[Append]) -> tuple[dict[str, int], World]:
+        names = sorted({append.channel for append in appends})
+        found = connection.execute(
+            "SELECT name, id, birth, top, time FROM heliograph_channels WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
+            (names,),
+        ).fetchall()
+        row = connection.execute(f"SELECT era, birth, {NOW} FROM heliograph_state".encode()).fetchone()
+        assert row is not None
+        era, birth, now = row
+        room = 0
+        if len(found) < len(names):
+            birth, room = self._room(connection, names, now)
+        rows = {name: id_ for name, id_, _, _, _ in found}
+        channels = {name: Channel(era + own, top, time) for name, _, own, top, time in found}
+        return rows, World(era + birth, room, now, channels, self._keys(connection, appends, now))
+
+    def _keys(
+        self, connection: Connection, appends: Sequence[Append], now: float
+    ) -> dict[tuple[str, bytes], Kept]:
+        wanted = [(append.channel, append.key.id) for append in appends if append.key]
+        if not wanted:
+            return {}
+        found = connection.execute(
+            "SELECT channel, id, body, epoch, top, time FROM heliograph_keys JOIN unnest(%b::text[], %b::bytea[]) "
+            "AS wanted (channel, id) USING (channel, id) WHERE expires > %s",
+            ([channel for channel, _ in wanted], [id_ for _, id_ in wanted], now),
+        )
+        return {
+            (channel, id_): Kept(body, Appended(epoch, top, time))
+            for channel, id_, body, epoch, top, time in found
+        }
+
+    def _room(self, connection: Connection, names: Sequence[str], now: float) -> tuple[str, int]:
+        """The birth of new channels, and how many may be made. If none, those are forgotten whose messages are all gone.
+
+        The state is locked: nobody may give an old birth to a name that was forgotten meanwhile.
+        """
+        row = connection.execute(
+            "SELECT birth, (SELECT count(*) FROM heliograph_channels) FROM heliograph_state FOR UPDATE"
+        ).fetchone()
+        assert row is not None
+        birth, count = row
+        if count < self._limits.max_channels:
+            return str(birth), self._limits.max_channels - count
+        forgotten = connection.execute(
+            "DELETE FROM heliograph_channels WHERE id IN (SELECT id FROM heliograph_channels AS c WHERE time < %s "
+            "AND NOT EXISTS (SELECT 1 FROM heliograph_segments WHERE channel = c.id) AND name <> ALL(%s) "
+            "LIMIT %s FOR UPDATE SKIP LOCKED)",
+            (now - self._limits.history_ttl, list(names), TRIM_ROWS),
+        ).rowcount
+        if forgotten:
+            birth = new_half()
+            connection.execute("UPDATE heliograph_state SET birth = %s", (birth,))
+        return str(birth), max(0, self._limits.max_channels - count + forgotten)
+
+    def _create(self, connection: Connection, done: Plan, rows: dict[str, int]) -> None:
+        """New channels, in the order of their names; their tops are written with the others'."""
+        for name in sorted(done.new):
+            channel = done.changed[name]
+            made = connection.execute(
+                "INSERT INTO heliograph_channels (name, birth, top, time) VALUES (%s, %s, 0, 0) "
+                "ON CONFLICT DO NOTHING RETURNING id",
+                (name, channel.epoch[len(channel.epoch) // 2 :]),
+            ).fetchone()
+            if made is None:
+                raise _Again
+            rows[name] = made[0]
+
+    def _write(self, connection: Connection, done: Plan, rows: Mapping[str, int], now: float) -> None:
+        changed, segments = done.changed, done.segments
+        connection.execute(
+            "WITH s AS (INSERT INTO heliograph_segments (channel, first, last, time, data) "
+            "SELECT * FROM unnest(%b::int8[], %b::int8[], %b::int8[], %b::float8[], %b::bytea[])), "
+            "c AS (UPDATE heliograph_channels AS c SET top = n.top, time = n.time "
+            "FROM unnest(%b::int8[], %b::int8[], %b::float8[]) AS n (id, top, time) WHERE c.id = n.id) "
+            "SELECT pg_notify(%s, payload) FROM unnest(%b::text[]) AS payload",
+            (
+                [rows[s.channel] for s in segments],
+                [s.first for s in segments],
+                [s.last for s in segments],
+                [s.time for s in segments],
+                [pack(s.messages) for s in segments],
+                [rows[name] for name in changed],
+                [c.top for c in changed.values()],
+                [c.time for c in changed.values()],
+                CHANNEL,
+                _payloads(changed),
+            ),
+        )
+        if done.keys:
+            self._write_keys(connection, done.keys, now + KEY_TTL)
+
+    def _write_keys(
+        self, connection: Connection, keys: Mapping[tuple[str, bytes], Kept], expires: float
+    ) -> None:
+        kept = list(keys.values())
+        connection.execute(
+            "INSERT INTO heliograph_keys SELECT channel, id, body, epoch, top, time, %s "
+            "FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::text[], %b::int8[], %b::float8[]) "
+            "AS n (channel, id, body, epoch, top, time) ORDER BY channel, id ON CONFLICT (channel, id) DO UPDATE "
+            "SET body = excluded.body, epoch = excluded.epoch, top = excluded.top, time = excluded.time, "
+            "expires = excluded.expires",
+            (
+                expires,
+                [channel for channel, _ in keys],
+                [id_ for _, id_ in keys],
+                [k.body for k in kept],
+                [k.answer.epoch for k in kept],
+                [k.answer.offset for k in kept],
+                [k.answer.time for k in kept],
+            ),
+        )
+
+    def trim(self, connection: Connection) -> bool:
+        """One small step of trimming everything that has an end. True if there may be more to do."""
+        grown = dict(list(self.grown.items())[:TRIM_ROWS])
+        deleted = connection.execute(
+            "DELETE FROM heliograph_segments WHERE (channel, last) IN (SELECT s.channel, s.last "
+            "FROM unnest(%b::int8[], %b::int8[]) AS g (channel, floor) JOIN heliograph_segments AS s "
+            "ON s.channel = g.channel AND s.last <= g.floor LIMIT %s FOR UPDATE OF s SKIP LOCKED)",
+            (list(grown), [top - self._limits.history_size for top in grown.values()], TRIM_ROWS),
+        ).rowcount
+        if deleted < TRIM_ROWS:
+            for row, top in grown.items():
+                if self.grown.get(row) == top:
+                    del self.grown[row]
+        deleted += connection.execute(
+            "DELETE FROM heliograph_segments WHERE (channel, last) IN (SELECT channel, last FROM heliograph_segments "
+            f"WHERE time < {NOW} - %s LIMIT %s FOR UPDATE SKIP LOCKED)".encode(),
+            (self._limits.history_ttl, TRIM_ROWS),
+        ).rowcount
+        for table, key in (("keys", "channel, id"), ("tokens", "token"), ("members", "member")):
+            deleted += connection.execute(
+                f"DELETE FROM heliograph_{table} WHERE ({key}) IN (SELECT {key} FROM heliograph_{table} "
+                f"WHERE expires < {NOW} LIMIT %s FOR UPDATE SKIP LOCKED)".encode(),
+                (TRIM_ROWS,),
+            ).rowcount
+        connection.execute(
+            "DELETE FROM heliograph_present WHERE member NOT IN (SELECT member FROM heliograph_members)"
+        )
+        return deleted >= TRIM_ROWS
+
+
+def _payloads(changed: Mapping[str, Channel]) -> list[str]:
+    """A line `name epoch top` for each channel, in as many notifications as they need."""
+    payloads: list[str] = []
+    lines: list[str] = []
+    size = 0
+    for name, channel in changed.items():
+        line = f"{name} {channel.epoch} {channel.top}"
+        if size + len(line) + 1 > MAX_PAYLOAD:
+            payloads.append("\n".join(lines))
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line) + 1
+    return [*payloads, "\n".join(lines)]
+
+
+def news_of(done: Plan) -> list[News]:
+    """The news of a group that was committed."""
+    return [
+        News(
+            s.channel,
+            done.changed[s.channel].epoch,
+            s.last,
+            tuple(Message(s.first + i, s.time, kind, data) for i, (kind, data) in enumerate(s.messages)),
+        )
+        for s in done.segments
+    ]

@@ -1,0 +1,138 @@
+"""A connection to the server that is made again whenever it is lost, after a time that chance spreads.
+
+redis-py makes the socket, speaks the protocol and logs in; it waits cooperatively because the process is patched. Which command
+waits for which answer is ours, because many commands are in flight at once on one connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from abc import ABC, abstractmethod
+from typing import Any
+
+import gevent
+import redis
+from gevent.event import Event
+from redis import connection as connections
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from heliograph.channels.backoff import delay
+from heliograph.channels.errors import LocationError
+from heliograph.channels.location import redacted
+
+log = logging.getLogger("heliograph")
+
+#: Seconds to make a connection and log in.
+CONNECT_TIMEOUT = 5.0
+
+#: What a lost or refused connection raises; EOFError and ValueError come from sockets that are closed under a reader.
+FAILURES = (redis.RedisError, OSError, EOFError, ValueError)
+
+
+#: redis-py's connections have no types.
+RawConnection = Any
+_connections: Any = connections
+
+
+def check_url(url: str) -> None:
+    """Raises LocationError. redis-py's own words may contain what was wrong, so they are not shown."""
+    try:
+        new_connection(url)
+    except (ValueError, TypeError):
+        raise LocationError(
+            "the redis:// URL cannot be read: redis://user:password@host:6379/0, and options that redis-py knows, are allowed"
+        ) from None
+
+
+def new_connection(url: str) -> RawConnection:
+    options: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": None,  # a watch of our own notices what takes too long
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),  # it would reconnect in silence, and silence is what loses messages
+        "client_name": "heliograph",
+        **_connections.parse_url(url.replace("redis+unix://", "unix://", 1)),
+    }
+    kind = options.pop("connection_class", connections.Connection)
+    if kind is not connections.UnixDomainSocketConnection:
+        options["socket_keepalive"] = True
+    return kind(**options)
+
+
+class Connecting(ABC):
+    """`state` is "ok", or why there is no connection now."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.state = "Redis is being connected to"
+        self.connection: RawConnection | None = None
+        #: Set once the first attempt has ended, one way or the other.
+        self.tried = Event()
+        self._attempts = 0
+        self._closing = False
+        self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._attempt()
+            except FAILURES as exc:
+                self._complain(exc)
+            except Exception as exc:
+                log.exception("a mistake of ours ended a connection to Redis")
+                self._complain(exc)
+            self.tried.set()
+            try:
+                gevent.sleep(delay(self._attempts, random.random))
+            except FAILURES:
+                continue  # a `reset` that came when the connection was lost already
+            self._attempts += 1
+
+    def _attempt(self) -> None:
+        """Connect, and use the connection until it is lost."""
+        connection = new_connection(self._url)
+        try:
+            with gevent.Timeout(CONNECT_TIMEOUT, TimeoutError("it does not answer")):
+                connection.connect()
+                self._prepare(connection)
+            self._attempts = 0
+            self._opened(connection)
+            self._serve(connection)
+        finally:
+            self._lost()
+            connection.disconnect()
+
+    def _opened(self, connection: RawConnection) -> None:
+        self.connection, self.state = connection, "ok"
+        self.tried.set()
+
+    def _lost(self) -> None:
+        """Called in between, whatever the connection was used for. Must not wait: nobody may take it for alive meanwhile."""
+        if self.connection is not None and not self._closing:
+            log.warning("the connection to %s was lost", redacted(self._url))
+            self.state = "the connection to Redis was lost"
+        self.connection = None
+
+    def _complain(self, exc: Exception) -> None:
+        """redis-py's errors name host and port, never the password."""
+        self.state = f"Redis cannot be used now: {exc}"
+
+    def reset(self, reason: str) -> None:
+        """Make the connection anew."""
+        if self.connection is not None:
+            self._greenlet.kill(redis.ConnectionError(reason), block=False)
+
+    def close(self) -> None:
+        self._closing = True
+        self._greenlet.kill()
+        self.state = "closed"
+
+    @abstractmethod
+    def _prepare(self, connection: RawConnection) -> None:
+        """What a new connection needs; raises one of FAILURES."""
+
+    @abstractmethod
+    def _serve(self, connection: RawConnection) -> None:
+        """Use it until it raises one of FAILURES."""

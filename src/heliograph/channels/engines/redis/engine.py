@@ -1,0 +1,179 @@
+"""The log on Redis, as greenlets use it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+from heliograph.channels.cursor import Cursor
+from heliograph.channels.engines import window
+from heliograph.channels.engines.redis.connection import check_url
+from heliograph.channels.engines.redis.link import Link
+from heliograph.channels.engines.redis.presence import RedisShared
+from heliograph.channels.engines.redis.schema import ENTRY, PREFIX
+from heliograph.channels.errors import ChannelError, KeyReused, TooManyChannels, Unavailable
+from heliograph.channels.log import (
+    FORGET_INTERVAL,
+    KEY_TTL,
+    MAX_PAGE_BYTES,
+    MAX_PAGE_MESSAGES,
+    Appended,
+    ChannelInfo,
+    Done,
+    Limits,
+    Log,
+    News,
+    Outcome,
+    Page,
+)
+from heliograph.channels.message import Append, Kind, Message
+
+#: Streams of messages, and idempotency keys.
+LOG, KEY = PREFIX + "log:", PREFIX + "key:"
+
+
+class RedisLog(Log):
+    """Connects at its first use, after the fork. Raises LocationError for a URL that redis-py cannot read."""
+
+    shared: RedisShared
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        check_url(url)
+        self._url, self._limits = url, limits
+        self._listener: Callable[[News], None] = lambda _news: None
+        self._connected: Link | None = None
+        self._pid = 0
+        self._closed = False
+        self._forget_again = 0.0
+        self.shared = RedisShared(self._link, limits.presence_ttl)
+
+    def _link(self) -> Link:
+        if self._closed:
+            raise Unavailable("The log of the channels is closed.")
+        if self._connected is None:
+            self._pid = os.getpid()
+            self._connected = Link(self._url, self._hear)
+        elif self._pid != os.getpid():
+            raise RuntimeError("the log was used before the process forked")
+        return self._connected
+
+    def _hear(self, news: News) -> None:
+        self._listener(news)
+
+    def listen(self, listener: Callable[[News], None]) -> None:
+        self._listener = listener
+
+    def append_many(self, appends: Sequence[Append]) -> list[Outcome]:
+        self._link().line.tried.wait()
+        return super().append_many(appends)
+
+    def submit(self, append: Append, done: Done) -> None:
+        try:
+            link = self._link()
+        except Unavailable as exc:
+            done(exc)
+            return
+        limits, key = self._limits, append.key
+        keys = (LOG + append.channel, f"{KEY}{append.channel}:{key.id.hex() if key else ''}")
+        arguments = (
+            *(append.channel, int(append.kind), append.data),
+            *(limits.history_size, int(limits.history_ttl * 1000), limits.max_channels),
+            *(key.body.hex() if key else "", int(KEY_TTL * 1000), link.news),
+        )
+        link.send("append", keys, arguments, lambda answer: self._answered(append, answer, done))
+
+    def _answered(self, append: Append, answer: object, done: Done) -> None:
+        parts: list[Any] = answer if isinstance(answer, list) else [None]
+        verdict, rest = parts[0], parts[1:]
+        if verdict in (b"ok", b"repeated"):
+            epoch, offset, stamp = rest
+            done(Appended(epoch.decode(), int(offset), int(stamp) / 1e6, verdict == b"repeated"))
+        elif verdict == b"full":
+            self._make_room(append, done)
+        elif verdict == b"reused":
+            done(KeyReused("This idempotency key was used with another body; nothing was published."))
+        else:
+            done(answer if isinstance(answer, ChannelError) else Unavailable(f"Redis refused: {answer}"))
+
+    def _make_room(self, append: Append, done: Done) -> None:
+        """Forget channels that ended, and try once more. Not often: the search is long."""
+        refused = TooManyChannels("There are as many channels as are allowed, and none of them is empty.")
+        if time.monotonic() < self._forget_again or self._closed:
+            done(refused)
+            return
+        self._forget_again = time.monotonic() + FORGET_INTERVAL
+
+        def forgotten(answer: object) -> None:
+            if isinstance(answer, int) and answer:
+                self.submit(append, done)
+            else:
+                done(refused)
+
+        arguments = (int(self._limits.history_ttl * 1000), LOG, append.channel)
+        self._link().send("forget", (), arguments, forgotten)
+
+    def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
+        start: int | None = None if after is None else after.offset
+        while True:
+            epoch, top, now, found = self._read(channel, start, limit)
+            if not window.known(after, epoch, top, self._limits):
+                return window.lost(epoch, top)
+            page = window.page(epoch, top, after, found, (self._limits, now, limit))
+            if page.messages or after is not None or not found or found[-1].offset >= top:
+                return page
+            start = found[-1].offset  # all of these were too old, and there are more
+
+    def _read(self, channel: str, start: int | None, limit: int) -> tuple[str, int, float, list[Message]]:
+        answer = self._link().run(
+            "read",
+            (LOG + channel,),
+            *(channel, "" if start is None else start, self._limits.history_size, limit, MAX_PAGE_BYTES),
+        )
+        epoch, top, now, packed = cast(tuple[bytes, bytes, bytes, bytes], answer)
+        return epoch.decode(), int(top), int(now) / 1e6, _unpacked(packed)
+
+    def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
+        return self._link().tops(channels)
+
+    def channels(self) -> list[ChannelInfo]:
+        era, birth, fields = cast(tuple[bytes, bytes, list[bytes]], self._link().run("channels", ()))
+        counts = self.shared.counts()
+        found = {name: ChannelInfo(name, (era + birth).decode(), 0, count) for name, count in counts.items()}
+        for field, stored in zip(fields[::2], fields[1::2], strict=True):
+            if not field.startswith(b"="):
+                name, (own, top, _) = field.decode(), stored.split()
+                found[name] = ChannelInfo(name, (era + own).decode(), int(top), counts.get(name, 0))
+        return sorted(found.values(), key=lambda info: info.name)
+
+    def follow(self, channel: str) -> None:
+        link = self._link()
+        link.ear.tried.wait()
+        link.ear.follow(channel)
+
+    def unfollow(self, channel: str) -> None:
+        self._link().ear.unfollow(channel)
+
+    def ready(self) -> str:
+        return "closed" if self._closed else self._link().ready()
+
+    def close(self) -> None:
+        link, self._connected, self._closed = self._connected, None, True
+        if link is not None and self._pid == os.getpid():
+            link.close()
+
+
+#: Faster to look up than to make.
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def _unpacked(packed: bytes) -> list[Message]:
+    """The messages of one answer, as the script packed them."""
+    messages, at = [], 0
+    while at < len(packed):
+        offset, kind, stamp, length = ENTRY.unpack_from(packed, at)
+        start = at + ENTRY.size
+        at = start + length
+        messages.append(Message(offset, stamp / 1e6, _KINDS[kind], packed[start:at]))
+    return messages

@@ -1,0 +1,151 @@
+"""The log on SQLite, as greenlets use it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar, cast
+
+from gevent.event import AsyncResult, Event
+
+from heliograph.channels.cursor import Cursor
+from heliograph.channels.engines.sqlite.session import Session
+from heliograph.channels.engines.sqlite.worker import Call, Follow, Worker
+from heliograph.channels.errors import ChannelError, Overloaded, Unavailable
+from heliograph.channels.log import (
+    MAX_PAGE_MESSAGES,
+    MAX_WAITING_APPENDS,
+    MAX_WAITING_BYTES,
+    MAX_WAITING_CALLS,
+    ChannelInfo,
+    Done,
+    Limits,
+    Log,
+    News,
+    Outcome,
+    Page,
+    Shared,
+)
+from heliograph.channels.message import Append
+from heliograph.channels.presence import Changes, Present, encode
+
+T = TypeVar("T")
+
+
+class SqliteLog(Log):
+    """Opens the file, in its own thread, at the first call; so it may be made before a fork, and not be used before one."""
+
+    def __init__(self, path: str, limits: Limits) -> None:
+        self._path, self._limits = Path(path).absolute(), limits
+        self._listener: Callable[[News], None] = _nobody
+        self._running: Worker | None = None
+        self._pid = 0
+        self._closed = False
+        self._waiting = self._waiting_bytes = 0
+        self.shared = SqliteShared(self)
+
+    def _hear(self, news: News) -> None:
+        self._listener(news)
+
+    def listen(self, listener: Callable[[News], None]) -> None:
+        self._listener = listener
+
+    def submit(self, append: Append, done: Done) -> None:
+        size = len(append.data)
+        if self._waiting >= MAX_WAITING_APPENDS or self._waiting_bytes + size > MAX_WAITING_BYTES:
+            done(Overloaded("Too many messages wait to be stored."))
+            return
+
+        def finished(outcome: Outcome) -> None:
+            self._waiting -= 1
+            self._waiting_bytes -= size
+            done(outcome)
+
+        try:
+            worker = self._worker()
+        except Unavailable as exc:
+            done(exc)
+            return
+        self._waiting += 1
+        self._waiting_bytes += size
+        worker.appends.append((append, finished))
+        worker.ring()
+
+    def call(self, function: Callable[[Session], T]) -> T:
+        """`function` of the worker's session, called in its thread. Raises Unavailable."""
+        return cast(T, self._ask(lambda done: Call(function, done)))
+
+    def _ask(self, request: Callable[[Callable[[object], None]], Call | Follow]) -> object:
+        worker = self._worker()
+        if len(worker.calls) >= MAX_WAITING_CALLS:
+            raise Overloaded("Too many requests wait for the log of the channels.")
+        answer: AsyncResult[object] = AsyncResult()
+        worker.calls.append(request(answer.set))
+        worker.ring()
+        result = answer.get()
+        if isinstance(result, ChannelError):
+            raise result
+        return result
+
+    def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
+        return self.call(lambda session: session.reading.page(channel, after, limit))
+
+    def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
+        wanted = list(channels)
+        return self.call(lambda session: session.reading.tops(wanted))
+
+    def channels(self) -> list[ChannelInfo]:
+        return self.call(lambda session: session.reading.channels())
+
+    def follow(self, channel: str) -> None:
+        self._ask(lambda done: Follow(channel, True, done))
+
+    def unfollow(self, channel: str) -> None:
+        self._ask(lambda done: Follow(channel, False, done))
+
+    def ready(self) -> str:
+        try:
+            return self._worker().state
+        except Unavailable as exc:
+            return str(exc)
+
+    def close(self) -> None:
+        worker, self._running, self._closed = self._running, None, True
+        if worker is not None and self._pid == os.getpid():
+            ended = Event()
+            worker.close(ended.set)
+            ended.wait()
+            worker.mailbox.close()
+
+    def _worker(self) -> Worker:
+        if self._closed:
+            raise Unavailable("The log of the channels is closed.")
+        if self._running is None:
+            self._pid = os.getpid()
+            self._running = Worker(self._path, self._limits, self._hear)
+        elif self._pid != os.getpid():
+            raise RuntimeError("the log was used before the process forked; SQLite does not survive that")
+        return self._running
+
+
+class SqliteShared(Shared):
+    def __init__(self, log: SqliteLog) -> None:
+        self._log = log
+
+    def announce(self, changes: Changes) -> bool:
+        rows = [(channel, *encode(subscribers)) for channel, subscribers in changes.items()]
+        return self._log.call(lambda session: session.sharing.announce(rows))
+
+    def present(self, channel: str) -> Present:
+        return self._log.call(lambda session: session.sharing.present(channel))
+
+    def leave(self) -> None:
+        self._log.call(lambda session: session.sharing.leave())
+
+    def use_once(self, token: str, ttl: float) -> bool:
+        return self._log.call(lambda session: session.sharing.use_once(token, ttl))
+
+
+def _nobody(_news: News) -> None:
+    """News before anybody listens are of no use: they are only hints."""

@@ -1,0 +1,43 @@
+"""What the worker does beside its work: trimming, checkpoints, looking after the socket. In small steps, after answering."""
+
+from __future__ import annotations
+
+from heliograph.channels.engines.sqlite.session import Session
+from heliograph.channels.engines.sqlite.transactions import Locked
+
+#: Groups, and bytes of messages, after which a step is due even under load, so that trimming and checkpoints keep up with
+#: appending: each deletes more than that many groups add.
+GROUPS, BYTES = 64, 4 << 20
+
+#: Seconds after which one is due in any case: for what ends by age.
+INTERVAL = 5.0
+
+
+class Chores:
+    def __init__(self) -> None:
+        self._groups = self._bytes = 0
+        self._next = 0.0
+        self._more = False
+
+    def committed(self, size: int) -> None:
+        self._groups += 1
+        self._bytes += size
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next step is due."""
+        return 0.0 if self._more else max(0.0, self._next - now)
+
+    def step(self, session: Session, now: float) -> bool:
+        """Do one if it is due. True if it was."""
+        if self._groups < GROUPS and self._bytes < BYTES and self.wait(now) > 0:
+            return False
+        if now >= self._next:
+            session.hear()
+        self._groups = self._bytes = 0
+        self._next = now + INTERVAL
+        try:
+            self._more = session.store.trim()
+        except Locked:
+            self._more = False  # the next step does it
+        session.checkpoint()
+        return True

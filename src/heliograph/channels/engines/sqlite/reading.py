@@ -1,0 +1,120 @@
+"""Reading the file: pages, tops, and what is new. In the worker's thread.
+
+Raises sqlite3.Error, and ValueError for a damaged segment.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from heliograph.channels.cursor import Cursor
+from heliograph.channels.engines import window
+from heliograph.channels.engines.segment import unpack
+from heliograph.channels.engines.sqlite.connection import LogFile
+from heliograph.channels.log import ChannelInfo, Limits, News, Page
+from heliograph.channels.message import Message
+
+#: Segments in one look at what is new: at most 16 MiB.
+TAIL_SEGMENTS = 64
+
+
+@dataclass(frozen=True)
+class Tail:
+    """News of the followed channels after a segment, up to segment `last`; `more`: that is not the newest one."""
+
+    news: list[News]
+    last: int
+    more: bool
+    epochs: tuple[str, str]
+
+
+class Reading:
+    def __init__(self, file: LogFile, limits: Limits) -> None:
+        self._connection = file.connection
+        self._file, self._limits = file, limits
+
+    def page(self, channel: str, after: Cursor | None, limit: int) -> Page:
+        run = self._connection.execute
+        found = run(
+            "SELECT c.id, s.era || c.birth, c.top FROM state AS s JOIN channels AS c WHERE c.name = ?",
+            (channel,),
+        ).fetchone()
+        row, epoch, top = found or (None, *self._unused())
+        if not window.known(after, epoch, top, self._limits):
+            return window.lost(epoch, top)
+        start = window.floor(after, top, self._limits)
+        messages = self._messages(row, start) if row is not None and start < top else iter(())
+        return window.page(epoch, top, after, messages, (self._limits, time.time(), limit))
+
+    def _unused(self) -> tuple[str, int]:
+        state = self._file.state()
+        return state.era + state.birth, 0
+
+    def _messages(self, row: int, after: int) -> Iterator[Message]:
+        """From the cursor on; the statement ends with the caller's interest."""
+        found = self._connection.execute(
+            "SELECT first, time, data FROM segments WHERE channel = ? AND last > ? ORDER BY last",
+            (row, after),
+        )
+        try:
+            for first, at, data in found:
+                yield from unpack(first, at, data, after)
+        finally:
+            found.close()
+
+    def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
+        wanted = list(channels)
+        state = self._file.state()
+        found = {
+            name: Cursor(state.era + birth, top)
+            for name, birth, top in self._connection.execute(
+                "SELECT name, birth, top FROM channels WHERE name IN (SELECT value FROM json_each(?))",
+                (json.dumps(wanted),),
+            )
+        }
+        unused = Cursor(state.era + state.birth, 0)
+        return {name: found.get(name, unused) for name in wanted}
+
+    def channels(self) -> list[ChannelInfo]:
+        state = self._file.state()
+        rows = self._connection.execute(
+            "SELECT name, ?1 || birth, top, (SELECT coalesce(sum(count), 0) FROM present JOIN members USING (member) "
+            "WHERE channel = name AND expires > ?3) FROM channels UNION ALL "
+            "SELECT channel, ?1 || ?2, 0, sum(count) FROM present JOIN members USING (member) "
+            "WHERE expires > ?3 AND channel NOT IN (SELECT name FROM channels) GROUP BY channel",
+            (state.era, state.birth, time.time()),
+        )
+        return sorted((ChannelInfo(*row) for row in rows), key=lambda info: info.name)
+
+    def follow(self, channels: Iterable[str]) -> None:
+        self._connection.executemany("INSERT OR IGNORE INTO followed VALUES (?)", [(c,) for c in channels])
+
+    def unfollow(self, channel: str) -> None:
+        self._connection.execute("DELETE FROM followed WHERE name = ?", (channel,))
+
+    def changes(self) -> int:
+        """A number that changes when another connection committed something."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def tail(self, after: int, anybody: bool) -> Tail:
+        """What came after segment `after`; without `anybody` who follows a channel only how far the log is."""
+        state = self._file.state()
+        epochs = (state.era, state.birth)
+        if not anybody or after >= state.last:
+            return Tail([], state.last, False, epochs)
+        rows = self._connection.execute(
+            "SELECT s.id, c.name, c.birth, s.first, s.last, s.time, s.data FROM segments AS s "
+            "JOIN channels AS c ON c.id = s.channel "
+            "WHERE s.id > ? AND s.id <= ? AND c.name IN (SELECT name FROM followed) ORDER BY s.id LIMIT ?",
+            (after, state.last, TAIL_SEGMENTS),
+        ).fetchall()
+        news = [
+            News(name, state.era + birth, last, tuple(unpack(first, at, data)))
+            for _, name, birth, first, last, at, data in rows
+        ]
+        more = len(rows) == TAIL_SEGMENTS
+        return Tail(news, rows[-1][0] if more else state.last, more, epochs)

@@ -1,0 +1,205 @@
+"""Appending and trimming in the file: each method is one transaction, in the worker's thread.
+
+Raises sqlite3.Error; the worker translates it. Statements are few and take whole groups, because each step of each of them gives
+the interpreter to the event loop and has to get it back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+
+from heliograph.channels.engines.plan import Channel, Kept, Plan, World, plan
+from heliograph.channels.engines.segment import pack
+from heliograph.channels.engines.sqlite.connection import LogFile, State
+from heliograph.channels.engines.sqlite.transactions import SHORT, writing
+from heliograph.channels.epochs import new_half
+from heliograph.channels.log import FORGET_INTERVAL, KEY_TTL, Appended, Limits, News, Outcome
+from heliograph.channels.message import Append, Message
+
+#: Rows that one step of trimming deletes at most of a kind: about a millisecond of work.
+TRIM_ROWS = 256
+
+#: Channels that one step of trimming looks at.
+TRIM_CHANNELS = 64
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A group of appends that is in the log now, as the segments `first` to `last`."""
+
+    plan: Plan
+    first: int
+    last: int
+
+    def news(self, followed: Container[str]) -> list[News]:
+        done = self.plan
+        return [
+            News(
+                segment.channel,
+                done.changed[segment.channel].epoch,
+                segment.last,
+                tuple(
+                    Message(segment.first + index, segment.time, kind, data)
+                    for index, (kind, data) in enumerate(segment.messages)
+                ),
+            )
+            for segment in done.segments
+            if segment.channel in followed
+        ]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return self.plan.outcomes
+
+
+@dataclass(frozen=True)
+class _Row:
+    id: int
+    birth: str
+
+
+class Store:
+    def __init__(self, file: LogFile, limits: Limits) -> None:
+        self._file, self._limits = file, limits
+        self._connection = file.connection
+        self._forget_again = 0.0
+        #: Channels whose history may be longer than allowed: their ids and tops. At most as many as there are channels.
+        self.grown: dict[int, int] = {}
+
+    def commit(self, appends: Sequence[Append]) -> Committed:
+        """Append a group. All of it is committed when this returns. Raises Locked soon."""
+        with writing(self._file, SHORT) as state:
+            rows, world = self._look(appends, state)
+            done = plan(appends, world)
+            if done.changed:
+                self._write(done, rows, state, world.now)
+        last = state.last + len(done.segments)
+        if done.segments:
+            self._file.witness.write(state.era, last)
+        return Committed(done, state.last + 1, last)
+
+    def _look(self, appends: Sequence[Append], state: State) -> tuple[dict[str, _Row], World]:
+        """What there is of the channels and keys of the group."""
+        now = time.time()
+        names = json.dumps(list({append.channel for append in appends}))
+        found = self._connection.execute(
+            "SELECT name, id, birth, top, time FROM channels WHERE name IN (SELECT value FROM json_each(?))",
+            (names,),
+        ).fetchall()
+        rows = {name: _Row(row, birth) for name, row, birth, _, _ in found}
+        channels = {name: Channel(state.era + birth, top, at) for name, _, birth, top, at in found}
+        missing = any(append.channel not in rows for append in appends)
+        room = self._room(names, state, now) if missing else 0
+        return rows, World(state.era + state.birth, room, now, channels, self._keys(appends, now))
+
+    def _keys(self, appends: Sequence[Append], now: float) -> dict[tuple[str, bytes], Kept]:
+        wanted = [[append.channel, append.key.id.hex()] for append in appends if append.key]
+        if not wanted:
+            return {}
+        found = self._connection.execute(
+            "SELECT k.channel, k.id, k.body, k.epoch, k.top, k.time FROM json_each(?) AS j JOIN keys AS k "
+            "ON k.channel = j.value ->> 0 AND k.id = j.value ->> 1 WHERE k.expires > ?",
+            (json.dumps(wanted), now),
+        )
+        return {
+            (channel, bytes.fromhex(id_)): Kept(body, Appended(epoch, top, at))
+            for channel, id_, body, epoch, top, at in found
+        }
+
+    def _room(self, names: str, state: State, now: float) -> int:
+        """How many channels may be made. If none, those are forgotten first whose messages are all gone, except `names`."""
+        room = self._limits.max_channels - self._count()
+        if room <= 0 and now >= self._forget_again:
+            self._forget_again = now + FORGET_INTERVAL
+            forgotten = self._connection.execute(
+                "DELETE FROM channels WHERE id IN (SELECT id FROM channels AS c WHERE time < ? "
+                "AND NOT EXISTS (SELECT 1 FROM segments WHERE channel = c.id) "
+                "AND name NOT IN (SELECT value FROM json_each(?)) LIMIT ?)",
+                (now - self._limits.history_ttl, names, TRIM_ROWS),
+            ).rowcount
+            if forgotten:
+                # Their offsets start again when the names are used again, so the epoch has to be another one.
+                state.birth = new_half()
+                self._connection.execute("UPDATE state SET birth = ?", (state.birth,))
+            room += forgotten
+        return max(0, room)
+
+    def _count(self) -> int:
+        (count,) = self._connection.execute("SELECT count(*) FROM channels").fetchone()
+        return int(count)
+
+    def _write(self, done: Plan, rows: dict[str, _Row], state: State, now: float) -> None:
+        run, run_many = self._connection.execute, self._connection.executemany
+        for name in done.new:
+            channel = done.changed[name]
+            (row,) = run(
+                "INSERT INTO channels (name, birth, top, time) VALUES (?, ?, ?, ?) RETURNING id",
+                (name, state.birth, channel.top, channel.time),
+            ).fetchone()
+            rows[name] = _Row(row, state.birth)
+        run_many(
+            "UPDATE channels SET top = ?, time = ? WHERE id = ?",
+            [(c.top, c.time, rows[name].id) for name, c in done.changed.items() if name not in done.new],
+        )
+        run_many(
+            "INSERT INTO segments (id, channel, first, last, time, data) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (id_, rows[s.channel].id, s.first, s.last, s.time, pack(s.messages))
+                for id_, s in enumerate(done.segments, state.last + 1)
+            ],
+        )
+        if done.keys:
+            self._write_keys(done.keys, now)
+        run("UPDATE state SET last = ?", (state.last + len(done.segments),))
+        for name, channel in done.changed.items():
+            if channel.top > self._limits.history_size:
+                self.grown[rows[name].id] = channel.top
+
+    def _write_keys(self, keys: Mapping[tuple[str, bytes], Kept], now: float) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(channel, id_.hex(), kept.body, kept.answer.epoch, kept.answer.offset, kept.answer.time),
+                    now + KEY_TTL,
+                )
+                for (channel, id_), kept in keys.items()
+            ],
+        )
+
+    def trim(self) -> bool:
+        """One small step of trimming everything that has an end. True if there may be more to do."""
+        now = time.time()
+        grown = dict(list(self.grown.items())[:TRIM_CHANNELS])
+        with writing(self._file, SHORT):
+            deleted = self._trim_long(grown)
+            deleted += self._trim_old(now - self._limits.history_ttl)
+            deleted += sum(
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE expires < ? LIMIT ?)",
+                    (now, TRIM_ROWS),
+                ).rowcount
+                for table, key in (("keys", "channel, id"), ("tokens", "token"), ("members", "member"))
+            )
+            self._connection.execute("DELETE FROM present WHERE member NOT IN (SELECT member FROM members)")
+        for row, top in grown.items():
+            if self.grown.get(row) == top:
+                del self.grown[row]
+        return deleted >= TRIM_ROWS or bool(self.grown)
+
+    def _trim_long(self, grown: Mapping[int, int]) -> int:
+        return self._connection.executemany(
+            "DELETE FROM segments WHERE id IN "
+            "(SELECT id FROM segments WHERE channel = ? AND last <= ? ORDER BY last LIMIT ?)",
+            [(row, top - self._limits.history_size, TRIM_ROWS) for row, top in grown.items()],
+        ).rowcount
+
+    def _trim_old(self, before: float) -> int:
+        return self._connection.execute(
+            "DELETE FROM segments WHERE id IN "
+            "(SELECT id FROM (SELECT id, time FROM segments ORDER BY id LIMIT ?) WHERE time < ?)",
+            (TRIM_ROWS, before),
+        ).rowcount

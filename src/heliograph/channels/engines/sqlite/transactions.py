@@ -1,0 +1,109 @@
+"""Write transactions, and what SQLite's errors mean to a client. In the worker's thread only."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import random
+
+from gevent.monkey import get_original
+
+from heliograph.channels.engines.sqlite.connection import LogFile, State
+from heliograph.channels.errors import Unavailable
+
+#: Seconds to wait for other writers, whose transactions take about a millisecond: so short that the thread can look after those who
+#: read in between, and so long that it makes sense to wait here where nothing can be done again later.
+SHORT, LONG = 0.02, 1.0
+
+#: Seconds between two tries, at most. SQLite's own waits grow to 0.1 s, which a subscriber would notice.
+_PAUSE = 0.0005
+
+# The worker is a native thread: gevent's sleep would make an event loop in it.
+_sleep = get_original("time", "sleep")
+
+_BUSY = sqlite3.SQLITE_BUSY
+
+_REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "the file cannot be written to",
+    sqlite3.SQLITE_IOERR: "the disk fails or is full",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged",
+    sqlite3.SQLITE_NOTADB: "the file is not a database",
+    sqlite3.SQLITE_PERM: "the file may not be opened",
+    sqlite3.SQLITE_BUSY: "another process keeps the file locked",
+    sqlite3.SQLITE_LOCKED: "another process keeps the file locked",
+}
+
+
+class Replaced(Unavailable):
+    """Another file is in the place of ours. Nothing was written; it works again once that one is opened."""
+
+
+class Locked(Unavailable):
+    """Others are writing. Nothing is wrong with the file."""
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether a disk, a file or its contents can do this. Anything else is a mistake of ours."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _REASONS
+    return isinstance(error, OSError | ValueError | Unavailable)
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """Translate what SQLite, the file system or a damaged segment raised."""
+    if isinstance(error, Unavailable):
+        return error
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    reason = _REASONS.get(code, getattr(error, "strerror", None) or str(error))
+    return Unavailable(f"The log of the channels cannot be used now: {reason}.")
+
+
+def pause(seconds: float) -> None:
+    """Sleep in the worker's thread, if there is anything to sleep."""
+    if seconds > 0:
+        _sleep(seconds)
+
+
+@contextmanager
+def writing(file: LogFile, patience: float = LONG) -> Iterator[State]:
+    """A write transaction, with the state in which it found the file. Committed at the end of the block, or not at all.
+
+    Raises Locked if others do not let us write for `patience` seconds.
+    """
+    run = file.connection.execute
+    begin(file.connection, patience)
+    try:
+        if file.replaced():
+            raise Replaced("The file of the channels was replaced.")
+        state = file.state()
+        if state.boot != file.boot:  # another instance ended in order and settled the file
+            run("COMMIT")
+            file.claim()
+            begin(file.connection, patience)
+            state = file.state()
+        yield state
+        run("COMMIT")
+    except BaseException:
+        if file.connection.in_transaction:
+            run("ROLLBACK")
+        raise
+
+
+def begin(connection: sqlite3.Connection, patience: float) -> None:
+    """Start a write transaction as soon as nobody else has one. Raises Locked."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != _BUSY:
+                raise
+            if time.monotonic() > deadline:
+                raise Locked("Another process keeps the log of the channels locked.") from exc
+        pause(_PAUSE * random())

@@ -1,0 +1,78 @@
+"""What a subscriber is told, in the order in which it happens. Pure.
+
+An event is one object for all who get it, and remembers what was made of it: whatever the number of subscribers, it is encoded
+once for each form (`forms.py`) that they take it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from heliograph.channels.cursor import Cursor
+from heliograph.channels.live.position import Position
+from heliograph.channels.message import Message
+
+T = TypeVar("T")
+
+#: Messages and bytes of a batch: what a subscriber is sent in one piece. Encoding one must not hold up anybody else, and a batch
+#: must be small beside the 1 MiB that may wait for a subscriber.
+MAX_BATCH_MESSAGES, MAX_BATCH_BYTES = 100, 64 << 10
+
+
+class Event:
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self._made: dict[object, object] = {}
+
+    def made(self, make: Callable[[Event], T]) -> T:
+        """`make` of this event; called once. `make` must give the same for each event for ever."""
+        found = self._made.get(make)
+        if found is None:
+            found = self._made[make] = make(self)
+        return found  # type: ignore[return-value]
+
+
+class Subscribed(Event):
+    """The stream begins behind `at`. `recovered`: whether that is where the subscriber wanted it to; None if it did not care."""
+
+    def __init__(self, channel: str, at: Position, recovered: bool | None) -> None:
+        super().__init__(channel)
+        self.cursor, self.recovered = at.cursor, recovered
+
+
+class Lost(Event):
+    """What came after the event before this one was lost. The stream goes on behind `at`."""
+
+    def __init__(self, channel: str, at: Position) -> None:
+        super().__init__(channel)
+        self.cursor = at.cursor
+
+
+class Batch(Event):
+    """Messages without a gap, in their order; at least one."""
+
+    def __init__(self, channel: str, epoch: str, messages: Sequence[Message]) -> None:
+        super().__init__(channel)
+        self.epoch, self.messages = epoch, messages
+
+    @property
+    def end(self) -> Position:
+        return Position(self.epoch, self.messages[-1].offset)
+
+    def cursor(self, message: Message) -> Cursor:
+        return Cursor(self.epoch, message.offset)
+
+
+def batches(channel: str, epoch: str, messages: Iterable[Message]) -> Iterator[Batch]:
+    """Messages in batches of bounded size."""
+    batch: list[Message] = []
+    size = 0
+    for message in messages:
+        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message.data) > MAX_BATCH_BYTES):
+            yield Batch(channel, epoch, batch)
+            batch, size = [], 0
+        batch.append(message)
+        size += len(message.data)
+    if batch:
+        yield Batch(channel, epoch, batch)

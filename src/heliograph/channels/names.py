@@ -1,0 +1,19 @@
+"""Names of channels. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from heliograph.channels.errors import BadName
+
+#: Bytes, as the characters are ASCII.
+MAX_NAME = 128
+
+_NAME = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_NAME}}}", re.ASCII)
+
+
+def check_name(name: str) -> str:
+    """`name` itself. Raises BadName."""
+    if not _NAME.fullmatch(name):
+        raise BadName(f"A channel's name is 1 to {MAX_NAME} of the characters A-Z a-z 0-9 _ . : -.")
+    return name

@@ -1,0 +1,96 @@
+"""What the current request may do, by its token or ticket. Without a secret everything is open."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from flask import request
+
+from heliograph.channels.names import check_name
+from heliograph.channels.service import Channels
+from heliograph.channels.transports.tokens import (
+    EVERYTHING,
+    TICKET_TTL,
+    BadToken,
+    Grant,
+    new_ticket,
+    read_ticket,
+    read_token,
+)
+from heliograph.problems import ChannelsUnavailable, Forbidden, TokenNeeded
+
+#: What a request that needs a token may be refused with.
+PROBLEMS = (TokenNeeded, Forbidden, ChannelsUnavailable)
+
+
+def grant(channels: Channels) -> Grant:
+    """What the request's token allows. Raises TokenNeeded."""
+    if not channels.secret:
+        return EVERYTHING
+    header = request.headers.get("Authorization")
+    if header is None:
+        raise TokenNeeded("Send a token as Authorization: Bearer.")
+    try:
+        return _of_header(header, channels.secret)
+    except BadToken as exc:
+        raise TokenNeeded(str(exc)) from exc
+
+
+def grant_of_stream(channels: Channels) -> Grant:
+    """The same for requests that may come from a browser's WebSocket or EventSource: they may have a ticket instead.
+
+    It is used up by that. Raises TokenNeeded, Unavailable.
+    """
+    ticket = request.args.get("ticket")
+    if not channels.secret or ticket is None or "Authorization" in request.headers:
+        return grant(channels)
+    try:
+        return _of_ticket(ticket, channels)
+    except BadToken as exc:
+        raise TokenNeeded(str(exc)) from exc
+
+
+def publisher(channels: Channels, channel: str) -> Grant:
+    """Raises BadName, TokenNeeded, Forbidden when the request may not publish there."""
+    found = grant(channels)
+    check_name(channel)
+    if not found.may_publish(channel):
+        raise may_not_publish(channel)
+    return found
+
+
+def subscriber(channels: Channels, channel: str, *, stream: bool = False) -> Grant:
+    """Raises BadName, TokenNeeded, Forbidden when the request may not read there; Unavailable where a ticket is looked up."""
+    found = grant_of_stream(channels) if stream else grant(channels)
+    check_name(channel)
+    if not found.may_subscribe(channel):
+        raise Forbidden(f"The token does not allow to subscribe to {channel}.", channel=channel)
+    return found
+
+
+def may_not_publish(channel: str) -> Forbidden:
+    return Forbidden(f"The token does not allow to publish on {channel}.", channel=channel)
+
+
+def ticket_for(granted: Grant, channels: Channels) -> str:
+    """A ticket for what `granted` allows; any text will do where there is no secret."""
+    id = secrets.token_urlsafe(16)
+    return new_ticket(granted, channels.secret, time.time(), id) if channels.secret else id
+
+
+def _of_header(header: str, secret: str) -> Grant:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise BadToken("Authorization: Bearer is wanted here.")
+    return read_token(token.strip(), secret)
+
+
+def _of_ticket(text: str, channels: Channels) -> Grant:
+    ticket = read_ticket(text, channels.secret)
+    if ticket.grant.expires is not None and ticket.grant.expires <= time.time():
+        raise BadToken("The token that this ticket was for has expired.")
+    # Twice its life: clocks of instances differ.
+    if not channels.hub.log.shared.use_once(ticket.id, 2 * TICKET_TTL):
+        raise BadToken("This ticket was used before.")
+    return ticket.grant

@@ -1,0 +1,132 @@
+"""What clients publish, as an `Append` of the log: by HTTP request, by frame, by plain text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from flask import request
+
+from heliograph.channels.errors import ChannelError
+from heliograph.channels.message import MAX_KEY, MAX_MESSAGE, Append, Kind, new_append
+from heliograph.channels.transports import jsontext
+from heliograph.channels.transports.jsontext import Member, NotJson
+from heliograph.problems import (
+    BadDocument,
+    BadOption,
+    BadText,
+    BodyTooLarge,
+    ChannelsOverloaded,
+    ChannelsUnavailable,
+    IncompleteBody,
+    KeyReused,
+    MessageTooLong,
+    RequestTimeout,
+    TooManyChannels,
+    TooManyRequests,
+    UnsupportedMediaType,
+)
+from heliograph.request import bodies
+
+#: What publishing may be refused with, beside what access is.
+PROBLEMS = (
+    BadDocument,
+    BadOption,
+    BadText,
+    BodyTooLarge,
+    ChannelsOverloaded,
+    ChannelsUnavailable,
+    IncompleteBody,
+    KeyReused,
+    RequestTimeout,
+    TooManyChannels,
+    TooManyRequests,
+)
+
+FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+#: Bytes of the JSON around a message: all its characters may be escaped, `\\u0000` for one byte.
+MAX_DOCUMENT = 6 * MAX_MESSAGE + 4096
+
+_SPACE = r"[ \t\n\r]*"
+_BYTES = re.compile(rf'\{{{_SPACE}"base64"{_SPACE}:{_SPACE}"([A-Za-z0-9+/=]*)"{_SPACE}\}}')
+
+
+def of_request(channel: str, subject: str) -> Append:
+    """The body of the current request as a message of the kind that its Content-Type says."""
+    media = request.mimetype
+    if media in FORMS:
+        raise UnsupportedMediaType("Forms are not taken: send JSON, text, or bytes.")
+    body = _body(MAX_MESSAGE)
+    kind = Kind.BYTES
+    if media == "application/json":
+        kind = Kind.JSON
+        try:
+            jsontext.check(body)
+        except NotJson as exc:
+            raise BadDocument(str(exc), position=exc.position) from exc
+    elif media.startswith("text/"):
+        kind = Kind.TEXT
+        try:
+            body.decode()
+        except UnicodeDecodeError as exc:
+            raise BadText(f"Byte {exc.start} is not UTF-8.", position=exc.start) from exc
+    return make(channel, kind, body, header_key(), subject)
+
+
+def document_of_request() -> dict[str, Member]:
+    """The members of the JSON object in the current request's body."""
+    try:
+        return jsontext.members(jsontext.decode(_body(MAX_DOCUMENT)))
+    except NotJson as exc:
+        raise BadDocument(str(exc), position=exc.position) from exc
+
+
+def of_member(channel: str, data: Member, key: str | None, subject: str) -> Append:
+    """A member `data` of an object as a message: the inverse of how messages are shown (`rendering.data_json`)."""
+    kind, content = _content(data)
+    return make(channel, kind, content, key, subject)
+
+
+def make(channel: str, kind: Kind, data: bytes, key: str | None, subject: str) -> Append:
+    """Raises BadOption for a bad key, MessageTooLong, and ChannelError for the rest."""
+    if len(data) > MAX_MESSAGE:
+        raise MessageTooLong(f"A message has at most {MAX_MESSAGE} bytes.", limit=MAX_MESSAGE)
+    try:
+        return new_append(channel, kind, data, key=key, subject=subject)
+    except ChannelError:
+        raise
+    except ValueError as exc:
+        raise BadOption(str(exc), option="Idempotency-Key", limit=MAX_KEY) from exc
+
+
+def header_key() -> str | None:
+    return request.headers.get("Idempotency-Key")
+
+
+def _body(limit: int) -> bytes:
+    """The body, which is too small for the spool."""
+    bodies.check_announced(limit)
+    return b"".join(bodies.limited(bodies.request_pieces(), limit))
+
+
+def _content(data: Member) -> tuple[Kind, bytes]:
+    if jsontext.is_text(data):
+        try:
+            return Kind.TEXT, data.value.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair: JSON can say that, UTF-8 cannot
+            return Kind.JSON, data.text.encode()
+    found = _BYTES.fullmatch(data.text)
+    if found and (content := _bytes(found[1])) is not None:
+        return Kind.BYTES, content
+    return Kind.JSON, data.text.encode()
+
+
+def _bytes(text: str) -> bytes | None:
+    """None for base64 that would not be shown as it came: it is a text like any other then."""
+    try:
+        content = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
+    return content if base64.b64encode(content).decode() == text else None

@@ -1,0 +1,167 @@
+"""What the client of a WebSocket publishes: in its order, many at once on their way, each of them acknowledged."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from typing import Protocol
+
+from gevent.event import Event as Signal
+from gevent.hub import get_hub
+
+from heliograph.channels.errors import ChannelError
+from heliograph.channels.log import Outcome
+from heliograph.channels.message import Append, Kind
+from heliograph.channels.service import Channels
+from heliograph.channels.transports import access, jsontext, posts
+from heliograph.channels.transports.jsontext import Member, NotJson
+from heliograph.channels.transports.tokens import Grant
+from heliograph.problems import BadDocument, Problem
+from heliograph.request.answers import translate
+from heliograph.websocket.broadcast import Prepared
+from heliograph.websocket.connection import Connection
+
+#: Messages of one client, and their bytes, that wait to be stored. While there are as many, nothing more is read from it.
+MAX_PENDING, MAX_PENDING_BYTES = 1000, 1 << 20
+
+#: Characters of a `ref`, as JSON. It comes back with the answer.
+MAX_REF = 256
+
+_MEMBERS = frozenset({"type", "data", "ref", "key"})
+
+
+class Answers(Protocol):
+    """How a client is told what became of a message. `ref` is JSON."""
+
+    def published(self, ref: str, offset: int) -> str | None: ...
+
+    def refused(self, ref: str, problem: Problem) -> str: ...
+
+
+class Objects:
+    def published(self, ref: str, offset: int) -> str:
+        return f'{{"type": "published", "offset": {offset}, "ref": {ref}}}'
+
+    def refused(self, ref: str, problem: Problem) -> str:
+        return f'{{"type": "error", "ref": {ref}, "problem": {json.dumps(problem.document(), ensure_ascii=False)}}}'
+
+
+class OnlyProblems:
+    def published(self, ref: str, offset: int) -> None:
+        return None
+
+    def refused(self, ref: str, problem: Problem) -> str:
+        return problem.body().decode()
+
+
+class Publisher:
+    def __init__(
+        self, connection: Connection, channels: Channels, channel: str, granted: Grant, answers: Answers
+    ) -> None:
+        self._connection, self._channels = connection, channels
+        self._channel, self._subject = channel, granted.subject
+        self._may_publish = granted.may_publish(channel)
+        self._answers = answers
+        self._bucket = channels.bucket()
+        self._pending = self._pending_bytes = 0
+        self._room = Signal()
+        self._unsaid: list[str] = []
+
+    def take_object(self, message: str | bytes) -> None:
+        """{"type": "publish", "data", "ref", "key"}; `ref` and `key` may be left out. Waits while too much is pending."""
+        ref = "null"
+        try:
+            members = _members(message)
+            ref = _ref(members)
+            append = self._append_of(members)
+        except (Problem, ChannelError) as exc:
+            self._refuse(ref, exc)
+        else:
+            self._submit(append, ref)
+
+    def take_plain(self, message: str | bytes) -> None:
+        """The message itself."""
+        plain = isinstance(message, str)
+        try:
+            self._check()
+            data = message.encode() if isinstance(message, str) else message
+            append = posts.make(self._channel, Kind.TEXT if plain else Kind.BYTES, data, None, self._subject)
+        except (Problem, ChannelError) as exc:
+            self._refuse("null", exc)
+        else:
+            self._submit(append, "null")
+
+    def _append_of(self, members: dict[str, Member]) -> Append:
+        unknown = members.keys() - _MEMBERS
+        if unknown or members["type"].value != "publish" or "data" not in members:
+            raise BadDocument(
+                'An object with "type": "publish", "data", and if you like "ref" and "key" is wanted here.'
+            )
+        key = members.get("key")
+        if key is not None and not jsontext.is_text(key):
+            raise BadDocument('"key" is not a text.')
+        self._check()
+        return posts.of_member(
+            self._channel, members["data"], None if key is None else key.value, self._subject
+        )
+
+    def _check(self) -> None:
+        if not self._may_publish:
+            raise access.may_not_publish(self._channel)
+        if not self._bucket.take(time.monotonic()):
+            raise self._channels.too_often()
+
+    def _submit(self, append: Append, ref: str) -> None:
+        size = len(append.data)
+        self._pending += 1
+        self._pending_bytes += size
+        self._channels.submit(append, partial(self._done, ref, size))
+        while self._pending >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES:
+            self._room.clear()
+            self._room.wait()
+
+    def _done(self, ref: str, size: int, outcome: Outcome) -> None:
+        self._pending -= 1
+        self._pending_bytes -= size
+        self._room.set()
+        if isinstance(outcome, ChannelError):
+            self._refuse(ref, outcome)
+        else:
+            self._say(self._answers.published(ref, outcome.offset))
+
+    def _refuse(self, ref: str, error: Exception) -> None:
+        self._say(self._answers.refused(ref, translate(error)))
+
+    def _say(self, text: str | None) -> None:
+        """Answers that come together go out together."""
+        if text is None:
+            return
+        if not self._unsaid:
+            get_hub().loop.run_callback(self._flush)
+        self._unsaid.append(text)
+
+    def _flush(self) -> None:
+        texts, self._unsaid = self._unsaid, []
+        self._connection.offer(b"".join(Prepared(text).frame(None) for text in texts))
+
+
+def _members(message: str | bytes) -> dict[str, Member]:
+    if isinstance(message, bytes):
+        raise BadDocument("JSON objects in text frames are wanted here.")
+    try:
+        members = jsontext.members(message)
+    except NotJson as exc:
+        raise BadDocument(str(exc), position=exc.position) from exc
+    if "type" not in members:
+        raise BadDocument('The member "type" is missing.')
+    return members
+
+
+def _ref(members: dict[str, Member]) -> str:
+    ref = members.get("ref")
+    if ref is None:
+        return "null"
+    if len(ref.text) > MAX_REF:
+        raise BadDocument(f'"ref" has at most {MAX_REF} characters, as JSON.')
+    return ref.text

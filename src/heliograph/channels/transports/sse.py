@@ -1,0 +1,219 @@
+"""Channels as server-sent events (HTML, 9.2)."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import gevent
+from flask import Blueprint, Response, request
+from gevent.event import Event as Signal
+from gevent.hub import get_hub
+
+from heliograph.channels.errors import BadCursor as _BadCursor
+from heliograph.channels.live.events import Event, Lost
+from heliograph.channels.live.hub import Hub
+from heliograph.channels.live.start import Start, parse_start
+from heliograph.channels.transports import access
+from heliograph.channels.transports.forms import Form, server_sent
+from heliograph.channels.transports.schemas import NAME
+from heliograph.problems import BadChannel, BadCursor, ChannelsOverloaded, Stopping, TooManyChannels
+from heliograph.request import bodies
+from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.services import services
+
+bp = Blueprint("channel_events", __name__)
+
+#: Bytes that may wait for a client. One that cannot keep up is ended, and resumes by its last id.
+MAX_WAITING = 1 << 20
+
+#: Seconds between comments: under the 60 s after which proxies cut silent connections, and how soon a vanished client is noticed.
+COMMENT_INTERVAL = 15.0
+
+COMMENT = b": still here\n\n"
+
+#: Milliseconds that a browser waits before it comes back, each another time, lest all come at once after a restart.
+RETRY = (1000, 5000)
+
+_READ = 1  # the event bit of loop.io()
+
+
+def _parameters() -> list[dict[str, object]]:
+    text = dict(TEXT)
+    return [
+        {
+            "in": "query",
+            "name": "after",
+            "description": "A cursor to resume from, or earliest; live only without",
+            "schema": text,
+        },
+        {"in": "header", "name": "Last-Event-ID", "description": "The same, by a browser", "schema": text},
+        {"in": "query", "name": "ticket", "description": "Instead of a token", "schema": text},
+    ]
+
+
+@bp.get("/channels/<name>/events")
+@operation(
+    "Subscribe by server-sent events",
+    description=(
+        "Each `id` is a cursor, each `data` a message: JSON, the text itself, or base64 in an object. An event `lost` says that "
+        "what came before it cannot be had. A comment every 15 s."
+    ),
+    tag="Channels",
+    path={"name": NAME},
+    parameters=_parameters,
+    answers={200: Answer("Events without end", "text/event-stream", TEXT)},
+    problems=(*access.PROBLEMS, BadChannel, BadCursor, ChannelsOverloaded, Stopping, TooManyChannels),
+)
+def events(name: str) -> Response:
+    own = services()
+    granted = access.subscriber(own.channels, name, stream=True)
+    start = _requested_start()
+    if own.lifecycle.stopping:
+        raise Stopping()
+    hub = own.channels.hub
+    body = EventStream(hub, name, start, granted.expires) if request.method == "GET" else ()
+    response = Response(body, mimetype="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx passes each event on at once
+    return bodies.sandboxed(response)
+
+
+def _requested_start() -> Start:
+    """What a browser had last goes before what its page asked for at first."""
+    last = request.headers.get("Last-Event-ID", "").strip()
+    try:
+        return parse_start(last or request.args.get("after"))
+    except _BadCursor as exc:
+        raise BadCursor(str(exc), option="Last-Event-ID" if last else "after") from exc
+
+
+class EventQueue:
+    """A member of an audience: what waits for one client."""
+
+    form: Form = staticmethod(server_sent)
+
+    def __init__(self, cut: Callable[[], None]) -> None:
+        """`cut` ends a connection whose client takes nothing."""
+        self.ended = False
+        self._cut = cut
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._ready = Signal()
+
+    def offer(self, data: bytes) -> None:
+        if self.ended:
+            return
+        if self._size and self._size + len(data) > MAX_WAITING:
+            self.end()
+            self._cut()
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        self._ready.set()
+
+    def lose(self, event: Lost) -> None:
+        self.offer(event.made(server_sent))
+
+    def end(self) -> None:
+        """What waits is dropped: the client knows what it had."""
+        self.ended = True
+        self._pieces.clear()
+        self._size = 0
+        self._ready.set()
+
+    def take(self, seconds: float) -> bytes:
+        """What waits, or what comes in so many seconds; nothing if nothing does, or at the end."""
+        self._ready.wait(max(0.0, seconds))
+        self._ready.clear()
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        return data
+
+
+class Line:
+    """The connection below a stream. Nothing more is expected from its client, so its end can be seen at once."""
+
+    def __init__(self, connection: Any) -> None:
+        watched = connection is not None and not isinstance(connection, ssl.SSLSocket)
+        self._bare: socket.socket | None = connection._sock if watched else None
+        self._watcher: Any = None
+
+    def watch(self, hung_up: Callable[[], None]) -> None:
+        if self._bare is not None:
+            self._watcher = get_hub().loop.io(self._bare.fileno(), _READ)
+            self._watcher.start(self._readable, hung_up)
+
+    def _readable(self, hung_up: Callable[[], None]) -> None:
+        assert self._bare is not None
+        try:
+            gone = not self._bare.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            gone = True
+        self.close()  # also if there is another request already: that is not ours to read
+        if gone:
+            hung_up()
+
+    def cut(self) -> None:
+        if self._bare is not None:
+            try:
+                self._bare.shutdown(socket.SHUT_RDWR)
+            except OSError:  # the client was faster
+                return
+
+    def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+
+
+class EventStream:
+    """The answer of one subscriber. Raises like `Hub.subscribed`, before the answer begins; to be closed, also if never begun."""
+
+    def __init__(self, hub: Hub, channel: str, start: Start, expires: float | None) -> None:
+        self._expires = float("inf") if expires is None else expires
+        line = Line(request.environ.get("gunicorn.sock"))
+        self._queue = EventQueue(line.cut)
+        with ExitStack() as stack:
+            stack.callback(line.close)
+            stack.callback(hub.on_stop(self._queue.end))
+            following = stack.enter_context(hub.subscribed(channel, "sse", self._queue, start))
+            first = next(following)
+            line.watch(self._queue.end)
+            self._ending = stack.pop_all()
+        self._pieces = self._run(first, following)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        self._pieces.close()  # type: ignore[attr-defined]
+        self._ending.close()
+
+    def _run(self, first: Event, following: Iterator[Event]) -> Iterator[bytes]:
+        yield f"retry: {random.randint(*RETRY)}\n\n".encode() + first.made(server_sent)
+        for event in following:
+            yield event.made(server_sent)
+            gevent.sleep(0)
+        comment_at = time.monotonic() + COMMENT_INTERVAL
+        while not self._queue.ended and time.time() < self._expires:
+            left = min(comment_at - time.monotonic(), self._expires - time.time())
+            data = self._queue.take(left)
+            if data:
+                yield data
+            if time.monotonic() >= comment_at:
+                comment_at = time.monotonic() + COMMENT_INTERVAL
+                yield COMMENT

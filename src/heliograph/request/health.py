@@ -1,0 +1,82 @@
+"""Is this instance alive, is it ready, and how is it doing?"""
+
+from __future__ import annotations
+
+import wirecodes
+from flask import Blueprint, Response, jsonify
+
+from heliograph.problems import Stopping, Unavailable
+from heliograph.request.metrics import CONTENT_TYPE
+from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.services import services
+from heliograph.version import VERSION
+
+bp = Blueprint("health", __name__)
+
+_CHECKS = {"type": "object", "additionalProperties": TEXT}
+_READY = {
+    "type": "object",
+    "properties": {"status": {"enum": ["ready", "unready"]}, "checks": _CHECKS},
+    "required": ["status", "checks"],
+}
+
+
+@bp.get("/healthz")
+@operation(
+    "Alive?",
+    tag="Health",
+    answers={
+        200: Answer(
+            "Alive",
+            schema={
+                "type": "object",
+                "properties": {
+                    "status": {"const": "ok"},
+                    "version": TEXT,
+                    "instance": TEXT,
+                    "kernel": {"enum": ["compiled", "pure"]},
+                },
+                "required": ["status", "version", "instance", "kernel"],
+            },
+        )
+    },
+    problems=(Stopping,),
+)
+def healthz() -> Response:
+    own = services()
+    if own.lifecycle.stopping:
+        raise Stopping()
+    return jsonify(status="ok", version=VERSION, instance=own.settings.instance, kernel=wirecodes.KERNEL)
+
+
+@bp.get("/readyz")
+@operation(
+    "Ready for requests?",
+    description="For load balancers; nginx does not pass it on.",
+    tag="Health",
+    answers={200: Answer("Ready", schema=_READY), 503: Answer("Not ready", schema=_READY)},
+)
+def readyz() -> tuple[Response, int]:
+    own = services()
+    checks = {
+        "lifecycle": "stopping" if own.lifecycle.stopping else "ok",
+        "spool": own.spool.check(),
+        "channels": own.channels.hub.ready(),
+    }
+    ready = all(state == "ok" for state in checks.values())
+    return jsonify(
+        status="ready" if ready else "unready", checks=checks
+    ), 200 if ready else Unavailable.status
+
+
+@bp.get("/metrics")
+@operation(
+    "Metrics for Prometheus",
+    description="nginx does not pass it on.",
+    tag="Health",
+    answers={200: Answer("Metrics", "text/plain", TEXT)},
+)
+def metrics() -> Response:
+    own = services()
+    own.metrics.spool_bytes.set(own.spool.used)
+    return Response(own.metrics.render(), content_type=CONTENT_TYPE)

@@ -1,0 +1,201 @@
+"""The spool: where bodies over 1 MiB wait, in files that have no name and end with their process.
+
+`Spool.open` gives a file; every byte in it is reserved first, and returned when the file is closed. The bound
+(`HELIOGRAPH_SPOOL_MAX`) holds for all instances that share a folder: each keeps its sum in its own cell of a small file, the
+ledger. A cell is held by a lock that the kernel drops with the process, so a killed instance takes up no room.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from pathlib import Path
+from types import TracebackType
+
+from heliograph.problems import SpoolFull
+from heliograph.request.threads import in_thread
+
+#: Bytes reserved at once. Large enough to make the ledger cheap, small beside any body that goes to the spool.
+RESERVATION = 1 << 20
+
+#: Spools that can share a folder. Eight bytes each; a machine has far fewer instances.
+MAX_CELLS = 512
+
+_CELL = struct.Struct("<q")
+
+#: struct flock (fcntl.h): type, whence, start, length, process id.
+_LOCK = struct.Struct("hhqqi4x")
+
+
+class Ledger:
+    """The bytes that each spool has in a folder, in one file of eight-byte cells.
+
+    Open-file-description locks (fcntl(2)), not the older ones of a process: these would let two spools of one process share a
+    cell, and drop every lock when any descriptor of the file is closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._cell = self._claim()
+
+    def _claim(self) -> int:
+        """The first cell that nobody alive has locked. The lock lasts as long as this process."""
+        for cell in range(MAX_CELLS):
+            if self._lock(cell, fcntl.F_WRLCK):
+                self._write(cell, 0)
+                return cell
+        raise SpoolFull(f"More than {MAX_CELLS} processes share one spool.")
+
+    def set(self, amount: int) -> None:
+        self._write(self._cell, amount)
+
+    def others(self) -> int:
+        """What everybody else alive has in the spool."""
+        cells = os.pread(self._file, MAX_CELLS * _CELL.size, 0)
+        amounts = [amount for (amount,) in _CELL.iter_unpack(cells[: len(cells) // _CELL.size * _CELL.size])]
+        used = [(cell, amount) for cell, amount in enumerate(amounts) if amount and cell != self._cell]
+        return sum(amount for cell, amount in used if not self._abandoned(cell))
+
+    def _abandoned(self, cell: int) -> bool:
+        """Whether the owner of a cell is gone; its amount is set to zero then."""
+        if not self._lock(cell, fcntl.F_WRLCK):
+            return False
+        self._write(cell, 0)
+        self._lock(cell, fcntl.F_UNLCK)
+        return True
+
+    def _lock(self, cell: int, kind: int) -> bool:
+        try:
+            fcntl.fcntl(
+                self._file, fcntl.F_OFD_SETLK, _LOCK.pack(kind, os.SEEK_SET, cell * _CELL.size, _CELL.size, 0)
+            )
+        except BlockingIOError:
+            return False
+        return True
+
+    def _write(self, cell: int, amount: int) -> None:
+        os.pwrite(self._file, _CELL.pack(amount), cell * _CELL.size)
+
+
+class Spool:
+    """The bounded room for bodies in one folder. `used` is what this process has reserved in it."""
+
+    def __init__(self, folder: str, maximum: int) -> None:
+        self._folder = Path(folder)
+        self._maximum = maximum
+        self._ledger: Ledger | None = None
+        self._owner = 0
+        self.used = 0
+
+    def open(self) -> SpoolFile:
+        """An empty file. Raises SpoolFull when the folder cannot be used."""
+        try:
+            self._open_ledger()
+            return SpoolFile(self, self._open_unlinked())
+        except OSError as exc:
+            raise SpoolFull(f"The spool cannot be used: {exc.strerror}.") from exc
+
+    def reserve(self, amount: int) -> None:
+        """Take `amount` bytes of room. Raises SpoolFull when there is too little."""
+        ledger = self._open_ledger()
+        if self.used + amount + ledger.others() > self._maximum:
+            raise SpoolFull(f"Bodies of {self._maximum} bytes in all may wait here.", limit=self._maximum)
+        self.used += amount
+        ledger.set(self.used)
+
+    def release(self, amount: int) -> None:
+        self.used -= amount
+        self._open_ledger().set(self.used)
+
+    def check(self) -> str:
+        """``ok``, or why nothing can be spooled."""
+        try:
+            os.close(self._open_unlinked())
+        except OSError as exc:
+            return f"{self._folder}: {exc.strerror}"
+        return "ok"
+
+    def _open_unlinked(self) -> int:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return os.open(self._folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    def _open_ledger(self) -> Ledger:
+        """Opened in the process that uses it: a lock does not survive a fork."""
+        if self._ledger is None or self._owner != os.getpid():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._ledger = Ledger(self._folder / "ledger")
+            self._owner = os.getpid()
+        return self._ledger
+
+
+class SpoolFile:
+    """An unlinked file with its room in the spool.
+
+    Reads and writes go to a native thread, because a disk may make them wait; from within a native thread use the descriptor.
+    """
+
+    def __init__(self, spool: Spool, descriptor: int) -> None:
+        self._spool = spool
+        self.descriptor = descriptor
+        self._reserved = 0
+        self.size = 0
+
+    def write(self, piece: bytes) -> None:
+        """Append. Raises SpoolFull, also when the disk itself is full."""
+        self.make_room(len(piece))
+        in_thread(self.blocking_write, piece)
+
+    def blocking_write(self, piece: bytes) -> None:
+        """The same for native threads, of a piece that there is `room` for."""
+        try:
+            write_all(self.descriptor, piece)
+        except OSError as exc:
+            raise SpoolFull(f"The spool cannot be written: {exc.strerror}.") from exc
+        self.size += len(piece)
+
+    @property
+    def room(self) -> int:
+        """Bytes that are reserved and not written yet."""
+        return self._reserved - self.size
+
+    def make_room(self, amount: int) -> None:
+        """Reserve room for `amount` more bytes, and some ahead where there is enough. Raises SpoolFull."""
+        needed = amount - self.room
+        if needed <= 0:
+            return
+        try:
+            self._reserve(max(needed, RESERVATION))
+        except SpoolFull:
+            self._reserve(needed)
+
+    def _reserve(self, amount: int) -> None:
+        self._spool.reserve(amount)
+        self._reserved += amount
+
+    def read(self, length: int, offset: int) -> bytes:
+        return in_thread(os.pread, self.descriptor, length, offset)
+
+    def close(self) -> None:
+        if self.descriptor < 0:
+            return
+        descriptor, self.descriptor = self.descriptor, -1
+        try:
+            in_thread(os.close, descriptor)  # giving back the blocks of a gigabyte takes 50 ms
+        finally:
+            self._spool.release(self._reserved)
+
+    def __enter__(self) -> SpoolFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def write_all(descriptor: int, piece: bytes) -> None:
+    """Append all of `piece`, blocking: for native threads."""
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]

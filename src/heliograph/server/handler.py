@@ -1,0 +1,106 @@
+"""gevent-websocket's handler on our strict one: `environ["wsgi.websocket"]`.
+
+The environ of an upgrade request has an unopened `Socket`. The application answers as to any request, or uses the socket: then
+the connection is a WebSocket, and ends when the application returns.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import Any
+
+from geventwebsocket.exceptions import WebSocketError
+from geventwebsocket.handler import Client, WebSocketHandler
+
+from heliograph.problems import Problem
+from heliograph.request.lifecycle import lifecycle
+from heliograph.server.loop import StrictHandler
+from heliograph.websocket.adapters import read_ahead
+from heliograph.websocket.frames import OUR_ERROR
+from heliograph.websocket.handshake import agree, asks_for_websocket
+from heliograph.websocket.socket import Socket, offers_websockets
+
+log = logging.getLogger("heliograph")
+
+
+class NoInput(io.BytesIO):
+    """The body of a request that became a WebSocket. One for all of them."""
+
+    def _discard(self) -> None:
+        """Nothing is left of it; pywsgi asks after each answer."""
+
+
+_NO_INPUT = NoInput()
+
+
+class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
+    websocket: Socket | None = None
+
+    def run_application(self) -> None:
+        websocket = self._websocket_asked_for()
+        if websocket is None:
+            super(WebSocketHandler, self).run_application()
+            return
+        self.websocket = websocket
+        self.environ["wsgi.websocket"] = websocket
+        self.environ["wsgi.websocket_version"] = "13"
+        try:
+            super(WebSocketHandler, self).run_application()
+            websocket.finish()
+        except WebSocketError as exc:  # the application need not care that its client is gone
+            log.debug("a WebSocket ended: %s", exc)
+        except Exception:
+            if websocket.accepted:
+                websocket.close(OUR_ERROR)
+                websocket.finish()
+            raise
+        finally:
+            websocket.abort()
+            self.clients.pop(self, None)
+            self.websocket = None
+            self.environ["wsgi.websocket"] = None
+
+    def _websocket_asked_for(self) -> Socket | None:
+        """None also for a handshake that is not valid: the application says what is wrong with it."""
+        if not asks_for_websocket(self.environ) or not offers_websockets(self.socket):
+            return None
+        chosen = getattr(self.application, "app_protocol", None)  # geventwebsocket.Resource has it
+        try:
+            agreement = agree(self.environ, chosen(self.environ["PATH_INFO"]) if chosen else None)
+        except Problem:
+            return None
+        return Socket(self.environ, self, self, agreement)
+
+    def take_over(self) -> bytes:
+        """The socket belongs to the WebSocket now. Let go of all that was for the request alone."""
+        early = read_ahead(self.socket, self.rfile)
+        self.code, self.status, self.headers_sent, self.close_connection = 101, b"101", True, True
+        self.rfile.close()
+        self.wsgi_input = self.environ["wsgi.input"] = _NO_INPUT
+        for name in ("rfile", "headers", "requestline"):
+            self.__dict__.pop(name, None)
+        self.clients[self] = Client(self.client_address, self.websocket)
+        return early
+
+    @property
+    def clients(self) -> dict[Handler, Client]:
+        """gevent-websocket's `server.clients`. By connection, for all clients of a Unix socket have the same address."""
+        found: dict[Handler, Client] = self.server.__dict__.setdefault("clients", {})
+        return found
+
+    @property
+    def active_client(self) -> Client:
+        """gevent-websocket's name for the client of this handler."""
+        return self.clients[self]
+
+    def write(self, data: bytes) -> None:
+        if self.websocket is None or not self.websocket.accepted:  # otherwise the answer was the conversation
+            super().write(data)
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        if self.websocket is not None and self.websocket.accepted:
+            return lambda data: None
+        if lifecycle.stopping:
+            headers = [*headers, ("Connection", "close")]
+        return super(WebSocketHandler, self).start_response(status, headers, exc_info)

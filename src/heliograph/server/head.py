@@ -1,0 +1,81 @@
+"""What pywsgi would guess at in a request's head and RFC 9112 forbids. Pure: lines and header fields in, a problem out.
+
+A server that guesses otherwise than the proxy in front of it sees other requests on the same connection (request smuggling), so
+nothing is guessed: one form of line, one form of length, one way to frame a body.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from heliograph.problems import BadRequest, HeadersTooLarge
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
+#: RFC 9112, 3: method SP target SP version. Bytes above ASCII are let through: clients forget to encode paths.
+_REQUEST_LINE = re.compile(rf"{_TOKEN} [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]\r\n")
+
+#: RFC 9112, 5: no space before the colon, no folded line, no bare CR or LF, no control character but the tab.
+_FIELD_LINE = re.compile(rb"%b:[\t\x20-\x7e\x80-\xff]*\r\n" % _TOKEN.encode())
+
+#: More digits than any body that fits anywhere.
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
+#: Bytes of all header fields of a request: twice what the proxy takes.
+MAX_HEAD = 64 << 10
+
+
+#: RFC 9112, 3.2.2: a server takes the absolute form too, and its authority instead of Host.
+_ABSOLUTE = re.compile(r"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
+
+
+class LineReader(Protocol):
+    def readline(self, size: int, /) -> bytes: ...
+
+
+class StrictLines:
+    """The header lines of one request, checked as they are read. Raises HeadersTooLarge, BadRequest."""
+
+    def __init__(self, lines: LineReader) -> None:
+        self._lines = lines
+        self._left = MAX_HEAD
+
+    def readline(self, size: int) -> bytes:
+        line = self._lines.readline(min(size, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise HeadersTooLarge(f"At most {MAX_HEAD} bytes of header fields are taken.", limit=MAX_HEAD)
+        if line != b"\r\n" and not _FIELD_LINE.fullmatch(line):
+            raise BadRequest("A header line of the request is not valid HTTP/1.1.")
+        return line
+
+
+def check_request_line(line: str) -> None:
+    """Raise BadRequest for anything but a request line of HTTP/1.1 or HTTP/1.0."""
+    if not _REQUEST_LINE.fullmatch(line):
+        raise BadRequest("The request line is not valid HTTP/1.1.")
+
+
+def origin_form(target: str) -> tuple[str, str | None]:
+    """The path and query of a request target, and the authority where it is in absolute form."""
+    match = _ABSOLUTE.fullmatch(target)
+    if not match:
+        return target, None
+    rest = match[2] or "/"
+    return rest if rest.startswith("/") else f"/{rest}", match[1]
+
+
+def check_framing(version: str, lengths: list[str], encodings: list[str]) -> None:
+    """Raise BadRequest where the end of the body could be seen in two ways (RFC 9112, 6.3).
+
+    `lengths` and `encodings` are the values of all Content-Length and Transfer-Encoding fields.
+    """
+    if len(lengths) > 1 or not all(_LENGTH.fullmatch(value) for value in lengths):
+        raise BadRequest("Content-Length must be one whole number.")
+    if not encodings:
+        return
+    if version != "HTTP/1.1" or lengths or [value.lower() for value in encodings] != ["chunked"]:
+        raise BadRequest(
+            "A body is framed by Content-Length, or in HTTP/1.1 by the transfer encoding chunked."
+        )

@@ -1,0 +1,207 @@
+"""pywsgi's loop over one connection with a strict head, bounded times, and problems for requests that cannot be parsed."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import Any, ClassVar
+
+import gevent
+from gevent.pywsgi import Input
+from gunicorn.workers.ggevent import PyWSGIHandler
+
+from heliograph.problems import (
+    BadRequest,
+    HeadersTooLarge,
+    InternalError,
+    Problem,
+    RequestTimeout,
+    UriTooLong,
+)
+from heliograph.request import logs
+from heliograph.server.head import StrictLines, check_framing, check_request_line, origin_form
+from heliograph.settings import MIB
+
+log = logging.getLogger("heliograph")
+
+#: Seconds a kept-alive connection may be silent between requests. Longer than the proxy keeps its own (1 s), so that we never
+#: close one that it is about to use.
+IDLE_TIMEOUT = 75.0
+
+#: Seconds a client may be silent inside a request or an answer.
+IO_TIMEOUT = 60.0
+
+#: Bytes of a body nobody asked for that are read, and seconds this may take, before the connection is closed. Reading lets the
+#: answer arrive: closing at once would reset the connection under it.
+MAX_DISCARDED = 256 * MIB
+DISCARD_TIMEOUT = 2.0
+
+
+class BoundedInput(Input):
+    """pywsgi's body, of which only so much is read after the answer. Closes the connection when that was not all."""
+
+    handler: StrictHandler
+
+    def _discard(self) -> None:
+        broken = self._chunked_input_error  # type: ignore[attr-defined]
+        if broken or not (self.position < (self.content_length or 0) or self.chunked_input):
+            return
+        self.send_100_continue_enabled = False
+        if not discard(self.read):
+            self.handler.close_connection = True
+
+
+def discard(read: Callable[[int], bytes]) -> bool:
+    """Read until the end; False when that is too far away or never comes."""
+    left = MAX_DISCARDED
+    with gevent.Timeout(DISCARD_TIMEOUT, False):  # type: ignore[arg-type]
+        try:
+            while left > 0:
+                piece = read(min(left, 64 << 10))
+                if not piece:
+                    return True
+                left -= len(piece)
+        except (OSError, ValueError):  # the client is gone, or what it sends is no body
+            return False
+    return False
+
+
+class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
+    """One connection. The process's idle connections are known, for the goodbye when it stops."""
+
+    idle: ClassVar[set[StrictHandler]] = set()
+
+    path: str
+    headers_sent: bool
+    wsgi_input: Any
+
+    def read_requestline(self) -> str:
+        self.socket.settimeout(IDLE_TIMEOUT)
+        self.idle.add(self)
+        try:
+            line: str = super().read_requestline()
+        finally:
+            self.idle.discard(self)
+        self.socket.settimeout(IO_TIMEOUT)
+        return line
+
+    def read_request(self, raw_requestline: str) -> bool:
+        check_request_line(raw_requestline)
+        result: bool = super().read_request(raw_requestline)
+        self.path, authority = origin_form(self.path)
+        if authority is not None:
+            del self.headers["Host"]
+            self.headers["Host"] = authority
+        return result
+
+    def MessageClass(self, rfile: Any, *args: Any) -> Any:
+        """What pywsgi calls to read the header fields."""
+        fields = super().MessageClass(StrictLines(rfile), *args)
+        check_framing(
+            self.request_version,
+            fields.get_all("Content-Length", []),
+            fields.get_all("Transfer-Encoding", []),
+        )
+        return fields
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        given: Input = self.wsgi_input
+        bounded = BoundedInput(self.rfile, self.content_length, given.socket, given.chunked_input)
+        bounded.handler = self
+        self.wsgi_input = bounded
+        environ["wsgi.input"] = bounded
+        environ["wsgi.input_terminated"] = True
+        return environ
+
+    def finalize_headers(self) -> None:
+        super().finalize_headers()
+        if self.command == "HEAD":
+            self.response_use_chunked = False  # an answer to HEAD has no body, and so no last chunk either
+
+    def log_request(self) -> None:
+        """Nothing: the application logs what it answered, and `_refuse` what never got there."""
+
+    def log_error(self, msg: str, *args: object) -> None:
+        log.warning(msg, *args)
+
+    def handle_one_request(self) -> Any:
+        result = super().handle_one_request()
+        if not isinstance(result, tuple):
+            return result
+        status, answer = result
+        if status == "414":  # pywsgi's own answer; the others come from below
+            _, answer = self._refuse(UriTooLong())
+        self._send_last(answer)
+        return None
+
+    def _send_last(self, answer: bytes) -> None:
+        """Send an answer that ends the connection."""
+        try:
+            self.socket.sendall(answer)
+        except OSError:  # whoever sent this is gone
+            return
+        self._linger()
+
+    def _linger(self) -> None:
+        """Let the peer read our last bytes: closing while its own are still coming would reset the connection under them."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # it is gone
+            return
+        self.socket.settimeout(DISCARD_TIMEOUT)
+        discard(self.socket.recv)
+
+    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
+        """What pywsgi calls for input that it cannot parse."""
+        if isinstance(ex, Problem):
+            return self._refuse(ex)
+        if isinstance(ex, TimeoutError):
+            return self._refuse(RequestTimeout())
+        if isinstance(ex, HTTPException) or "Line too long" in str(
+            ex
+        ):  # too many fields, or one that is too long
+            return self._refuse(HeadersTooLarge())
+        return self._refuse(BadRequest("The request is not valid HTTP/1.1."))
+
+    def _refuse(self, problem: Problem) -> tuple[str, bytes]:
+        """The whole answer to a request that could not be parsed, in the form that pywsgi's loop sends."""
+        request_id = secrets.token_hex(16)
+        logs.request_id.set(request_id)
+        log.warning("refused a request from %s: %s", self.client_address, problem)
+        return str(problem.status), raw_answer(problem, request_id)
+
+    def _request_id(self) -> str:
+        """That of the request under way; a new one where none was given."""
+        return str((self.environ or {}).get("heliograph.request_id") or secrets.token_hex(16))
+
+    def _send_error_response_if_possible(self, error_code: int) -> None:
+        self.close_connection = True
+        if self.response_length or self.headers_sent:
+            return
+        bad = error_code == BadRequest.status
+        problem = BadRequest("The request's body is not valid HTTP/1.1.") if bad else InternalError()
+        self.status, self.headers_sent = str(problem.status).encode(), True
+        self._send_last(raw_answer(problem, self._request_id()))
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        # The client stopped reading its answer, or we stop and its time is up: the access log has it as incomplete.
+        if isinstance(v, (socket.timeout, gevent.GreenletExit)):
+            self.close_connection = True
+            return
+        logs.request_id.set(self._request_id())
+        log.error("the application failed", exc_info=(t, v, tb))
+        self._send_error_response_if_possible(InternalError.status)
+
+
+def raw_answer(problem: Problem, request_id: str) -> bytes:
+    """A whole HTTP answer that ends the connection, for where there is no WSGI."""
+    response = problem.response()
+    response.headers["X-Request-Id"] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Connection"] = "close"
+    lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers), "", ""]
+    return "\r\n".join(lines).encode("latin-1") + problem.body()

@@ -1,0 +1,126 @@
+"""What script/server and script/rolling do: settings to plans, plans to a running stack."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from heliograph.request.lifecycle import raise_descriptor_limit
+from heliograph.settings import SettingError, require_folder
+from heliograph.settings import load as load_application_settings
+from heliograph.stack import folder, machine, ports, render
+from heliograph.stack import options as configuration
+from heliograph.stack.folder import Folder
+from heliograph.stack.manager import Manager
+from heliograph.stack.options import LOOPBACK, StackSettings
+from heliograph.stack.part import Part
+from heliograph.stack.plan import Kind, Layout, stages
+from heliograph.stack.rolling import roll
+from heliograph.stack.terminal import announcement, say, show
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+#: Debian puts nginx where the PATH of ordinary users does not lead.
+SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+
+Refusal = (SettingError, ports.PortError, folder.TooManyStacks, render.RenderError, OSError)
+
+
+def run() -> int:
+    """Run the stack until it is stopped. The exit status."""
+    environ = configuration.environment()
+    try:
+        settings = configuration.load(environ, os.cpu_count() or 1)
+        require_folder("HELIOGRAPH_SPOOL", load_application_settings(environ).spool)
+        for warning in configuration.unknown_names(environ):
+            say(f"warning: {warning}")
+        layout = Layout(settings, find_nginx(settings))
+        ports.check(wanted(layout))
+        claimed = folder.claim(ROOT)
+        try:
+            return _run_in(claimed, layout, environ)
+        finally:
+            claimed.release()
+    except Refusal as exc:
+        say(f"Heliograph does not start: {exc}")
+        return 1
+
+
+def _run_in(claimed: Folder, layout: Layout, environ: Mapping[str, str]) -> int:
+    descriptors = raise_descriptor_limit()  # for all children too
+    write_configurations(claimed, layout, descriptors)
+    planned = stages(layout, sys.executable, ROOT, claimed.path)
+    inherited = {**environ}
+    inherited.pop("PORT", None)  # a platform's, for one process; here the settings say who listens where
+    manager = Manager(planned, ROOT, inherited, say, publisher(claimed, layout))
+    limits = machine.limits(descriptors)
+    return asyncio.run(
+        manager.run(lambda: show(announcement(layout, limits, claimed.path.relative_to(ROOT))))
+    )
+
+
+def find_nginx(settings: StackSettings) -> str | None:
+    if settings.nginx == "0":
+        return None
+    found = shutil.which("nginx") or shutil.which("nginx", path=SYSTEM_PATH)
+    if not found and settings.nginx == "1":
+        raise SettingError(
+            "HELIOGRAPH_NGINX", "1", "there is no nginx binary here; install it, or allow auto or 0"
+        )
+    return found
+
+
+def wanted(layout: Layout) -> list[ports.Wanted]:
+    """Every port this stack listens on."""
+    settings = layout.settings
+    found = [
+        ports.Wanted(layout.host(Kind.PROXY), settings.proxy_port, "HELIOGRAPH_PROXY_PORT", "the proxy"),
+        ports.Wanted(LOOPBACK, settings.admin_port, "HELIOGRAPH_ADMIN_PORT", "the proxy's admin listener"),
+    ]
+    if layout.nginx:
+        found.insert(0, ports.Wanted(settings.host, settings.nginx_port, "HELIOGRAPH_NGINX_PORT", "nginx"))
+    for name, port in settings.instance_ports.items():
+        found.append(ports.Wanted(LOOPBACK, port, "HELIOGRAPH_PORT_BASE", f"instance {name}"))
+    return found
+
+
+def write_configurations(claimed: Folder, layout: Layout, descriptors: int) -> None:
+    pattern = (ROOT / "conf/proxy.toml").read_text()
+    claimed.write("proxy.toml", render.proxy_toml(pattern, layout.proxy_at, layout.admin_at, layout.backends))
+    if layout.nginx is None:
+        return
+    as_root = os.geteuid() == 0 and not machine.open_to_all(ROOT / "app/static")
+    if as_root:
+        say("nginx runs its workers as root: other users may not read this checkout")
+    front = render.Front(
+        listen=layout.nginx_at,
+        proxy=layout.proxy_at,
+        var=str(claimed.path.relative_to(ROOT)),
+        as_root=as_root,
+        descriptors=descriptors,
+    )
+    claimed.write("nginx.conf", render.nginx_conf((ROOT / "nginx/nginx.conf").read_text(), front))
+    claimed.link("snippets", ROOT / "nginx/snippets")
+    claimed.keep_previous("nginx-access.log")
+
+
+def publisher(claimed: Folder, layout: Layout) -> Callable[[Sequence[Part]], None]:
+    """Keeps stack.json true."""
+
+    def publish(parts: Sequence[Part]) -> None:
+        state = {"pid": os.getpid(), "url": layout.front_url, "admin": f"http://{layout.admin_at}"}
+        try:
+            claimed.publish({**state, "parts": [part.state() for part in parts]})
+        except OSError as exc:  # a full disk is no reason to stop serving
+            say(f"stack.json is not up to date: {exc}")
+
+    return publish
+
+
+def rolling() -> int:
+    """Restart the instances of the running stack one after another."""
+    return roll(ROOT)

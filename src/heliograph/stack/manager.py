@@ -1,0 +1,127 @@
+"""All parts of a stack: started in stages, watched, and stopped in the order that lets clients finish.
+
+What ends it is a signal (status 0) or a part that cannot start (status 1). Either way nothing is left running. SIGINT,
+SIGTERM and SIGHUP stop it; a second one, after a moment, kills what is left at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from heliograph.stack.children import STOP_SIGNALS
+from heliograph.stack.part import CannotStart, Child, Part, Say
+from heliograph.stack.plan import STOPPING, Kind, Plan
+
+#: Wrappers such as make or npm pass a Ctrl-C on that the terminal has sent us as well: not a second wish.
+SAME_WISH = 0.5
+
+#: How long killed processes may take to vanish, and how often we look.
+VANISH_PATIENCE, VANISH_INTERVAL = 1.0, 0.01
+
+
+class Manager:
+    """Runs planned processes. `changed` is called with the parts whenever one was started."""
+
+    def __init__(
+        self,
+        stages: Sequence[Sequence[Plan]],
+        root: Path,
+        environment: Mapping[str, str],
+        say: Say,
+        changed: Callable[[Sequence[Part]], None],
+    ) -> None:
+        self._stages = [[Part(plan, root, environment, say) for plan in stage] for stage in stages]
+        self._parts = [part for stage in self._stages for part in stage]
+        self._say = say
+        self._changed = changed
+        self._keepers: set[asyncio.Task[None]] = set()
+        self._wished: float | None = None
+        self._over: asyncio.Future[None]
+        self._hurry: asyncio.Future[None]
+
+    async def run(self, announce: Callable[[], None]) -> int:
+        """The exit status. `announce` is called when every part has answered."""
+        loop = asyncio.get_running_loop()
+        self._over, self._hurry = loop.create_future(), loop.create_future()
+        self._listen_to_signals()
+        try:
+            starting = asyncio.create_task(self._start())
+            await asyncio.wait({starting, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            starting.cancel()
+            if not self._over.done():
+                announce()
+            await self._over
+        except CannotStart as exc:
+            self._say(str(exc))
+            return 1
+        finally:
+            await self._stop()
+        return 0
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for signum in STOP_SIGNALS:
+            if signum is signal.SIGHUP and signal.getsignal(signum) is signal.SIG_IGN:
+                continue  # as under nohup: the terminal may close
+            loop.add_signal_handler(signum, self._wish, signum)
+
+    def _wish(self, signum: signal.Signals) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._wished is None:
+            self._wished = now
+            self._say(f"{signum.name}: stopping; once more kills what is left")
+            if not self._over.done():
+                self._over.set_result(None)
+        elif now - self._wished > SAME_WISH and not self._hurry.done():
+            self._hurry.set_result(None)
+
+    async def _start(self) -> None:
+        for stage in self._stages:
+            for part in stage:
+                keeper = asyncio.create_task(part.keep(lambda: self._changed(self._parts)))
+                keeper.add_done_callback(self._keeper_ended)
+                self._keepers.add(keeper)
+            for part in stage:
+                await part.ready.wait()
+
+    def _keeper_ended(self, keeper: asyncio.Task[None]) -> None:
+        """Only by failing, or because we stop."""
+        if not keeper.cancelled() and (error := keeper.exception()) and not self._over.done():
+            self._over.set_exception(error)
+
+    async def _stop(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)  # none may start a child any more
+        for step in STOPPING:
+            children = self._running(step.kind)
+            for child in children:
+                child.send(step.signum)
+            if children and step.signum is signal.SIGKILL:
+                self._say(f"{step.kind.value}: killed, it took too long to end")
+            await self._ended(children, step.patience)
+        await self._vanished()
+
+    def _running(self, kind: Kind) -> list[Child]:
+        children = [part.child for part in self._parts if part.kind is kind and part.child]
+        return [child for child in children if not child.ended.done()]
+
+    async def _ended(self, children: Sequence[Child], patience: float) -> None:
+        """Until all have ended, patience is over, or somebody is in a hurry."""
+        if not (children and patience):
+            return
+        all_ended = asyncio.create_task(asyncio.wait({child.ended for child in children}))
+        first: set[asyncio.Future[Any]] = {all_ended, self._hurry}
+        await asyncio.wait(first, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        all_ended.cancel()
+
+    async def _vanished(self) -> None:
+        """Until no process of any group is left; killed ones take a moment."""
+        children = [part.child for part in self._parts if part.child]
+        deadline = asyncio.get_running_loop().time() + VANISH_PATIENCE
+        while not all(child.vanished for child in children) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(VANISH_INTERVAL)

@@ -1,0 +1,180 @@
+"""One process of a stack, kept alive: started, asked whether it answers, started again with back-off when it dies.
+
+begin ── answers ──▶ ready ── dies ──▶ wait ──▶ begin …
+  └──── dies, or does not answer in time, before it ever was ready ──▶ CannotStart
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from heliograph.stack import ports
+from heliograph.stack.children import signal_group, spawn
+from heliograph.stack.plan import Kind, Plan, at, how_it_ended, next_wait
+
+#: Ends before the first answer until we call it hopeless: one for a passing cause, such as a port that is just freed.
+START_ATTEMPTS = 2
+
+#: Between two questions whether it answers: often at first, as most need less than a second, then seldom, as each
+#: answer that is not 200 is a line in a log.
+FIRST_ASK_INTERVAL, LONGEST_ASK_INTERVAL = 0.05, 0.4
+
+#: How long one question may take.
+ASK_TIMEOUT = 2.0
+
+#: More than the head of any answer to a health check.
+_HEAD_BYTES = 4096
+
+Say = Callable[[str], None]
+
+
+class CannotStart(Exception):
+    """A part never answered. Its text is one line."""
+
+
+class Child:
+    """A running process; `ended` is done with its status once it, and all it started, is gone or killed."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._pidfd = os.pidfd_open(process.pid)
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[int] = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, self._reap)
+
+    def _reap(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        # Workers outlive a killed master and would keep its port. Until it is reaped, the group's id is not used anew.
+        signal_group(self.pid, signal.SIGKILL)
+        self.ended.set_result(self._process.wait())
+
+    async def wait(self) -> int:
+        """Its status. Whoever gives up waiting leaves `ended` as it is."""
+        await asyncio.wait({self.ended})
+        return self.ended.result()
+
+    def send(self, signum: int) -> None:
+        """To the process alone, whose business its workers are; SIGKILL to all of them."""
+        if self.ended.done():
+            return
+        if signum == signal.SIGKILL:
+            signal_group(self.pid, signum)
+        else:
+            self._process.send_signal(signum)
+
+    @property
+    def vanished(self) -> bool:
+        """Whether nothing of its group is left, not even a killed process that is still on its way out."""
+        return self.ended.done() and not signal_group(self.pid, 0)
+
+
+class Part:
+    """A planned process and, once `keep` runs, the child that is its present incarnation."""
+
+    def __init__(self, plan: Plan, root: Path, environment: Mapping[str, str], say: Say) -> None:
+        self.plan = plan
+        self.child: Child | None = None
+        self.ready = asyncio.Event()
+        self._root = root
+        self._environment = {**environment, **plan.extra}
+        self._say = say
+        self._last_problem = "no answer"
+
+    @property
+    def kind(self) -> Kind:
+        return self.plan.kind
+
+    def state(self) -> dict[str, object]:
+        """For stack.json."""
+        plan = self.plan
+        pid = self.child.pid if self.child else None
+        return {"name": plan.name, "kind": plan.kind.value, "host": plan.host, "port": plan.port, "pid": pid}
+
+    async def keep(self, begun: Callable[[], None]) -> None:
+        """Keep it running for ever; `begun` is called at each start. Raises CannotStart."""
+        clock = asyncio.get_running_loop().time
+        wait = 0.0
+        for attempt in itertools.count(1):
+            start = clock()
+            try:
+                self.child = Child(spawn(self.plan.command, cwd=self._root, environment=self._environment))
+            except OSError as exc:
+                answered, status, end = False, 1, f"cannot be executed: {exc}"
+            else:
+                begun()
+                answered = await self._answers(self.child)
+                status = await self.child.wait()
+                end = how_it_ended(status)
+            if not self.ready.is_set() and attempt >= START_ATTEMPTS:
+                raise CannotStart(
+                    f"{self.plan.name} cannot start: it {end}, {attempt} times; its own lines above say why"
+                )
+            wait = next_wait(wait, clock() - start, in_order=answered and status == 0)
+            self._say(f"{self.plan.name} {end}; starting it again {f'in {wait:g} s' if wait else 'at once'}")
+            await asyncio.sleep(wait)
+
+    async def _answers(self, child: Child) -> bool:
+        """Wait until it answers or ends; whether it answered. Raises CannotStart when it never did and takes too long."""
+        asking = asyncio.create_task(self._ask_until_it_answers(child))
+        patience = None if self.ready.is_set() else self.plan.patience
+        first: set[asyncio.Future[Any]] = {asking, child.ended}
+        try:
+            await asyncio.wait(first, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asking.cancel()
+        if asking.done() and not asking.cancelled():
+            if self.ready.is_set():
+                self._say(f"{self.plan.name} answers again")
+            self.ready.set()
+            return True
+        if not child.ended.done():
+            url = f"http://{at(self.plan.host, self.plan.port)}/healthz"
+            raise CannotStart(
+                f"{self.plan.name} cannot start: GET {url} is not answered with 200 after {patience:g} s; "
+                f"the last time: {self._last_problem}"
+            )
+        return False
+
+    async def _ask_until_it_answers(self, child: Child) -> None:
+        wait = FIRST_ASK_INTERVAL
+        while problem := await ask(self.plan.host, self.plan.port) or self._foreign(child):
+            self._last_problem = problem
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_ASK_INTERVAL)
+
+    def _foreign(self, child: Child) -> str:
+        """Who else answers, having taken the port after we had looked. Who cannot be seen is trusted."""
+        pid = ports.owner(self.plan.port)
+        if pid is None or ports.descends_from(pid, child.pid):
+            return ""
+        return f"process {pid} answers there, which is not ours"
+
+
+async def ask(host: str, port: int) -> str:
+    """Make a real request; what is wrong with the answer, nothing if it is 200."""
+    request = (
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nUser-Agent: script/server\r\nConnection: close\r\n\r\n"
+    )
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(request)
+                head = await reader.read(_HEAD_BYTES)
+            finally:
+                writer.close()
+    except TimeoutError:
+        return "no answer"
+    except OSError as exc:
+        return str(exc)
+    status = head.partition(b"\r\n")[0].decode("ascii", "replace")
+    return "" if status.startswith("HTTP/1.1 200 ") else status or "the connection was closed"

@@ -1,0 +1,176 @@
+"""Which processes a stack has, and how each is started, asked and stopped. Pure."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from heliograph.stack.options import LOOPBACK, StackSettings
+
+#: Instances on a busy machine take a few seconds, proxy and nginx less.
+START_PATIENCE = 30.0
+
+
+class Kind(enum.Enum):
+    INSTANCE = "instance"
+    PROXY = "proxy"
+    NGINX = "nginx"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One process: its command, what it gets on top of our environment, and where it answers GET /healthz.
+
+    One that does not answer after `patience` cannot start.
+    """
+
+    name: str
+    kind: Kind
+    command: tuple[str, ...]
+    host: str
+    port: int
+    extra: Mapping[str, str] = field(default_factory=dict)
+    patience: float = START_PATIENCE
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of stopping: signal what still runs of a kind, and give it time to end before the next step."""
+
+    kind: Kind
+    signum: signal.Signals
+    patience: float = 0.0
+
+
+#: nginx stops accepting and goes on relaying (SIGTERM would be its fast shutdown) while the instances close their
+#: WebSockets and finish their requests: Gunicorn's graceful timeout is 7 s, then it ends its worker itself. Nothing new
+#: is in flight once they are gone, and nginx gets a moment to hand out the rest. Together under the promised 12 s.
+STOPPING = (
+    Step(Kind.NGINX, signal.SIGQUIT),
+    Step(Kind.INSTANCE, signal.SIGTERM, 8.0),
+    Step(Kind.INSTANCE, signal.SIGKILL),
+    Step(Kind.PROXY, signal.SIGTERM, 1.2),
+    Step(Kind.PROXY, signal.SIGKILL),
+    Step(Kind.NGINX, signal.SIGQUIT, 1.0),
+    Step(Kind.NGINX, signal.SIGTERM, 0.3),
+    Step(Kind.NGINX, signal.SIGKILL),
+)
+
+#: The wait before a part that died is started again: it doubles from the first to the longest.
+FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
+
+#: After this long alive, a death is news and not the next one of a series.
+STEADY = 30.0
+
+
+def next_wait(previous: float, lived: float, in_order: bool) -> float:
+    """How long to wait before a part that ended is started again.
+
+    One that ended `in_order` was told to, as in a rolling restart, and is wanted back at once.
+    """
+    if in_order:
+        return 0.0
+    if lived >= STEADY or not previous:
+        return FIRST_WAIT
+    return min(previous * 2, LONGEST_WAIT)
+
+
+def how_it_ended(status: int) -> str:
+    """In words, from a status as subprocess gives it."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
+
+
+def reachable(host: str) -> str:
+    """An address at which a listener on `host` answers from this machine."""
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        return LOOPBACK if address.version == 4 else "::1"
+    return host
+
+
+def at(host: str, port: int) -> str:
+    """host:port as URLs and configurations write it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Who listens where. Only the layer in front is reachable from outside; `nginx` is its binary, or None."""
+
+    settings: StackSettings
+    nginx: str | None
+
+    def host(self, kind: Kind) -> str:
+        in_front = Kind.NGINX if self.nginx else Kind.PROXY
+        return self.settings.host if kind is in_front else LOOPBACK
+
+    @property
+    def nginx_at(self) -> str:
+        return at(self.host(Kind.NGINX), self.settings.nginx_port)
+
+    @property
+    def proxy_at(self) -> str:
+        return at(self.host(Kind.PROXY), self.settings.proxy_port)
+
+    @property
+    def admin_at(self) -> str:
+        return at(LOOPBACK, self.settings.admin_port)
+
+    @property
+    def backends(self) -> dict[str, str]:
+        return {name: at(LOOPBACK, port) for name, port in self.settings.instance_ports.items()}
+
+    @property
+    def proxy_url(self) -> str:
+        return f"http://{at(reachable(self.host(Kind.PROXY)), self.settings.proxy_port)}"
+
+    @property
+    def front_url(self) -> str:
+        """Where users go."""
+        return (
+            f"http://{at(reachable(self.settings.host), self.settings.nginx_port)}"
+            if self.nginx
+            else self.proxy_url
+        )
+
+
+def stages(layout: Layout, python: str, root: Path, var: Path) -> list[list[Plan]]:
+    """What is started together; a stage begins when the one before answers."""
+    instances = [_instance(python, name, port) for name, port in layout.settings.instance_ports.items()]
+    proxy = Plan(
+        "proxy",
+        Kind.PROXY,
+        (python, "-m", "heliograph_proxy", "run", "-c", str(var / "proxy.toml")),
+        reachable(layout.host(Kind.PROXY)),
+        layout.settings.proxy_port,
+    )
+    if layout.nginx is None:
+        return [instances, [proxy]]
+    nginx = Plan(
+        "nginx",
+        Kind.NGINX,
+        (layout.nginx, "-p", f"{root}/", "-c", str(var / "nginx.conf"), "-g", "daemon off;"),
+        reachable(layout.settings.host),
+        layout.settings.nginx_port,
+    )
+    return [instances, [proxy], [nginx]]
+
+
+def _instance(python: str, name: str, port: int) -> Plan:
+    return Plan(
+        name,
+        Kind.INSTANCE,
+        (python, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py", "--bind", at(LOOPBACK, port), "wsgi:app"),
+        LOOPBACK,
+        port,
+        {"HELIOGRAPH_INSTANCE": name},
+    )

@@ -1,0 +1,146 @@
+"""Restarts the instances of a running stack one after another, without failing a request.
+
+For each: the proxy sends it nothing new (drain), what is in flight ends, the instance is told to stop and the manager
+starts it again at once, it answers, the proxy finds it healthy and uses it again (ready). It stops, and says why, when one
+does not come back; whatever happens, no instance stays drained.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from heliograph_proxy.admin import remote
+from heliograph_proxy.errors import ProxyError
+from heliograph_proxy.settings import Settings, load
+
+from heliograph.stack import folder
+from heliograph.stack.plan import Kind
+from heliograph.stack.terminal import say, show
+
+#: What is in flight gets this long, as long as the proxy gives it when it stops itself; then the instance's own grace.
+DRAIN_PATIENCE = 30.0
+
+#: For its grace of 7 s and its start, and for the proxy's health checks to agree.
+RETURN_PATIENCE = 45.0
+
+INTERVAL = 0.1
+
+
+class RollingError(Exception):
+    """The restart stops here. Its text is one line."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running stack: its folder, and how its proxy is asked."""
+
+    var: Path
+    settings: Settings
+
+    def instances(self) -> dict[str, dict[str, Any]]:
+        parts = folder.read_state(self.var)["parts"]
+        return {part["name"]: part for part in parts if part["kind"] == Kind.INSTANCE.value}
+
+    def pid(self, name: str) -> int:
+        return int(self.instances()[name]["pid"])
+
+    def backends(self) -> dict[str, dict[str, Any]]:
+        return {
+            backend["name"]: backend for backend in remote.ask(self.settings, "GET", "/status")["backends"]
+        }
+
+    def set_state(self, name: str, state: str) -> None:
+        remote.ask(self.settings, "PUT", f"/backends/{name}/state", {"state": state})
+
+
+def roll(root: Path) -> int:
+    """The exit status."""
+    found = folder.running(root)
+    if not found:
+        say("script/rolling: no stack runs from this checkout; script/server starts one")
+        return 1
+    try:
+        stack = Running(found[0], load(str(found[0] / "proxy.toml")))
+        names = list(stack.instances())
+        show(f"Restarting {', '.join(names)} of the stack in {found[0].relative_to(root)}/")
+        for name in names:
+            restart(stack, name)
+    except (RollingError, ProxyError, OSError, KeyError, ValueError) as exc:
+        say(f"script/rolling stops: {exc}")
+        return 1
+    show("All instances were restarted.")
+    return 0
+
+
+def restart(stack: Running, name: str) -> None:
+    _demand_another(stack, name)
+    try:
+        stack.set_state(name, "drain")
+        show(f"{name}: draining")
+        _wait_until_idle(stack, name)
+        before = stack.pid(name)
+        os.kill(before, signal.SIGTERM)
+        show(f"{name}: process {before} is stopping")
+        _wait_for_return(stack, name, before)
+    finally:
+        stack.set_state(name, "ready")
+    show(f"{name}: ready again, process {stack.pid(name)}")
+
+
+def _demand_another(stack: Running, name: str) -> None:
+    others = [backend for other, backend in stack.backends().items() if other != name]
+    if not any(backend["healthy"] and backend["state"] == "ready" for backend in others):
+        raise RollingError(f"without {name} no instance would be left that is ready and healthy")
+
+
+def _wait_until_idle(stack: Running, name: str) -> None:
+    """Tunnels do not count: the instance tells their clients to come back."""
+    if not _within(DRAIN_PATIENCE, lambda: not stack.backends()[name]["active"]):
+        left = stack.backends()[name]["active"]
+        show(
+            f"{name}: {left} requests still run after {DRAIN_PATIENCE:g} s; they get the instance's own grace"
+        )
+
+
+def _wait_for_return(stack: Running, name: str, before: int) -> None:
+    seen = {before}
+
+    def back() -> bool:
+        seen.add(stack.pid(name))
+        if len(seen) > 2:  # the one that followed has ended as well
+            raise RollingError(
+                f"{name} does not come back: it ends when it is started; its stack's output says why"
+            )
+        return (
+            len(seen) == 2 and _answers(stack.instances()[name]) and bool(stack.backends()[name]["healthy"])
+        )
+
+    if not _within(RETURN_PATIENCE, back):
+        raise RollingError(f"{name} is not back and healthy after {RETURN_PATIENCE:g} s")
+
+
+def _answers(part: dict[str, Any]) -> bool:
+    connection = http.client.HTTPConnection(part["host"], part["port"], timeout=remote.TIMEOUT)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": "localhost"})
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _within(patience: float, condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(INTERVAL)
+    return True

@@ -1,0 +1,66 @@
+"""`websockets`' Sans-I/O protocol for all frames that are not ordinary: it knows every rule of RFC 6455, and inflates. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from websockets.exceptions import ProtocolError
+from websockets.frames import Frame
+from websockets.protocol import OPEN, SEND_EOF
+from websockets.server import ServerProtocol
+
+from heliograph.websocket.deflate import Deflate
+from heliograph.websocket.frames import CLOSE, short_reason
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The last bytes for a client. `clean`: both sides have said goodbye, nothing more will come."""
+
+    data: bytes
+    clean: bool
+
+
+class Referee:
+    """Made when a connection first needs one: most never do, and it takes 3 KiB."""
+
+    __slots__ = ("_protocol", "farewell", "replies")
+
+    def __init__(self, max_message: int, deflate: Deflate | None) -> None:
+        self._protocol = ServerProtocol(state=OPEN, max_size=max_message)
+        if deflate is not None:
+            self._protocol.extensions = [deflate.extension()]
+        #: What `read` wants to be answered, and how it wants the connection to end.
+        self.replies: list[bytes] = []
+        self.farewell: Farewell | None = None
+
+    def read(self, data: bytes | bytearray) -> list[Frame]:
+        """The frames of messages in `data`, inflated. A breach ends the reading, and shows in `farewell`."""
+        protocol = self._protocol
+        protocol.receive_data(data)
+        frames = [
+            event for event in protocol.events_received() if isinstance(event, Frame) and event.opcode < CLOSE
+        ]
+        self.replies = protocol.data_to_send()
+        if SEND_EOF in self.replies:
+            clean = protocol.close_rcvd is not None and protocol.parser_exc is None
+            self.farewell, self.replies = Farewell(b"".join(self.replies), clean), []
+        return frames
+
+    def expect_close(self) -> None:
+        """RFC 6455, 5.4: control frames may come in the middle of a message. `websockets` would fail with 1002 on a close there."""
+        self._protocol.current_size = None
+
+    def close(self, code: int, reason: str) -> bytes:
+        """Our close frame. Raises ValueError for a code that none may have."""
+        try:
+            self._protocol.send_close(code, short_reason(reason))
+        except ProtocolError as exc:
+            raise ValueError(f"no close frame may have code {code}") from exc
+        return b"".join(self._protocol.data_to_send())
+
+    def fail(self, code: int, reason: str) -> Farewell:
+        """The end for a breach that was found elsewhere."""
+        self._protocol.fail(code, reason)
+        self.farewell = Farewell(b"".join(self._protocol.data_to_send()), clean=False)
+        return self.farewell

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from heliograph.channels.backoff import FIRST, LONGEST, delay
+from heliograph.channels.engines.expiring import Expiring
+from heliograph.channels.engines.history import Histories, History
+from heliograph.channels.errors import Overloaded
+from heliograph.channels.log import Limits
+from heliograph.channels.message import Kind, Message
+from heliograph.channels.presence import MAX_LISTED, Subscriber, encode, gather
+
+
+def filled(histories: Histories, name: str, count: int, size: int = 10, time: float = 0.0) -> History:
+    history = histories.by_channel.setdefault(name, History("e"))
+    for _ in range(count):
+        histories.add(history, Message(history.top + 1, time, Kind.BYTES, b"x" * size))
+    return history
+
+
+def test_memory_stays_flat_over_a_million_messages() -> None:
+    histories = Histories(Limits(history_size=100))
+    for n in range(10_000):
+        filled(histories, f"c{n % 50}", 100)
+    assert sum(len(h.messages) for h in histories.by_channel.values()) == 5000
+    assert len(histories._order) <= 11_001
+    assert histories.bytes == 5000 * 210
+
+
+def test_the_oldest_of_all_go_first_when_there_are_too_many_bytes() -> None:
+    histories = Histories(Limits(), max_bytes=10_000)
+    first = filled(histories, "a", 10, 1000)
+    second = filled(histories, "b", 5, 1000)
+    assert histories.bytes <= 10_000
+    assert len(second.messages) == 5
+    assert [m.offset for m in first.after(0)] == [8, 9, 10]
+    assert first.top == 10
+
+
+def test_what_is_too_old_goes_and_with_it_the_channel() -> None:
+    histories = Histories(Limits(history_ttl=10))
+    filled(histories, "a", 3, time=100)
+    filled(histories, "b", 3, time=105)
+    assert not histories.forget(109)
+    assert histories.forget(112)
+    assert list(histories.by_channel) == ["b"]
+
+
+def test_entries_of_a_table_end_and_a_full_one_refuses() -> None:
+    table: Expiring[str, int] = Expiring(2)
+    table.put("a", 1, 0, 10)
+    table.put("b", 2, 5, 10)
+    assert (table.get("a", 9), table.get("a", 10), table.get("b", 10)) == (1, None, 2)
+    with pytest.raises(Overloaded):
+        table.put("c", 3, 9, 10)
+    table.put("c", 3, 10, 10)
+    assert len(table) == 2
+
+
+def test_waits_grow_to_a_bound_and_chance_spreads_them() -> None:
+    assert [delay(n, lambda: 1.0) for n in (0, 1, 2)] == [FIRST, 2 * FIRST, 4 * FIRST]
+    assert delay(10**6, lambda: 1.0) == LONGEST
+    assert delay(5, lambda: 0.0) == 0
+
+
+def test_presence_counts_all_and_names_some() -> None:
+    crowd = [Subscriber(f"é{n}", n + 0.5, "sse", "web1") for n in range(MAX_LISTED + 5)]
+    present = gather([encode(crowd), encode([Subscriber("x", 0, "websocket", "web2")])])
+    assert present.count == MAX_LISTED + 6
+    assert len(present.subscribers) == MAX_LISTED + 1
+    assert present.subscribers[:2] == (Subscriber("x", 0, "websocket", "web2"), crowd[0])
+    assert gather([]).count == 0

@@ -1,0 +1,186 @@
+"""The engine on PostgreSQL where the server or a connection fails."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import gevent
+import psycopg
+import pytest
+
+from heliograph.channels.cursor import Cursor
+from heliograph.channels.errors import Unavailable
+from heliograph.channels.log import Limits
+from heliograph.channels.message import Kind, new_append
+from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
+from tests.heliograph.channels.patched import patched
+from tests.heliograph.channels.relay import Relay, notifications_stop_and_come_back
+from tests.heliograph.channels.test_redis import publishing
+from tests.servers import PostgresServer, binary
+
+pytestmark = pytest.mark.skipif(not Path(binary("initdb")).exists(), reason="postgresql is missing")
+
+
+def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(url, autocommit=True)
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer) -> str:
+    with postgres_server.connect() as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return postgres_server.url
+
+
+@patched
+def test_a_server_that_is_killed_and_started_again_leaves_no_hole() -> None:
+    with PostgresServer() as server, opened(server.url, count=2) as (log, other):
+        publish(log, "before")
+        follower = Follower(log)
+        told: dict[tuple[str, int], str] = {}
+        writer = publishing(other, told)
+        for end in (server.kill, server.stop):
+            count = len(told)
+            eventually(lambda count=count: len(told) > count + 50, "messages")
+            end()
+            eventually(lambda: log.ready() != "ok", "the loss of the server")
+            server.start()
+        count = len(told)
+        eventually(lambda: len(told) > count + 50, "messages after the restarts")
+        eventually(lambda: log.ready() == "ok" and other.ready() == "ok", "healing")
+        writer.kill()
+        top = log.tops(["a"])["a"]
+        eventually(lambda: follower.position.offset >= top.offset, "the top")
+        assert follower.lost == 0
+        heard = {(follower.position.epoch, m.offset): m.data.decode() for m in follower.messages}
+        assert {name: heard.get(name) for name in told} == told
+        follower.stop()
+
+
+@patched
+def test_connections_that_were_cut_heal_without_a_hole(url: str) -> None:
+    with opened(url, count=2) as (log, other):
+        publish(log, "before")
+        follower = Follower(log)
+        told: dict[tuple[str, int], str] = {}
+        writer = publishing(other, told)
+        with connect(url) as client:
+            for n in range(4):
+                eventually(lambda n=n: len(told) > 20 * (n + 1), "messages")
+                client.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'heliograph' AND pid <> pg_backend_pid()"
+                )
+        eventually(lambda: len(told) > 150, "messages after the cuts")
+        writer.kill()
+        top = log.tops(["a"])["a"]
+        eventually(lambda: follower.position.offset >= top.offset, "the top")
+        assert follower.lost == 0
+        follower.stop()
+
+
+@patched
+def test_notifications_that_stop_without_an_error_are_noticed() -> None:
+    with PostgresServer() as server, Relay(server.port) as relay:
+        url = server.url.replace(str(server.port), str(relay.port))
+        with opened(url) as (log,), opened(server.url) as (other,):
+            notifications_stop_and_come_back(relay, b"LISTEN", log, other)
+
+
+@patched
+def test_another_cluster_or_timeline_changes_the_epoch(url: str) -> None:
+    with opened(url) as (log,):
+        before = publish(log, "one")
+    with connect(url) as client:
+        client.execute("UPDATE heliograph_state SET server = 'restored from a backup'")
+    with opened(url) as (log,):
+        assert not log.read("a", Cursor(before.epoch, 1)).recovered
+        after = publish(log, "two")
+        assert after.offset == 2
+        assert after.epoch != before.epoch
+    with opened(url) as (log,):
+        assert log.tops(["a"])["a"] == Cursor(after.epoch, 2)
+
+
+@patched
+def test_the_event_loop_goes_on_while_a_row_is_locked(url: str) -> None:
+    with opened(url) as (log,):
+        publish(log, "one")
+        with connect(url) as client:
+            client.execute("BEGIN")
+            client.execute("SELECT 1 FROM heliograph_channels FOR UPDATE")
+            waiting = gevent.spawn(publish, log, "two")
+            for _ in range(100):
+                gevent.sleep(0.005)
+            assert not waiting.ready()
+            assert texts(log.read("a", None).messages) == ["one"], "a reader waits for no writer"
+            client.execute("COMMIT")
+        assert waiting.get(timeout=10).offset == 2
+
+
+@patched
+def test_many_channels_in_one_group_take_several_notifications(url: str) -> None:
+    with opened(url, count=2) as (log, other):
+        names = [f"{n}-{'x' * 100}" for n in range(200)]
+        follower = Follower(log, names[-1])
+        other.append_many([new_append(name, Kind.TEXT, b"x") for name in names])
+        follower.until(1)
+        follower.stop()
+        assert len(log.channels()) == 200
+
+
+@patched
+def test_the_same_new_channel_on_two_instances_is_one(url: str) -> None:
+    with opened(url, count=2) as (log, other):
+        for n in range(30):
+            appends = [new_append(f"{n}-{m}", Kind.TEXT, b"x") for m in range(5)]
+            gevent.joinall(
+                [gevent.spawn(each.append_many, appends) for each in (log, other)], raise_error=True
+            )
+        assert {info.top for info in log.channels()} == {2}
+        assert len(log.channels()) == 150
+
+
+@patched
+def test_the_table_stays_small_whatever_was_published(url: str) -> None:
+    with opened(url, Limits(history_size=50)) as (log,):
+        for _ in range(40):
+            log.append_many([new_append("a", Kind.TEXT, b"x")] * 50)
+        with connect(url) as client:
+
+            def rows() -> object:
+                found = client.execute("SELECT count(*) FROM heliograph_segments").fetchone()
+                return found and found[0]
+
+            eventually(lambda: rows() == 1, "trimming")
+        assert len(log.read("a", None).messages) == 50
+
+
+@patched
+def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
+    with opened("postgresql://somebody:secret-word@127.0.0.1:1/x") as (log,):
+        with pytest.raises(Unavailable) as caught:
+            publish(log, "x")
+        eventually(lambda: "127.0.0.1" in log.ready(), "the reason")
+        assert "secret-word" not in f"{caught.value} {log.ready()}"
+
+
+@patched
+def test_closing_interrupts_those_who_use_it_and_answers_everybody(url: str) -> None:
+    """The event loop would abort the process if a socket that it watches were closed."""
+
+    def until_closed(use: Callable[[], object]) -> None:
+        with contextlib.suppress(Unavailable):
+            while True:
+                use()
+
+    for attempt in range(12):
+        with opened(url, Limits(history_size=300)) as (log,):
+            users = [gevent.spawn(until_closed, partial(log.read, "a", None)) for _ in range(6)]
+            users.append(gevent.spawn(until_closed, partial(publish, log, "x" * 1000)))
+            gevent.sleep(0.02 + 0.01 * attempt)
+        assert len(gevent.joinall(users, timeout=10)) == len(users)

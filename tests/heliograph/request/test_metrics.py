@@ -1,0 +1,48 @@
+"""What is counted."""
+
+from __future__ import annotations
+
+from heliograph.request.metrics import Metrics
+from tests.serving import CLOSE, Server
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_requests_are_counted_by_rule_and_never_by_path(server: Server) -> None:
+    name = 'heliograph_requests_total{method="GET",route="/echo/delay/<seconds>",status="200"}'
+    before = server.metrics().get(name, 0)
+    server.get("/echo/delay/0")
+    server.get("/echo/delay/0.0")
+    assert server.metrics()[name] == before + 2
+
+
+def test_what_no_rule_matches_is_counted_in_one_place(server: Server) -> None:
+    for path in ("/a", "/b", "/c"):
+        server.get(path)
+    metrics = server.metrics()
+    assert metrics['heliograph_requests_total{method="GET",route="none",status="404"}'] >= 3
+    assert not any('"/a"' in name for name in metrics)
+
+
+def test_invented_methods_share_one_label(server: Server) -> None:
+    for method in (b"BREW", b"STEEP"):
+        server.raw(method + b" /echo/request HTTP/1.1\r\n" + CLOSE + b"\r\n")
+    metrics = server.metrics()
+    assert metrics['heliograph_requests_total{method="other",route="/echo/request",status="200"}'] >= 2
+    assert not any("BREW" in name for name in metrics)
+
+
+def test_durations_go_to_buckets() -> None:
+    metrics = Metrics()
+    metrics.observe("GET", "/x", 200, 0.3)
+    assert value(metrics, "heliograph_request_duration_seconds_bucket", route="/x", le="0.25") == 0
+    assert value(metrics, "heliograph_request_duration_seconds_bucket", route="/x", le="0.5") == 1
+
+
+def test_two_applications_count_for_themselves() -> None:
+    one, other = Metrics(), Metrics()
+    one.in_flight.inc()
+    assert b"heliograph_requests_in_flight 1.0" in one.render()
+    assert b"heliograph_requests_in_flight 0.0" in other.render()

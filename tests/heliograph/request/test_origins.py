@@ -1,0 +1,102 @@
+"""Which pages may write: Origin, Sec-Fetch-Site, and the headers of CORS."""
+
+from __future__ import annotations
+
+import pytest
+from werkzeug.datastructures import Headers
+
+from heliograph.request.origins import may_write
+from tests.serving import CLOSE, Answer, Server, problem
+
+OWN = "http://localhost:8080"
+ALLOWED = frozenset({"https://pages.example"})
+
+
+def send(server: Server, method: str, *headers: str, path: str = "/echo") -> Answer:
+    fields = "".join(f"{header}\r\n" for header in headers)
+    return server.raw(
+        f"{method} {path} HTTP/1.1\r\n{fields}Content-Length: 2\r\n".encode() + CLOSE + b"\r\nhi"
+    )
+
+
+@pytest.mark.parametrize(
+    ("origin", "site", "expected"),
+    [
+        ("", "", True),
+        (OWN, "", True),
+        (OWN, "same-origin", True),
+        ("HTTP://LOCALHOST:8080", "", True),
+        ("https://pages.example", "cross-site", True),
+        ("https://pages.example:443", "cross-site", True),
+        ("https://localhost:8080", "", False),
+        ("http://localhost", "", False),
+        ("http://localhost:8080.evil.example", "", False),
+        ("null", "", False),
+        ("", "cross-site", False),
+        ("", "Cross-Site", False),
+        (OWN, "cross-site", False),
+        ("", "same-site", True),
+        ("", "none", True),
+        ("https://pages.example.evil.example", "", False),
+        ("garbage", "", False),
+    ],
+)
+def test_who_may_write(origin: str, site: str, expected: bool) -> None:
+    given = {"Origin": origin, "Sec-Fetch-Site": site}
+    headers = Headers([(name, value) for name, value in given.items() if value])
+    assert may_write(headers, OWN, ALLOWED) is expected
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "BREW"])
+def test_a_foreign_page_may_not_write(server: Server, method: str) -> None:
+    path = "/echo/request" if method in ("DELETE", "BREW") else "/echo"
+    answer = send(server, method, "Origin: https://evil.example", path=path)
+    assert problem(answer, 403, "foreign-origin")["origin"] == "https://evil.example"
+    assert "access-control-allow-origin" not in answer.headers
+    problem(send(server, method, "Sec-Fetch-Site: cross-site", path=path), 403, "foreign-origin")
+
+
+def test_a_foreign_page_may_read_nothing_but_is_answered(server: Server) -> None:
+    answer = send(server, "GET", "Origin: https://evil.example", path="/healthz")
+    assert answer.status == 200
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_our_own_page_may_write(server: Server) -> None:
+    assert send(server, "POST", "Origin: http://localhost", "Sec-Fetch-Site: same-origin").body == b"hi"
+    behind = (
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: 127.0.0.1:8443",
+        "Origin: https://127.0.0.1:8443",
+    )
+    assert send(server, "POST", *behind).status == 200
+
+
+@pytest.mark.parametrize("origin", ["https://pages.example", "https://port.example"])
+def test_an_allowed_page_may_write_and_read(small: Server, origin: str) -> None:
+    answer = send(small, "POST", f"Origin: {origin}", "Sec-Fetch-Site: cross-site")
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
+    assert answer.headers["access-control-expose-headers"] == "X-Request-Id"
+    assert answer.headers["vary"] == "Origin"
+
+
+def test_an_allowed_page_can_read_problems_too(small: Server) -> None:
+    answer = send(small, "GET", "Origin: https://pages.example", path="/nowhere")
+    assert answer.headers["access-control-allow-origin"] == "https://pages.example"
+
+
+@pytest.mark.parametrize("path", ["/echo", "/codecs/base64/encode", "/echo/request"])
+def test_a_preflight_of_an_allowed_page_is_answered(small: Server, path: str) -> None:
+    wanted = ("Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type, x-a")
+    answer = send(small, "OPTIONS", "Origin: https://pages.example", *wanted, path=path)
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "https://pages.example"
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == "content-type, x-a"
+    assert int(answer.headers["access-control-max-age"]) > 0
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://pages.example"])
+def test_a_preflight_of_another_page_gets_no_permission(small: Server, origin: str) -> None:
+    answer = send(small, "OPTIONS", f"Origin: {origin}", "Access-Control-Request-Method: POST")
+    assert not [name for name in answer.headers if name.startswith("access-control")]

@@ -1,0 +1,152 @@
+"""Heads that could be read in two ways."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from heliograph.problems import BadRequest, HeadersTooLarge
+from heliograph.server.head import MAX_HEAD, StrictLines, check_framing, check_request_line, origin_form
+from tests.serving import Answer, Server, problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET / HTTP/1.1\r\n",
+        "M-SEARCH * HTTP/1.0\r\n",
+        "GET /\xc3\xa9?\xff HTTP/1.1\r\n",
+        "OPTIONS http://a/ HTTP/1.1\r\n",
+    ],
+)
+def test_request_lines_that_are_taken(line: str) -> None:
+    check_request_line(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET / HTTP/1.1\n",
+        "GET  / HTTP/1.1\r\n",
+        "GET /\r\n",
+        "GET / HTTP/2.0\r\n",
+        "GET / HTTP/1.1 \r\n",
+        " GET / HTTP/1.1\r\n",
+        "GET\t/ HTTP/1.1\r\n",
+        "GET /a b HTTP/1.1\r\n",
+        "GET /\x00 HTTP/1.1\r\n",
+        "GET /\x0b HTTP/1.1\r\n",
+        "G(T / HTTP/1.1\r\n",
+        "GET / http/1.1\r\n",
+        "\r\n",
+        "",
+        "GET / HTTP/1.1",
+    ],
+)
+def test_request_lines_that_are_refused(line: str) -> None:
+    with pytest.raises(BadRequest):
+        check_request_line(line)
+
+
+def read(head: bytes) -> list[bytes]:
+    lines = StrictLines(io.BytesIO(head))
+    found = []
+    while (line := lines.readline(65537)) != b"\r\n":
+        found.append(line)
+    return found
+
+
+def test_ordinary_fields_are_passed_on() -> None:
+    fields = [b"Host: a\r\n", b"X:\r\n", b"X-Y_1:\t v\xff \r\n"]
+    assert read(b"".join(fields) + b"\r\nrest") == fields
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"A : b\r\n",
+        b" A: b\r\n",
+        b"A: b\n",
+        b"A\r\n",
+        b": b\r\n",
+        b"A: b\rC: d\r\n",
+        b"A: \x00\r\n",
+        b"A: \x7f\r\n",
+        b"\xc3: b\r\n",
+        b"A: b",
+    ],
+)
+def test_other_lines_are_refused(field: bytes) -> None:
+    with pytest.raises(BadRequest):
+        read(b"Host: a\r\n" + field + b"\r\n")
+
+
+def test_a_head_is_bounded() -> None:
+    assert len(read(b"A: %b\r\n" % (b"x" * 1000) * 60 + b"\r\n")) == 60
+    with pytest.raises(HeadersTooLarge) as caught:
+        read(b"A: %b\r\n" % (b"x" * 1000) * 66 + b"\r\n")
+    assert caught.value.extra == {"limit": MAX_HEAD}
+    with pytest.raises(HeadersTooLarge):
+        read(b"A: " + b"x" * MAX_HEAD + b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("lengths", "encodings"), [([], []), (["0"], []), (["17"], []), ([], ["chunked"]), ([], ["Chunked"])]
+)
+def test_framing_that_is_taken(lengths: list[str], encodings: list[str]) -> None:
+    check_framing("HTTP/1.1", lengths, encodings)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "encodings"),
+    [
+        (["1", "2"], []),
+        (["1", "1"], []),
+        (["1, 1"], []),
+        (["+1"], []),
+        (["-1"], []),
+        (["1_0"], []),
+        (["0x1"], []),
+        ([""], []),
+        (["٣"], []),
+        (["9" * 19], []),
+        (["5"], ["chunked"]),
+        ([], ["chunked", "chunked"]),
+        ([], ["gzip, chunked"]),
+        ([], ["xchunked"]),
+        ([], ["identity"]),
+        ([], [""]),
+    ],
+)
+def test_framing_that_is_refused(lengths: list[str], encodings: list[str]) -> None:
+    with pytest.raises(BadRequest):
+        check_framing("HTTP/1.1", lengths, encodings)
+
+
+def test_http_1_0_knows_no_transfer_encoding() -> None:
+    with pytest.raises(BadRequest):
+        check_framing("HTTP/1.0", [], ["chunked"])
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "authority"),
+    [
+        ("/echo?a=http://x/", "/echo?a=http://x/", None),
+        ("*", "*", None),
+        ("http://localhost:8000/echo?b", "/echo?b", "localhost:8000"),
+        ("HTTPS://localhost", "/", "localhost"),
+        ("http://localhost?q", "/?q", "localhost"),
+        ("http://user@localhost/", "http://user@localhost/", None),
+    ],
+)
+def test_the_absolute_form_is_a_path_and_a_host(target: str, path: str, authority: str | None) -> None:
+    assert origin_form(target) == (path, authority)
+
+
+def test_a_request_in_absolute_form_is_answered_for_its_host(server: Server) -> None:
+    def ask(target: bytes) -> Answer:
+        return server.raw(b"GET " + target + b" HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n")
+
+    assert ask(b"http://localhost/echo?message=hi").body == b"hi"
+    problem(ask(b"http://other.example/echo?message=hi"), 421, "unknown-host")

@@ -1,0 +1,136 @@
+"""What every request meets and every answer has."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.serving import CLOSE, HOST, Answer, Server, problem
+
+
+def shown(server: Server, *headers: str, host: str = "localhost") -> Answer:
+    fields = "".join(f"{header}\r\n" for header in (f"Host: {host}", "Connection: close", *headers))
+    return server.raw(f"GET /echo/request HTTP/1.1\r\n{fields}\r\n".encode())
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/echo", "/docs", "/static/docs.js", "/"])
+def test_every_answer_has_a_new_request_id_and_nosniff(server: Server, path: str) -> None:
+    first, second = server.get(path), server.get(path)
+    for answer in (first, second):
+        assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", answer.headers["x-request-id"])
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "<html" not in answer.body.decode().lower() or path in ("/docs", "/")
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+
+
+def test_a_trusted_proxy_says_who_asks_and_how(server: Server) -> None:
+    answer = shown(
+        server,
+        "X-Forwarded-For: 6.6.6.6, 1.2.3.4",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: localhost:444",
+        "X-Request-Id: from.the-proxy_1",
+    )
+    seen = answer.json()
+    assert (seen["remote_addr"], seen["scheme"], seen["host"]) == ("1.2.3.4", "https", "localhost:444")
+    assert answer.headers["x-request-id"] == "from.the-proxy_1"
+    assert server.logged(request_id="from.the-proxy_1")["client"] == "1.2.3.4"
+
+
+def test_nobody_else_is_believed(small: Server) -> None:
+    answer = shown(
+        small,
+        "X-Forwarded-For: 1.2.3.4",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: evil",
+        "X-Request-Id: mine",
+    )
+    seen = answer.json()
+    assert (seen["remote_addr"], seen["scheme"], seen["host"]) == ("127.0.0.1", "http", "localhost")
+    assert answer.headers["x-request-id"] != "mine"
+
+
+@pytest.mark.parametrize("given", ["a b", "x" * 65, "é", "", "a;b"])
+def test_a_malformed_request_id_is_replaced(server: Server, given: str) -> None:
+    assert re.fullmatch(r"[0-9a-f]{32}", shown(server, f"X-Request-Id: {given}").headers["x-request-id"])
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:9", "[::1]", "heliograph.example", "a.wild.example"]
+)
+def test_known_hosts_are_answered(small: Server, host: str) -> None:
+    assert shown(small, host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "wild.example", "localhost.evil.example", "xheliograph.example"]
+)
+def test_other_hosts_are_misdirected(small: Server, host: str) -> None:
+    assert problem(shown(small, host=host), 421, "unknown-host")["host"] == host
+
+
+def test_a_forwarded_host_must_be_known_too(server: Server) -> None:
+    problem(shown(server, "X-Forwarded-Host: evil.example"), 421, "unknown-host")
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a/b", "user@localhost", "localhost:99999", "a,b", "<script>"])
+def test_a_malformed_host_is_refused(server: Server, host: str) -> None:
+    problem(shown(server, host=host), 400, "bad-host")
+
+
+def test_a_request_has_exactly_one_host(server: Server) -> None:
+    problem(server.raw(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), 400, "bad-host")
+    problem(server.raw(b"GET / HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n"), 400, "bad-host")
+
+
+def test_a_probe_in_http_1_0_needs_no_host(server: Server) -> None:
+    answer = server.raw(b"GET /healthz HTTP/1.0\r\n\r\n")
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+def test_refused_requests_are_logged_with_their_id(small: Server) -> None:
+    answer = shown(small, host="evil.example")
+    line = small.logged(request_id=answer.headers["x-request-id"])
+    assert (line["status"], line["path"], line["instance"]) == (421, "/echo/request", "small1")
+
+
+def test_the_access_log_says_what_was_asked_and_answered(server: Server) -> None:
+    answer = server.raw(
+        b"PUT /echo?q=%22 HTTP/1.1\r\nUser-Agent: curl/8\r\nContent-Length: 5\r\n" + CLOSE + b"\r\nhello"
+    )
+    line = server.logged(request_id=answer.headers["x-request-id"])
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert 0 <= line.pop("seconds") < 20
+    assert line == {
+        "request_id": answer.headers["x-request-id"],
+        "instance": "test1",
+        "client": "127.0.0.1",
+        "method": "PUT",
+        "path": "/echo",
+        "query": "q=%22",
+        "status": 200,
+        "bytes": 5,
+        "complete": True,
+        "agent": "curl/8",
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/a%0Ab%0D", "/%00", "/%22,%22status%22:200", "/%E2%80%A8%C2%85", "/%1b[31m", "/%C2%9B31m", "/%ff%fe"],
+)
+def test_a_hostile_path_stays_within_one_line_of_the_log(server: Server, path: str) -> None:
+    answer = server.get(path)
+    problem(answer, 404, "not-found")
+    server.logged(request_id=answer.headers["x-request-id"])
+    [line] = [line for line in server.output.splitlines() if answer.headers["x-request-id"] in line]
+    assert json.loads(line)["status"] == 404
+    assert line.isprintable()
+
+
+def test_an_invented_method_is_cut_in_the_log(server: Server) -> None:
+    answer = server.raw(b"X" * 3000 + b" /healthz HTTP/1.1\r\n" + CLOSE + b"\r\n")
+    problem(answer, 405, "method-not-allowed")
+    assert len(server.logged(request_id=answer.headers["x-request-id"])["method"]) == 32

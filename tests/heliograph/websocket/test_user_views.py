@@ -1,0 +1,146 @@
+"""What users write: views with the decorator, programs for gevent-websocket; and clients that vanish from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
+
+from tests.heliograph.websocket.raw import BINARY, CLOSE, PING, RawWebSocket, frame
+from tests.processes import PYTHON
+from tests.serving import PATIENCE, Server, problem
+
+
+def gunicorn(port: int) -> list[str]:
+    return [
+        *(PYTHON, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py"),
+        *("--bind", f"127.0.0.1:{port}", "tests.heliograph.websocket.views_program:app"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("views"), command=gunicorn) as server:
+        yield server.started()
+
+
+@pytest.fixture
+def views(running: Server) -> Iterator[Server]:
+    """After a test nothing is left of its connections; tracebacks are wanted here."""
+    yield running
+    running.wait_for_metric("websockets", 0)
+    with running.nothing_left():
+        pass
+
+
+def client(server: Server, path: str) -> ClientConnection:
+    return connect(f"{server.websocket_url}{path}", max_size=None)
+
+
+def close_of(socket: ClientConnection) -> tuple[int, str]:
+    with pytest.raises(ConnectionClosed) as caught:
+        socket.recv(PATIENCE)
+    assert caught.value.rcvd is not None
+    return caught.value.rcvd.code, caught.value.rcvd.reason
+
+
+def test_a_view_gets_the_parts_of_its_path_and_the_request(views: Server) -> None:
+    with client(views, "/ws/views/greet/Ada/2?mark=!") as socket:
+        assert [socket.recv(PATIENCE), socket.recv(PATIENCE)] == [f"Ada! 127.0.0.1:{views.port}"] * 2
+        assert close_of(socket) == (1000, "")
+
+
+def test_the_decorator_works_on_an_application_too(views: Server) -> None:
+    with client(views, "/ws/of-the-app") as socket:
+        assert socket.recv(PATIENCE) == "hello"
+        with pytest.raises(ConnectionClosedOK):
+            socket.recv(PATIENCE)
+
+
+def test_a_plain_get_is_told_to_upgrade_and_a_bad_part_is_not_found(views: Server) -> None:
+    problem(views.get("/ws/views/greet/Ada/2"), 426, "upgrade-required")
+    problem(views.get("/ws/views/greet/Ada/many"), 404, "not-found")
+
+
+def test_an_exception_closes_with_1011_and_is_logged_with_the_request_id(views: Server) -> None:
+    with RawWebSocket(views, "/ws/views/fail", {"X-Request-Id": "it-fails"}) as socket:
+        socket.send(frame(BINARY, b"go"))
+        assert socket.frame().code == 1011
+        socket.send(frame(CLOSE, b"\x03\xf3"))
+        assert socket.rest() == b""
+    line = views.logged(request_id="it-fails", level="error")
+    assert "RuntimeError: on purpose" in line["traceback"]
+    assert views.logged(request_id="it-fails", status=101)
+
+
+def test_a_view_closes_with_a_code_of_its_own(views: Server) -> None:
+    with client(views, "/ws/views/close") as socket:
+        assert close_of(socket) == (4321, "seen enough")
+
+
+def test_a_program_for_gevent_websocket_finds_everything(views: Server) -> None:
+    with connect(
+        f"{views.websocket_url}/plain?x=1",
+        origin=Origin("https://any.example"),
+        subprotocols=[Subprotocol("chat")],
+    ) as socket:
+        socket.send("attributes")
+        expected = ("/plain", "https://any.example", "chat", "13", False, "attributes")
+        assert socket.recv(PATIENCE) == repr(expected)
+        assert [socket.recv(PATIENCE) for _ in range(3)] == ["raw", b"bytes", b"text as bytes"]
+
+
+def test_a_program_that_fails_closes_with_1011(views: Server) -> None:
+    with client(views, "/plain") as socket:
+        socket.send("fail")
+        assert close_of(socket) == (1011, "")
+    line = views.logged(level="error", message="the application failed")
+    assert "RuntimeError: on purpose" in line["traceback"]
+
+
+def test_a_program_that_returns_closes_with_1000(views: Server) -> None:
+    with client(views, "/plain") as socket:
+        socket.send("whatever")
+        assert close_of(socket) == (1000, "")
+
+
+#: More than all buffers on the way hold.
+FLOOD = frame(BINARY, b"x" * 65536) * 600
+
+
+@pytest.mark.parametrize("path", ["/ws/echo", "/ws/views/busy", "/ws/views/push"])
+@pytest.mark.parametrize("sent", [b"", b"\x81", frame(BINARY, b"x", fin=False)])
+def test_a_client_that_vanishes_without_a_word_leaves_nothing(views: Server, path: str, sent: bytes) -> None:
+    with RawWebSocket(views, path) as silent:
+        silent.send(sent)
+        views.wait_for_metric("websockets", 0)  # while our end is open, and answers no ping
+
+
+def test_a_client_that_neither_reads_nor_answers_leaves_nothing(views: Server) -> None:
+    with RawWebSocket(views) as silent:
+        silent.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            silent.send(FLOOD)
+        views.wait_for_metric("websockets", 0)
+
+
+@pytest.mark.parametrize("way", ["closes", "resets"])
+def test_a_client_that_goes_away_from_a_view_that_does_not_receive_leaves_nothing(
+    views: Server, way: str
+) -> None:
+    with RawWebSocket(views, "/ws/views/busy") as client:
+        client.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.send(FLOOD)
+        if way == "resets":
+            client.reset()
+
+
+def test_a_client_that_answers_pings_stays(views: Server) -> None:
+    with RawWebSocket(views, "/ws/views/busy") as client:
+        for _ in range(4):
+            assert client.frame().opcode == PING
+            client.send(frame(10))

@@ -1,0 +1,25 @@
+"""`python -m app` whose times are short enough for a test to wait for. Usage: impatient.py PORT"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os  # noqa: E402
+import sys  # noqa: E402
+
+os.environ["HELIOGRAPH_PORT_BASE"] = sys.argv[1]
+
+from app import __main__ as server  # noqa: E402
+from heliograph.request.lifecycle import lifecycle  # noqa: E402
+from heliograph.server import loop as strict  # noqa: E402
+from heliograph.server import shutdown as goodbye  # noqa: E402
+from heliograph.websocket import connection  # noqa: E402
+
+strict.IO_TIMEOUT = 0.4
+strict.IDLE_TIMEOUT = 0.8
+strict.DISCARD_TIMEOUT = 0.3
+connection.CLOSE_TIMEOUT = 0.5
+server.GRACE = 3
+
+lifecycle.on_stop(goodbye.say_goodbye)
+sys.exit(server.main())
