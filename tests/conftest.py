@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""What holds for all tests, and servers that run for the whole session. After a test that used one, nothing of it may be left."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.serving import Server
 
 # The same examples in each run: a test that fails says something about the change, not about luck.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -42,3 +44,45 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(FLAGS))
         yield browser
         browser.close()
+
+
+#: A server with limits that a test can reach.
+SMALL = {
+    "HELIOGRAPH_INSTANCE": "small1",
+    "HELIOGRAPH_MAX_BODY": "3MiB",
+    "HELIOGRAPH_SPOOL_MAX": "8MiB",
+    "HELIOGRAPH_MAX_OUTPUT": "2MiB",
+    "HELIOGRAPH_CODEC_JOBS": "1",
+    "HELIOGRAPH_WS_MAX_MESSAGE": "64KiB",
+    "HELIOGRAPH_ALLOWED_ORIGINS": "https://pages.example, https://port.example:443",
+    "HELIOGRAPH_ALLOWED_HOSTS": "heliograph.example *.wild.example",
+    "HELIOGRAPH_TRUSTED_PROXIES": "10.0.0.0/8",
+}
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("server"), {"HELIOGRAPH_INSTANCE": "test1"}) as server:
+        yield server.started()
+    assert "Traceback" not in server.output
+
+
+@pytest.fixture(scope="session")
+def running_small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("small"), SMALL) as server:
+        yield server.started()
+    assert "Traceback" not in server.output
+
+
+@pytest.fixture
+def server(running: Server) -> Iterator[Server]:
+    """Gunicorn with conf/gunicorn.conf.py and no other settings than the instance's name."""
+    with running.nothing_left():
+        yield running
+
+
+@pytest.fixture
+def small(running_small: Server) -> Iterator[Server]:
+    """The same with SMALL limits."""
+    with running_small.nothing_left():
+        yield running_small
