@@ -21,7 +21,7 @@ def gunicorn(program: str) -> Callable[[int], Sequence[str]]:
     worker = "heliograph.server.worker.Worker"
     return lambda port: [
         *(PYTHON, "-m", "gunicorn", "-w1", "-k", worker, "--bind", f"127.0.0.1:{port}"),
-        f"tests.app.websocket.{program}:app",
+        f"tests.heliograph.websocket.{program}:app",
     ]
 
 
