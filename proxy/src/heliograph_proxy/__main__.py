@@ -22,7 +22,8 @@ from heliograph_proxy import eventlog as events
 from heliograph_proxy.admin.remote import Refused, ask, table
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.errors import SettingsError
-from heliograph_proxy.server import Server, build, raise_descriptor_limit
+from heliograph_proxy.limits import raise_descriptor_limit
+from heliograph_proxy.server import Server, build
 from heliograph_proxy.settings import Settings, load
 
 DEFAULT_FILE = "conf/proxy.toml"

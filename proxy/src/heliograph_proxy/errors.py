@@ -18,8 +18,9 @@ ProxyError
 from __future__ import annotations
 
 import errno
-import json
 from typing import Any, ClassVar
+
+from heliograph_proxy import problem_document
 
 #: The process or the machine has no more descriptors or memory: nobody on the other side is to blame.
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -82,13 +83,9 @@ class Problem(ProxyError):
 
     def document(self) -> bytes:
         """The body of the answer."""
-        problem = {
-            "type": f"/problems/{self.name}",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-        }
-        return json.dumps({**problem, **self.members}).encode() + b"\n"
+        return problem_document.encode(
+            problem_document.document(self.name, self.title, self.status, self.detail, self.members)
+        )
 
 
 class BadRequest(Problem):

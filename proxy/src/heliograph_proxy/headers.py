@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from heliograph_proxy.errors import MethodNotAllowed, Problem
+from heliograph_proxy.problem_document import MEDIA_TYPE
 from heliograph_proxy.values import TrustedPeers
 
 if TYPE_CHECKING:
@@ -176,9 +177,7 @@ def problem_response(
     if isinstance(problem, MethodNotAllowed):
         fields.append(("Allow", problem.allow))
     extra = "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
-    start = (
-        f"HTTP/1.1 {problem.status} {problem.title}\r\nContent-Type: application/problem+json\r\n".encode()
-    )
+    start = f"HTTP/1.1 {problem.status} {problem.title}\r\nContent-Type: {MEDIA_TYPE}\r\n".encode()
     size = b"Content-Length: %d\r\n" % len(document)
     ours = b"X-Request-Id: %b\r\n%b" % (request_id, NOSNIFF)
     return b"".join((start, size, ours, extra, connection, b"\r\n", b"" if head_only else document))

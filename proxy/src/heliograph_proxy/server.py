@@ -161,10 +161,3 @@ def _refuse(sock: socket.socket) -> None:
         pass  # it has gone, which is what was wanted
     finally:
         sock.close()
-
-
-def raise_descriptor_limit() -> int:
-    """As many descriptors as this process may have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
