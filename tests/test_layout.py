@@ -5,257 +5,273 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
+from http import HTTPStatus
 
 import pytest
 
-from tests.processes import ROOT
-
-SOURCES = sorted(
-    path
-    for folder in ("app", "proxy", "codecs/src", "conf", "script")
-    for path in (ROOT / folder).rglob("*.py")
-    if "vendor" not in path.parts
+from tests.modules import (
+    ROOT,
+    Module,
+    cycles,
+    foreign,
+    imports_of_ours,
+    modules,
+    reachable,
+    top_level_imports,
 )
-TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "codecs" / "tests").rglob("*.py")])
 
-#: Modules that only compute: no event loop, no sockets, no clock, no chance.
-PURE = [
-    *(ROOT / "app" / name for name in ("settings.py", "errors.py", "forwarding.py", "multipart.py")),
-    *(
-        ROOT / "app" / "websocket" / f"{name}.py"
-        for name in ("handshake", "head", "frames", "masking", "fragments", "deflate", "referee", "inbound")
-    ),
-    *(
-        ROOT / "app" / "channels" / f"{name}.py"
-        for name in (
-            *(
-                "backoff",
-                "cursor",
-                "errors",
-                "expiring",
-                "history",
-                "location",
-                "message",
-                "names",
-                "plan",
-                "position",
-            ),
-            *("presence", "rendering", "segment", "window"),
-        )
-    ),
-    *(
-        ROOT / "proxy" / f"{name}.py"
-        for name in (
-            "settings",
-            "errors",
-            "headers",
-            "backends",
-            "strategies",
-            "retry",
-            "readsize",
-            "exposition",
-            "history",
-            "metrics",
-        )
-    ),
-    *sorted((ROOT / "proxy" / "http1").glob("*.py")),
-]
+ALL = sorted(modules().values(), key=lambda module: module.shown)
 
-ALLOWED_IN_PROXY = {"gevent", "greenlet", "prometheus_client", "itsdangerous", "flask", "proxy"}
-ALLOWED_IN_WIRECODES = {"wirecodes", "brotli", "backports", "compression"}
+#: What each distribution may import beside the standard library.
+ALLOWED = {
+    "heliograph_proxy": {"heliograph_proxy", "gevent", "greenlet", "prometheus_client", "itsdangerous"},
+    "heliograph_client": {"heliograph_client", "websockets"},
+    "wirecodes": {"wirecodes", "brotli", "backports", "compression"},
+}
+
+#: Packages of heliograph from left to right: each may import itself and those to its right.
+ORDER = (
+    "cli",
+    "stack",
+    "extension",
+    "jobs",
+    "channels",
+    "server",
+    "websocket",
+    "request",
+    "settings",
+    "problems",
+)
+
+#: `stack` and `cli` stand side by side at the left end.
+SAME_PLACE = {"stack": "cli"}
+
+#: What a pure module does without: an event loop, sockets, threads, a clock, chance.
+IMPURE = {"gevent", "socket", "time", "secrets", "threading", "select", "random"}
+
+PATCHING = {"wsgi.py", "app/__main__.py", "conf/gunicorn.conf.py", "src/heliograph/server/config.py"}
+
+READING_ENVIRONMENT = {
+    "src/heliograph/settings.py",
+    "proxy/src/heliograph_proxy/settings.py",
+}
+
+#: Statuses that are errors, less those that are also lengths or days in some tables.
+ERROR_STATUSES = {
+    status.value for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST and status not in (416, 503)
+}
 
 MAX_FUNCTION, MAX_FILE, MAX_CLASS, MAX_METHODS, MAX_PARAMETERS = 60, 300, 200, 12, 6
 
-
-def relative(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
+#: Class names that stand for two things, with the reason.
+SAME_NAME: dict[str, str] = {}
 
 
-def imports(path: Path) -> set[str]:
-    """The top-level names of what a file imports."""
-    found: set[str] = set()
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.split(".")[0])
-    return found
+def shown(module: Module) -> str:
+    return module.shown
 
 
-def files_below(folder: str) -> list[Path]:
-    return [path for path in SOURCES if path.is_relative_to(ROOT / folder)]
+def of(*distributions: str) -> list[Module]:
+    return [module for module in ALL if module.distribution in distributions]
 
 
-def foreign(path: Path) -> set[str]:
-    return imports(path) - set(sys.stdlib_module_names)
+def pure(module: Module) -> bool:
+    text = ast.get_docstring(module.tree) or ""
+    return text.split("\n")[0].endswith("Pure.")
 
 
-@pytest.mark.parametrize("path", files_below("app"), ids=relative)
-def test_the_application_knows_nothing_of_the_proxy(path: Path) -> None:
-    assert not imports(path) & {"proxy", "conf", "script"}
+PURE = [module for module in ALL if pure(module)]
 
 
-@pytest.mark.parametrize("path", files_below("proxy"), ids=relative)
-def test_the_proxy_stands_alone_and_patches_nothing(path: Path) -> None:
-    assert foreign(path) <= ALLOWED_IN_PROXY
-    assert "patch_all" not in path.read_text()
+def test_enough_modules_are_seen() -> None:
+    assert len(ALL) > 250
+    assert len(PURE) > 50
 
 
-@pytest.mark.parametrize("path", files_below("codecs/src"), ids=relative)
-def test_the_codecs_need_only_codec_packages(path: Path) -> None:
-    assert foreign(path) <= ALLOWED_IN_WIRECODES
+@pytest.mark.parametrize("module", of("heliograph_proxy", "heliograph_client", "wirecodes"), ids=shown)
+def test_a_distribution_needs_only_what_it_declares(module: Module) -> None:
+    assert foreign(module) - set(sys.stdlib_module_names) - {"__future__"} <= ALLOWED[module.distribution]
 
 
-@pytest.mark.parametrize("path", PURE, ids=relative)
-def test_pure_modules_neither_wait_nor_talk(path: Path) -> None:
-    assert not imports(path) & {"gevent", "socket", "time", "secrets", "threading", "select"}
-    made = [
+@pytest.mark.parametrize("module", of("heliograph"), ids=shown)
+def test_the_library_knows_no_application_and_only_pure_modules_of_the_proxy(module: Module) -> None:
+    assert not foreign(module) & {"app", "wirecodes", "conf", "script", "heliograph_client"}
+    others = {name for name in imports_of_ours(module.name) if name.startswith("heliograph_proxy.")}
+    assert [name for name in others if not pure(modules()[name])] == []
+
+
+@pytest.mark.parametrize("module", of("app", "wsgi"), ids=shown)
+def test_the_application_stands_on_the_libraries_only(module: Module) -> None:
+    assert not foreign(module) & {"heliograph_proxy", "heliograph_client", "conf", "script"}
+
+
+def place(name: str) -> int | None:
+    """Of a module of heliograph in ORDER; None for the package itself."""
+    parts = name.split(".")
+    if parts[0] != "heliograph" or len(parts) < 2:
+        return None
+    return ORDER.index(SAME_PLACE.get(parts[1], parts[1]))
+
+
+@pytest.mark.parametrize("module", [m for m in of("heliograph") if m.name != "heliograph"], ids=shown)
+def test_packages_of_the_library_import_to_the_right_only(module: Module) -> None:
+    here = place(module.name)
+    assert here is not None
+    places = {name: place(name) for name in imports_of_ours(module.name)}
+    assert [name for name, there in places.items() if there is not None and there < here] == []
+
+
+def test_there_is_no_import_cycle() -> None:
+    assert cycles() == []
+
+
+@pytest.mark.parametrize("module", PURE, ids=shown)
+def test_a_pure_module_only_computes_and_so_does_all_it_imports(module: Module) -> None:
+    for name in reachable(module.name):
+        assert not {one.split(".")[0] for one in top_level_imports(name)} & IMPURE, name
+    assert not foreign(module) & IMPURE
+    called = {
         node.func.id
-        for node in ast.walk(tree(path))
+        for node in ast.walk(module.tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
-    assert "Random" not in made, "chance enters as an argument"
+    }
+    assert "Random" not in called, "chance enters as an argument"
 
 
 def test_python_is_patched_only_where_a_process_starts() -> None:
-    patching = {
-        relative(path)
-        for path in [*SOURCES, ROOT / "wsgi.py"]
-        if re.search(r"^\s*(gevent\.)?monkey\.patch_", path.read_text(), re.MULTILINE)
-    }
-    assert patching == {"wsgi.py", "app/__main__.py", "conf/gunicorn.conf.py"}
+    pattern = re.compile(r"^\s*(gevent\.)?monkey\.patch_", re.MULTILINE)
+    assert {module.shown for module in ALL if pattern.search(module.text)} <= PATCHING
 
 
 def test_wsgi_patches_in_its_first_two_lines() -> None:
-    assert (ROOT / "wsgi.py").read_text().splitlines()[:2] == [
-        "from gevent import monkey",
-        "monkey.patch_all()",
-    ]
+    lines = (ROOT / "wsgi.py").read_text().splitlines()
+    assert lines[:2] == ["from gevent import monkey", "monkey.patch_all()"]
 
 
 def test_the_environment_is_read_in_the_settings_only() -> None:
     reading = {
-        relative(path)
-        for path in SOURCES
-        if any(
+        module.shown
+        for module in ALL
+        if not module.shown.startswith("script/")
+        and any(
             isinstance(node, ast.Attribute)
             and node.attr in ("environ", "getenv")
             and isinstance(node.value, ast.Name)
             and node.value.id == "os"
-            for node in ast.walk(tree(path))
+            for node in ast.walk(module.tree)
         )
     }
-    assert reading <= {
-        "src/heliograph/settings.py",
-        "proxy/src/heliograph_proxy/settings.py",
-        "conf/gunicorn.conf.py",
-        "src/heliograph/stack/options.py",
-    }
+    assert reading <= READING_ENVIRONMENT
 
 
-def statuses(path: Path) -> Iterator[int]:
-    """Error statuses that a file writes down: in calls and class attributes, not in comparisons."""
-    for node in ast.walk(tree(path)):
+def statuses(module: Module) -> Iterator[int]:
+    """Error statuses that a file writes down in calls; comparisons are not meant."""
+    for node in ast.walk(module.tree):
         if isinstance(node, ast.Call):
-            values = [
-                *node.args,
-                *(k.value for k in node.keywords if k.arg in ("status", "code", "status_code")),
-            ]
-            yield from (
-                v.value
-                for v in values
-                if isinstance(v, ast.Constant) and isinstance(v.value, int) and v.value in ERROR_STATUSES
-            )
-
-
-ERROR_STATUSES = {
-    400,
-    401,
-    403,
-    404,
-    405,
-    408,
-    409,
-    411,
-    413,
-    414,
-    415,
-    417,
-    421,
-    422,
-    426,
-    429,
-    431,
-    500,
-    501,
-    502,
-    504,
-    505,
-}
+            named = [k.value for k in node.keywords if k.arg in ("status", "code", "status_code")]
+            for value in [*node.args, *named]:
+                if (
+                    isinstance(value, ast.Constant)
+                    and isinstance(value.value, int)
+                    and value.value in ERROR_STATUSES
+                ):
+                    yield value.value
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in files_below("app") + files_below("proxy") if p.name != "errors.py"], ids=relative
+    "module",
+    [
+        m
+        for m in of("heliograph", "heliograph_proxy", "app")
+        if m.path.name not in ("errors.py", "problems.py")
+    ],
+    ids=shown,
 )
-def test_statuses_of_errors_stand_in_errors_only(path: Path) -> None:
-    assert list(statuses(path)) == []
+def test_statuses_of_errors_stand_with_the_problems_only(module: Module) -> None:
+    assert list(statuses(module)) == []
 
 
 def test_the_folder_of_the_codecs_is_no_package() -> None:
     assert not (ROOT / "codecs" / "__init__.py").exists()
 
 
-def measured(path: Path) -> Iterator[str]:
+def test_the_application_package_is_empty() -> None:
+    assert (ROOT / "app" / "__init__.py").read_text() == ""
+
+
+def measured(module: Module) -> Iterator[str]:
     """What in a file is larger than it should be."""
-    lines = path.read_text().count("\n")
+    lines = module.text.count("\n")
     if lines > MAX_FILE:
-        yield f"{relative(path)}: {lines} lines"
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield f"{module.shown}: {lines} lines"
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             length = (node.end_lineno or 0) - node.lineno + 1
-            limit = MAX_FUNCTION if isinstance(node, ast.FunctionDef) else MAX_CLASS
+            limit = MAX_CLASS if isinstance(node, ast.ClassDef) else MAX_FUNCTION
             if length > limit:
-                yield f"{relative(path)}: {node.name} has {length} lines"
+                yield f"{module.shown}: {node.name} has {length} lines"
         if isinstance(node, ast.ClassDef):
-            yield from _class_shape(path, node)
+            yield from _class_shape(module, node)
 
 
-def _class_shape(path: Path, node: ast.ClassDef) -> Iterator[str]:
+def _class_shape(module: Module, node: ast.ClassDef) -> Iterator[str]:
     methods = [f for f in node.body if isinstance(f, ast.FunctionDef) and not f.decorator_list]
     public = [f for f in methods if not f.name.startswith("_")]
     if len(public) > MAX_METHODS:
-        yield f"{relative(path)}: {node.name} has {len(public)} public methods"
+        yield f"{module.shown}: {node.name} has {len(public)} public methods"
     for method in methods:
         if (
             method.name == "__init__"
             and len(method.args.args) + len(method.args.kwonlyargs) > MAX_PARAMETERS + 1
         ):
-            yield f"{relative(path)}: {node.name} has too many constructor parameters"
+            yield f"{module.shown}: {node.name} has too many constructor parameters"
 
 
 def test_functions_classes_and_files_stay_small() -> None:
-    assert [row for path in SOURCES for row in measured(path)] == []
+    assert [row for module in ALL for row in measured(module)] == []
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in SOURCES if p.name != "__init__.py" or p.read_text()], ids=relative
-)
-def test_a_file_opens_with_its_contract(path: Path) -> None:
-    text = path.read_text()
-    assert ast.get_docstring(tree(path)) or re.search(r"^# .+", text, re.MULTILINE), "what belongs here?"
+def test_no_class_name_stands_for_two_things() -> None:
+    places = defaultdict(list)
+    for module in ALL:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(module.shown)
+    assert {name: where for name, where in places.items() if len(where) > 1 and name not in SAME_NAME} == {}
+
+
+@pytest.mark.parametrize("module", [m for m in ALL if not m.is_package or m.text], ids=shown)
+def test_a_file_opens_with_its_contract(module: Module) -> None:
+    assert ast.get_docstring(module.tree) or re.search(r"^# .+", module.text, re.MULTILINE), (
+        "what belongs here?"
+    )
 
 
 def test_tests_mock_nothing() -> None:
-    for path in TESTS:
-        assert not imports(path) & {"mock"}, path
+    tests = [
+        path
+        for folder in ("tests", "codecs/tests", "proxy/tests", "clients")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    for path in tests:
+        assert not re.search(r"^\s*(from|import) (unittest\.)?mock\b", path.read_text(), re.MULTILINE), path
         assert "unittest" + ".mock" not in path.read_text(), path
 
 
 def test_the_architecture_fits_on_two_pages() -> None:
     assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 120
+
+
+def test_no_old_path_is_named() -> None:
+    """Documents name files that exist."""
+    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        path = ROOT / name
+        if not path.exists():
+            continue
+        named = re.findall(
+            r"`((?:src|app|proxy|clients|codecs|tests|conf|nginx|script|docs|bench)/[\w./-]*)`",
+            path.read_text(),
+        )
+        assert [one for one in named if not (ROOT / one).exists()] == [], name
