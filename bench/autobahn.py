@@ -58,7 +58,7 @@ def whole_stack(work: Path) -> Iterator[list[str]]:
         "HELIOGRAPH_SPOOL": str(work / "spool"),
     }
     with running(
-        [sys.executable, "-m", "heliograph.stack", "run"],
+        [sys.executable, "-m", "heliograph.cli", "run"],
         f"http://127.0.0.1:{nginx}/healthz",
         work / "stack.log",
         {**environment(), **settings},

@@ -13,7 +13,7 @@ from tests.processes import PYTHON, ROOT, Process, free_ports
 #: Instances of a stack under test: two, so that balancing and failing over show.
 INSTANCES = 2
 
-RUN = (PYTHON, "-m", "heliograph.stack", "run")
+RUN = (PYTHON, "-m", "heliograph.cli", "run", "wsgi:app")
 
 
 @dataclass(frozen=True)

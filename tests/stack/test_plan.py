@@ -11,7 +11,7 @@ import pytest
 from heliograph.settings import SettingError
 from heliograph.stack import machine, render
 from heliograph.stack.options import StackSettings, load, unknown_names
-from heliograph.stack.plan import Kind, Layout, at, reachable, stages
+from heliograph.stack.plan import Kind, Layout, Project, at, reachable, stages
 from heliograph.stack.terminal import announcement
 from tests.processes import ROOT
 
@@ -86,10 +86,10 @@ def test_only_the_layer_in_front_is_reachable_from_outside(
 
 
 def test_layers_start_from_the_back() -> None:
-    planned = stages(Layout(settings(), "/usr/sbin/nginx"), "python", ROOT, ROOT / "var")
+    planned = stages(Layout(settings(), "/usr/sbin/nginx"), "python", Project(ROOT, "wsgi:app"), ROOT / "var")
     assert [[part.name for part in stage] for stage in planned] == [["web1", "web2"], ["proxy"], ["nginx"]]
     assert planned[0][1].extra == {"HELIOGRAPH_INSTANCE": "web2"}
-    without = stages(Layout(settings(), None), "python", ROOT, ROOT / "var")
+    without = stages(Layout(settings(), None), "python", Project(ROOT, "wsgi:app"), ROOT / "var")
     assert [stage[0].kind for stage in without] == [Kind.INSTANCE, Kind.PROXY]
 
 

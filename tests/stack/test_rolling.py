@@ -25,7 +25,7 @@ SERVICE_RESTART, ABNORMAL = 1012, 1006
 
 def rolling(root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PYTHON, "-m", "heliograph.stack", "rolling"],
+        [PYTHON, "-m", "heliograph.cli", "rolling"],
         cwd=root,
         env=clean_environment(),
         capture_output=True,

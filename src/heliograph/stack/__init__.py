@@ -17,5 +17,6 @@ process relays no traffic, it only waits.
     terminal   what people are told
     manager    all of them: start in order, stop in order
     rolling    instances restarted one after another
-    commands   what script/server and script/rolling do
+    admin      asks the proxy of a running stack
+    commands   what `heliograph run` does
 """

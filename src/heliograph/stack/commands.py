@@ -1,4 +1,4 @@
-"""What script/server and script/rolling do: settings to plans, plans to a running stack."""
+"""`heliograph run`: settings to plans, plans to a running stack of the project in a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from heliograph.request.lifecycle import raise_descriptor_limit
+from heliograph_proxy.limits import raise_descriptor_limit
+
 from heliograph.settings import SettingError, require_folder
 from heliograph.settings import load as load_application_settings
 from heliograph.stack import folder, machine, ports, render
@@ -18,11 +19,8 @@ from heliograph.stack.folder import Folder
 from heliograph.stack.manager import Manager
 from heliograph.stack.options import LOOPBACK, StackSettings
 from heliograph.stack.part import Part
-from heliograph.stack.plan import Kind, Layout, stages
-from heliograph.stack.rolling import roll
+from heliograph.stack.plan import Kind, Layout, Project, stages
 from heliograph.stack.terminal import announcement, say, show
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 #: Debian puts nginx where the PATH of ordinary users does not lead.
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -30,8 +28,8 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 Refusal = (SettingError, ports.PortError, folder.TooManyStacks, render.RenderError, OSError)
 
 
-def run() -> int:
-    """Run the stack until it is stopped. The exit status."""
+def run(root: Path, app: str) -> int:
+    """Run the stack of the project in `root` until it is stopped. The exit status."""
     environ = configuration.environment()
     try:
         settings = configuration.load(environ, os.cpu_count() or 1)
@@ -40,9 +38,9 @@ def run() -> int:
             say(f"warning: {warning}")
         layout = Layout(settings, find_nginx(settings))
         ports.check(wanted(layout))
-        claimed = folder.claim(ROOT)
+        claimed = folder.claim(root)
         try:
-            return _run_in(claimed, layout, environ)
+            return _run_in(claimed, layout, Project(root, app), environ)
         finally:
             claimed.release()
     except Refusal as exc:
@@ -50,16 +48,17 @@ def run() -> int:
         return 1
 
 
-def _run_in(claimed: Folder, layout: Layout, environ: Mapping[str, str]) -> int:
+def _run_in(claimed: Folder, layout: Layout, project: Project, environ: Mapping[str, str]) -> int:
     descriptors = raise_descriptor_limit()  # for all children too
-    write_configurations(claimed, layout, descriptors)
-    planned = stages(layout, sys.executable, ROOT, claimed.path)
+    root = project.root
+    write_configurations(claimed, layout, root, descriptors)
+    planned = stages(layout, sys.executable, project, claimed.path)
     inherited = {**environ}
     inherited.pop("PORT", None)  # a platform's, for one process; here the settings say who listens where
-    manager = Manager(planned, ROOT, inherited, say, publisher(claimed, layout))
+    manager = Manager(planned, root, inherited, say, publisher(claimed, layout))
     limits = machine.limits(descriptors)
     return asyncio.run(
-        manager.run(lambda: show(announcement(layout, limits, claimed.path.relative_to(ROOT))))
+        manager.run(lambda: show(announcement(layout, limits, claimed.path.relative_to(root))))
     )
 
 
@@ -88,23 +87,23 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
     return found
 
 
-def write_configurations(claimed: Folder, layout: Layout, descriptors: int) -> None:
-    pattern = (ROOT / "conf/proxy.toml").read_text()
+def write_configurations(claimed: Folder, layout: Layout, root: Path, descriptors: int) -> None:
+    pattern = (root / "conf/proxy.toml").read_text()
     claimed.write("proxy.toml", render.proxy_toml(pattern, layout.proxy_at, layout.admin_at, layout.backends))
     if layout.nginx is None:
         return
-    as_root = os.geteuid() == 0 and not machine.open_to_all(ROOT / "app/static")
+    as_root = os.geteuid() == 0 and not machine.open_to_all(root / "app/static")
     if as_root:
         say("nginx runs its workers as root: other users may not read this checkout")
     front = render.Front(
         listen=layout.nginx_at,
         proxy=layout.proxy_at,
-        var=str(claimed.path.relative_to(ROOT)),
+        var=str(claimed.path.relative_to(root)),
         as_root=as_root,
         descriptors=descriptors,
     )
-    claimed.write("nginx.conf", render.nginx_conf((ROOT / "nginx/nginx.conf").read_text(), front))
-    claimed.link("snippets", ROOT / "nginx/snippets")
+    claimed.write("nginx.conf", render.nginx_conf((root / "nginx/nginx.conf").read_text(), front))
+    claimed.link("snippets", root / "nginx/snippets")
     claimed.keep_previous("nginx-access.log")
 
 
@@ -119,8 +118,3 @@ def publisher(claimed: Folder, layout: Layout) -> Callable[[Sequence[Part]], Non
             say(f"stack.json is not up to date: {exc}")
 
     return publish
-
-
-def rolling() -> int:
-    """Restart the instances of the running stack one after another."""
-    return roll(ROOT)

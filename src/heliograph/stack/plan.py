@@ -143,9 +143,18 @@ class Layout:
         )
 
 
-def stages(layout: Layout, python: str, root: Path, var: Path) -> list[list[Plan]]:
+@dataclass(frozen=True)
+class Project:
+    """What is served: a folder, and its application as `module:name`."""
+
+    root: Path
+    app: str
+
+
+def stages(layout: Layout, python: str, project: Project, var: Path) -> list[list[Plan]]:
     """What is started together; a stage begins when the one before answers."""
-    instances = [_instance(python, name, port) for name, port in layout.settings.instance_ports.items()]
+    ports = layout.settings.instance_ports
+    instances = [_instance(python, project.app, name, port) for name, port in ports.items()]
     proxy = Plan(
         "proxy",
         Kind.PROXY,
@@ -158,18 +167,18 @@ def stages(layout: Layout, python: str, root: Path, var: Path) -> list[list[Plan
     nginx = Plan(
         "nginx",
         Kind.NGINX,
-        (layout.nginx, "-p", f"{root}/", "-c", str(var / "nginx.conf"), "-g", "daemon off;"),
+        (layout.nginx, "-p", f"{project.root}/", "-c", str(var / "nginx.conf"), "-g", "daemon off;"),
         reachable(layout.settings.host),
         layout.settings.nginx_port,
     )
     return [instances, [proxy], [nginx]]
 
 
-def _instance(python: str, name: str, port: int) -> Plan:
+def _instance(python: str, app: str, name: str, port: int) -> Plan:
     return Plan(
         name,
         Kind.INSTANCE,
-        (python, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py", "--bind", at(LOOPBACK, port), "wsgi:app"),
+        (python, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py", "--bind", at(LOOPBACK, port), app),
         LOOPBACK,
         port,
         {"HELIOGRAPH_INSTANCE": name},

@@ -1,4 +1,4 @@
-"""Who listens where, from /proc. Read before anything starts, and to tell our own listener from a stranger's."""
+"""Who listens where. Read before anything starts, and to tell our own listener from a stranger's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import os
 import re
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 
-#: The state of a listening socket in /proc/net/tcp.
-_LISTEN = "0A"
+import psutil
 
 
 @dataclass(frozen=True)
@@ -69,37 +67,17 @@ def _why(want: Wanted, error: OSError) -> str:
 
 def owner(port: int) -> int | None:
     """The process that listens on a port; None when there is none, or none that we may look into."""
-    sockets = {f"socket:[{inode}]" for inode in _listening(port)}
-    if not sockets:
-        return None
-    for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
-        try:
-            if any(os.readlink(entry) in sockets for entry in (process / "fd").iterdir()):
-                return int(process.name)
-        except OSError:  # another user's, or it ended while we looked
-            continue
+    for connection in psutil.net_connections("tcp"):
+        here = connection.laddr
+        if connection.status == psutil.CONN_LISTEN and here and here.port == port and connection.pid:
+            return int(connection.pid)
     return None
-
-
-def _listening(port: int) -> list[str]:
-    """The inodes of the sockets that listen on this port, on whichever address."""
-    found = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text().splitlines()[1:]
-        except OSError:  # no IPv6 here
-            continue
-        for line in lines:
-            fields = line.split()
-            if fields[3] == _LISTEN and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                found.append(fields[9])
-    return found
 
 
 def _describe(pid: int) -> str:
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
+        command = " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
         command = ""
     shown = re.sub(r"\s+", " ", command).strip()[:60]
     return f"process {pid} ({shown})" if shown else f"process {pid}"

@@ -16,11 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heliograph_proxy.admin import remote
-from heliograph_proxy.errors import ProxyError
-from heliograph_proxy.settings import Settings, load
-
-from heliograph.stack import folder
+from heliograph.stack import admin, folder
+from heliograph.stack.admin import AdminError
 from heliograph.stack.plan import Kind
 from heliograph.stack.terminal import say, show
 
@@ -39,10 +36,10 @@ class RollingError(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A running stack: its folder, and how its proxy is asked."""
+    """A running stack: its folder, and its proxy's admin listener."""
 
     var: Path
-    settings: Settings
+    proxy: admin.Listener
 
     def instances(self) -> dict[str, dict[str, Any]]:
         parts = folder.read_state(self.var)["parts"]
@@ -52,12 +49,11 @@ class Running:
         return int(self.instances()[name]["pid"])
 
     def backends(self) -> dict[str, dict[str, Any]]:
-        return {
-            backend["name"]: backend for backend in remote.ask(self.settings, "GET", "/status")["backends"]
-        }
+        backends = admin.ask(self.proxy, "GET", "/status")["backends"]
+        return {backend["name"]: backend for backend in backends}
 
     def set_state(self, name: str, state: str) -> None:
-        remote.ask(self.settings, "PUT", f"/backends/{name}/state", {"state": state})
+        admin.ask(self.proxy, "PUT", f"/backends/{name}/state", {"state": state})
 
 
 def roll(root: Path) -> int:
@@ -67,12 +63,12 @@ def roll(root: Path) -> int:
         say("script/rolling: no stack runs from this checkout; script/server starts one")
         return 1
     try:
-        stack = Running(found[0], load(str(found[0] / "proxy.toml")))
+        stack = Running(found[0], admin.listener(found[0] / "proxy.toml"))
         names = list(stack.instances())
         show(f"Restarting {', '.join(names)} of the stack in {found[0].relative_to(root)}/")
         for name in names:
             restart(stack, name)
-    except (RollingError, ProxyError, OSError, KeyError, ValueError) as exc:
+    except (RollingError, AdminError, OSError, KeyError, ValueError) as exc:
         say(f"script/rolling stops: {exc}")
         return 1
     show("All instances were restarted.")
@@ -80,7 +76,7 @@ def roll(root: Path) -> int:
 
 
 def restart(stack: Running, name: str) -> None:
-    _demand_another(stack, name)
+    _require_another(stack, name)
     try:
         stack.set_state(name, "drain")
         show(f"{name}: draining")
@@ -94,7 +90,7 @@ def restart(stack: Running, name: str) -> None:
     show(f"{name}: ready again, process {stack.pid(name)}")
 
 
-def _demand_another(stack: Running, name: str) -> None:
+def _require_another(stack: Running, name: str) -> None:
     others = [backend for other, backend in stack.backends().items() if other != name]
     if not any(backend["healthy"] and backend["state"] == "ready" for backend in others):
         raise RollingError(f"without {name} no instance would be left that is ready and healthy")
@@ -127,7 +123,7 @@ def _wait_for_return(stack: Running, name: str, before: int) -> None:
 
 
 def _answers(part: dict[str, Any]) -> bool:
-    connection = http.client.HTTPConnection(part["host"], part["port"], timeout=remote.TIMEOUT)
+    connection = http.client.HTTPConnection(part["host"], part["port"], timeout=admin.TIMEOUT)
     try:
         connection.request("GET", "/healthz", headers={"Host": "localhost"})
         return connection.getresponse().status == http.HTTPStatus.OK

@@ -1,0 +1,46 @@
+"""The command `heliograph`: one module a command, with a `main(arguments)` that returns the exit status.
+
+A command's module is imported when the command is called: `heliograph --help` loads none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+#: Each command and its line of help. The module of this name in this package runs it.
+COMMANDS = {
+    "run": "run the whole stack of this folder in the foreground: instances, proxy and nginx",
+    "rolling": "restart the instances of the running stack one after another",
+}
+
+#: What is wrong with how we were called, as argparse and the shell's own commands have it.
+USAGE_STATUS = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status of `heliograph ARGUMENTS…`."""
+    name, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
+    if name in ("-h", "--help"):
+        print(usage())
+        return 0
+    if name == "--version":
+        print(f"heliograph {metadata.version('heliograph')}")
+        return 0
+    if name not in COMMANDS:
+        return refuse(f"{name!r} is not one of its commands: {', '.join(COMMANDS)}")
+    status: int = importlib.import_module(f"heliograph.cli.{name}").main(rest)
+    return status
+
+
+def usage() -> str:
+    rows = [f"  {name:<9} {text}" for name, text in COMMANDS.items()]
+    return "\n".join(("usage: heliograph COMMAND …", "       heliograph --help | --version", "", *rows))
+
+
+def refuse(why: str) -> int:
+    """Say in one line why a call is not understood. The exit status."""
+    print(f"heliograph: {why}", file=sys.stderr)
+    return USAGE_STATUS
