@@ -14,7 +14,7 @@ from heliograph.stack import children
 OTHERS = ("__main__", "codec_service", "harness")
 
 #: Comparisons whose `main` takes the names of the parts to run, none for all.
-WITH_PARTS = ("autobahn", "channels", "proxy", "websocket")
+WITH_PARTS = ("autobahn", "channels", "checkouts", "proxy", "websocket")
 
 
 def comparisons() -> dict[str, str]:

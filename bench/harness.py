@@ -116,10 +116,12 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], url: str, log: Path, environment: Mapping[str, str]) -> Iterator[int]:
-    """A peer that answers `url` with 200, or a Redis, until the block ends; its process, which leads a group of its own."""
+def running(
+    command: Sequence[str], url: str, log: Path, environment: Mapping[str, str], cwd: Path = ROOT
+) -> Iterator[int]:
+    """A server that answers `url` with 200, or a Redis, until the block ends; gives the id of its process and process group."""
     with log.open("ab") as output:
-        process = spawn(command, cwd=ROOT, environment=environment, output=output.fileno())
+        process = spawn(command, cwd=cwd, environment=environment, output=output.fileno())
     try:
         _await_answer(url, process, log)
         yield process.pid
