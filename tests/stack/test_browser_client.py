@@ -11,11 +11,11 @@ from typing import Any
 
 import jwt
 import pytest
+from client_tests.tiny import Tiny, Visit, closing, message, saying, tiny_with
 from heliograph_client import Client
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.heliograph.channels.instance import Instance
-from tests.heliograph.channels.tiny import Tiny, Visit, closing, message, saying, tiny_with
 from tests.processes import ROOT, until
 
 SECRET = "a secret of at least thirty-two bytes"

@@ -1,25 +1,39 @@
-"""A client of channels for Python programs: subscribe, resume, publish. Needs `websockets` and the standard library.
+"""A client of Heliograph's channels for Python programs: subscribe, resume, publish. Needs `websockets` and the standard library.
 
     with Client("http://127.0.0.1:8080") as client:
         with client.subscribe("lebowski", after="earliest") as events:
             for event in events:
                 ...                     # a Message, Lost, or State
 
-It runs in threads, or in greenlets where the standard library was patched. Nothing here knows the server's engines.
+It runs in threads, or in greenlets where the standard library was patched; it patches nothing itself.
 
-`client` is where a program begins; `subscription` is what it iterates over; `follower` keeps one channel's connection, and
-`acknowledgements` what was published over it; `inbox` lies between followers and the program; `posting` is publishing by HTTP.
+`client` is the entry point; `subscription` is the iterator over events; `follower` maintains one channel's connection, and
+`acknowledgements` the messages published over it; `inbox` is the queue between followers and the program; `publishing` is
+publishing by HTTP.
 
-Files without I/O: addresses, backoff, content, conversation, errors, events, refusals.
+Modules without I/O: addresses, backoff, content, cursor, errors, events, limits, protocol, refusals.
 """
+
+from typing import TYPE_CHECKING
 
 from heliograph_client.client import Client
 from heliograph_client.credentials import Credentials
-from heliograph_client.errors import ClientError, Closed, Refused, Uncertain, Unreachable, Violation
+from heliograph_client.errors import (
+    BadCursor,
+    BadName,
+    ClientError,
+    Closed,
+    Refused,
+    Uncertain,
+    Unreachable,
+    Violation,
+)
 from heliograph_client.events import Event, Lost, Message, Published, State, Status
 from heliograph_client.subscription import Subscription
 
 __all__ = [
+    "BadCursor",
+    "BadName",
     "Client",
     "ClientError",
     "Closed",
@@ -35,4 +49,18 @@ __all__ = [
     "Uncertain",
     "Unreachable",
     "Violation",
+    "__version__",
 ]
+
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> str:
+        """`__version__` is read from the installed metadata at its first use, so that importing reads no files of it."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version  # noqa: PLC0415 (see above)
+
+        return version("heliograph-client")

@@ -1,10 +1,10 @@
 """Channels on the command line.
 
-    python -m heliograph_client subscribe URL CHANNEL … [--after CURSOR|earliest] [--count N] [--token-file FILE]
-    python -m heliograph_client publish URL CHANNEL MESSAGE [--json] [--key KEY] [--token-file FILE]
+    heliograph-client subscribe URL CHANNEL … [--after CURSOR|earliest] [--count N] [--token-file FILE]
+    heliograph-client publish URL CHANNEL MESSAGE [--json] [--key KEY] [--token-file FILE]
 
 `subscribe` prints one line of JSON for each message, for lost history and for states of the connection, until it is interrupted
-(status 130), and then says on stderr from where to go on. Errors: one line on stderr, status 1; wrong usage: 2.
+(status 130), and then writes to stderr the cursor to continue from. Errors: one line on stderr, status 1; wrong usage: 2.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from heliograph_client import Client, ClientError, Credentials, Event, Lost, Mes
 #: What shells add to the number of the signal that ended a program.
 SHELL = 128
 
-#: Seconds between looks whether to stop.
-LOOK = 0.2
+#: Seconds between checks for a signal to stop.
+STOP_CHECK = 0.2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return SHELL + signal.SIGINT
 
 
-class Stop:
-    """A signal to stop is looked at between events, so that none is taken and not printed. The second one stops whatever waits."""
+class StopSignal:
+    """A signal to stop is checked between events, so that each event taken is printed. A second signal interrupts any wait."""
 
     def __init__(self) -> None:
         self.by: int | None = None
@@ -55,30 +55,30 @@ class Stop:
 
 def subscribe(client: Client, options: argparse.Namespace) -> int:
     with client.subscribe(*options.channel, after=options.after) as subscription:
-        stop = Stop()
+        stop = StopSignal()
         try:
             status = _print(subscription, stop, options.count)
         except BrokenPipeError:
-            # Nobody reads any more, which is an ordinary end, and nobody knows what was read. The interpreter must not try to
-            # flush into the pipe again.
+            # The reader of the pipe has gone: an ordinary end. How much it has read cannot be known, so no cursor is printed.
+            # The interpreter must not try to flush into the pipe again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except ClientError:
-            _say_where(subscription)
+            _print_cursors(subscription)
             raise
-        _say_where(subscription)
+        _print_cursors(subscription)
         return status
 
 
-def _say_where(subscription: Subscription) -> None:
+def _print_cursors(subscription: Subscription) -> None:
     for channel, cursor in subscription.cursors.items():
         print(f"{channel}: go on with --after {cursor}", file=sys.stderr)
 
 
-def _print(subscription: Subscription, stop: Stop, count: int | None) -> int:
+def _print(subscription: Subscription, stop: StopSignal, count: int | None) -> int:
     while stop.by is None:
         try:
-            event = subscription.receive(LOOK)
+            event = subscription.receive(STOP_CHECK)
         except TimeoutError:
             continue
         print(json.dumps(_shown(event), default=str), flush=True)
@@ -117,7 +117,8 @@ def _shown(event: Event) -> dict[str, Any]:
 
 
 def _credentials(file: Path | None) -> Credentials:
-    """The file is read for each connection, so that it may be renewed. Command lines are no place for a token: all can see them."""
+    """The file is read for each connection, so that it may be renewed. A token does not belong on a command line, which
+    other users of the machine can read."""
     if file is None:
         return Credentials()
     file.read_text()  # raises OSError at once, not behind attempts
@@ -125,7 +126,9 @@ def _credentials(file: Path | None) -> Credentials:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m heliograph_client", description="Channels.")
+    parser = argparse.ArgumentParser(
+        prog="heliograph-client", description="Subscribe to channels and publish."
+    )
     commands = parser.add_subparsers(required=True, metavar="subscribe|publish")
     one = commands.add_parser("subscribe", help="print what is published, and resume after interruptions")
     one.add_argument("url", help="of the service, such as http://127.0.0.1:8080")

@@ -10,11 +10,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from heliograph_client.content import Content
-from heliograph_client.conversation import Acknowledged, Failed
 from heliograph_client.errors import Closed, Refused, Uncertain, Unreachable
 from heliograph_client.events import Published
+from heliograph_client.protocol import ErrorFrame, PublishedFrame
 
-#: Messages on their way at once. The server reads no more of one client than as many.
+#: Messages sent and not acknowledged. The server reads no more than this of one client, too.
 MAX_PENDING = 1000
 
 
@@ -50,17 +50,17 @@ class Acknowledgements:
             self._lose([self._pop(ref)])
         return future
 
-    def settle(self, said: Acknowledged | Failed) -> bool:
-        """Whether that was about a message of ours."""
-        future = self._pop(said.ref) if type(said.ref) is int else None
+    def settle(self, frame: PublishedFrame | ErrorFrame) -> bool:
+        """Whether the frame answers a pending message."""
+        future = self._pop(frame.ref) if type(frame.ref) is int else None
         if future is None:
             return False
-        if isinstance(said, Acknowledged):
-            future.set_result(said.published)
+        if isinstance(frame, PublishedFrame):
+            future.set_result(frame.published)
         else:
-            status = said.problem.get("status")
+            status = frame.problem.get("status")
             future.set_exception(
-                Refused("Not published", status if isinstance(status, int) else 0, said.problem)
+                Refused("Not published", status if isinstance(status, int) else 0, frame.problem)
             )
         return True
 

@@ -1,4 +1,4 @@
-"""When to try again: full jitter, so that many who lost the same server do not come back all at once. Pure."""
+"""When to try again: full jitter, so that many clients of a lost server do not all reconnect at once. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 #: Seconds: the bound of the first wait, and of all later ones. Those of Centrifugo's clients.
 FIRST, LONGEST = 0.5, 20.0
 
-#: Seconds after which a connection was a good one, and the next wait is short again. A server that ends each connection early,
-#: whatever it says before, is left alone for longer and longer.
+#: Seconds after which a connection counts as stable, and the next wait is short again. For a server that ends each
+#: connection early the waits grow, whatever it sends before.
 STABLE = 10.0
 
 
@@ -20,7 +20,7 @@ class Backoff:
         self._attempt = 0
 
     def wait(self, at_least: float = 0.0) -> float:
-        """Seconds until the next attempt. A server that names a time is believed up to LONGEST; the jitter comes on top."""
+        """Seconds until the next attempt. A time that the server names counts up to LONGEST; the jitter is added to it."""
         bound = min(LONGEST, FIRST * float(1 << min(self._attempt, 16)))
         self._attempt += 1
         return min(LONGEST, at_least) + self._chance() * bound

@@ -1,4 +1,4 @@
-"""Where a program begins: one service, and how it lets us in."""
+"""The entry point: one service and the credentials for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from heliograph_client.content import Content
 from heliograph_client.credentials import Credentials
 from heliograph_client.cursor import Start, parse_start
 from heliograph_client.events import Published
-from heliograph_client.posting import Poster
+from heliograph_client.publishing import HttpPublisher
 from heliograph_client.subscription import PUBLISHING, Subscription
 
 
@@ -29,7 +29,7 @@ class Client:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._service, self._credentials, self._chance = Service(url), credentials or Credentials(), chance
-        self._poster = Poster(self._service, self._credentials, chance)
+        self._poster = HttpPublisher(self._service, self._credentials, chance)
         self._subscriptions: list[Subscription] = []
 
     def __enter__(self) -> Client:
@@ -55,13 +55,13 @@ class Client:
     ) -> Published:
         """Publish once, by HTTP, repeating as long as there is no answer and `timeout` seconds are not over.
 
-        `data`: a text, bytes, or what JSON can say. `key`: an idempotency key; one is made up for each call. Raises Uncertain
+        `data`: a text, bytes, or what JSON can say. `key`: an idempotency key; one is made for each call. Raises Uncertain
         (with the key to try again with), Unreachable, Refused, Violation; ValueError and TypeError for what cannot be published.
         """
         return self._poster.publish(channel, Content(data), key, timeout)
 
     def ticket(self, timeout: float = PUBLISHING) -> str:
-        """For one WebSocket or stream of events of somebody who may do the same, such as a browser; lasts 30 s."""
+        """For one WebSocket or event stream of another program with the same rights, such as a browser. Valid for 30 s."""
         return self._poster.ticket(timeout)
 
     def close(self) -> None:

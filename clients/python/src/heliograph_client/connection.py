@@ -14,18 +14,18 @@ from websockets.exceptions import ConcurrencyError, ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection
 
-#: Seconds in which a server must take something of what is sent. Nothing else ends a send to one that has stopped reading: pings
-#: wait behind it.
+#: Seconds in which a server must take something of what is sent. Nothing else ends a send to a server that has stopped
+#: reading: pings wait behind it.
 STUCK = 20.0
 
-#: Seconds for the farewell, after which the socket is closed without one; and between looks whether it is over.
-FAREWELL, LOOK = 2.0, 0.02
+#: Seconds for the closing handshake, after which the socket is closed without it; and between checks whether it has ended.
+CLOSE_TIMEOUT, CLOSE_CHECK = 2.0, 0.02
 
 
-class Connection(ClientConnection):
-    """A socket that somebody waits for must not be closed under a patched selector: libev then ends the whole process.
+class PatchSafeConnection(ClientConnection):
+    """A socket on which a thread waits must not be closed under a patched selector: libev then ends the whole process.
 
-    So whoever ends the connection shuts the socket down, which wakes the thread that reads, and that one closes it.
+    The thread that ends the connection therefore shuts the socket down. That wakes the reading thread, which closes it.
     """
 
     def __init__(self, sock: socket.socket, protocol: ClientProtocol, **options: Any) -> None:
@@ -37,14 +37,14 @@ class Connection(ClientConnection):
         )
 
     def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        threading.Thread(target=self._drain, args=(FAREWELL,), daemon=True).start()
+        threading.Thread(target=self._drain, args=(CLOSE_TIMEOUT,), daemon=True).start()
         super().close(code, reason)
 
     def close_socket(self) -> None:
         if threading.current_thread() is not self.recv_events_thread:
             with contextlib.suppress(OSError):  # it is closed, or never was connected
                 self.socket.shutdown(socket.SHUT_RDWR)
-            self._drain(FAREWELL)
+            self._drain(CLOSE_TIMEOUT)
         super().close_socket()
 
     def _drain(self, seconds: float) -> None:
@@ -52,10 +52,10 @@ class Connection(ClientConnection):
         deadline = time.monotonic() + seconds
         while self.recv_events_thread.is_alive() and time.monotonic() < deadline:
             try:
-                self.recv(LOOK)
-            except ConcurrencyError:  # somebody else reads
-                self.recv_events_thread.join(LOOK)
+                self.recv(CLOSE_CHECK)
+            except ConcurrencyError:  # another thread reads
+                self.recv_events_thread.join(CLOSE_CHECK)
             except TimeoutError:
                 continue
             except ConnectionClosed:
-                self.recv_events_thread.join(LOOK)
+                self.recv_events_thread.join(CLOSE_CHECK)

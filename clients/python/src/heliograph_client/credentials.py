@@ -1,4 +1,4 @@
-"""What lets a client in: a token that is sent as Authorization, or a ticket in the query. Either may be made anew each time."""
+"""Credentials: a token sent as Authorization, or a ticket in the query. Either may be renewed for each connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Source = str | Callable[[], str]
 
 @dataclass(frozen=True)
 class Credentials:
-    """A function is called before each connection, and may take its time. A ticket is good for one connection, so only a
+    """A function is called before each connection, and may block. A ticket is good for one connection, so only a
     function can give them. What a function raises counts as a failed attempt.
     """
 

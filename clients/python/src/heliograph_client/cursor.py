@@ -22,7 +22,7 @@ _CURSOR = re.compile(rf"([A-Za-z0-9_-]{{1,{MAX_EPOCH}}}):(0|[1-9][0-9]{{0,18}})"
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a channel's log: the text of the epoch and the offset of the last message received."""
+    """A position in a channel's log: the text of the epoch and the offset of the last message received."""
 
     epoch: str
     offset: int
@@ -39,7 +39,7 @@ def parse_cursor(text: str) -> Cursor:
     return Cursor(match[1], int(match[2]))
 
 
-class From(Enum):
+class StartPoint(Enum):
     """Where a subscription without a cursor begins."""
 
     NOW = "live only"
@@ -47,11 +47,11 @@ class From(Enum):
 
 
 #: Behind a cursor, if it is one.
-Start = From | Cursor
+Start = StartPoint | Cursor
 
 
 def parse_start(text: str | None) -> Start:
     """The start that the text of `after` stands for. Raises BadCursor."""
     if text is None:
-        return From.NOW
-    return From.EARLIEST if text == "earliest" else parse_cursor(text)
+        return StartPoint.NOW
+    return StartPoint.EARLIEST if text == "earliest" else parse_cursor(text)

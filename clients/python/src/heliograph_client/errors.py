@@ -32,7 +32,7 @@ class ClientError(Exception):
 
 
 class Refused(ClientError):
-    """`problem` is the server's (RFC 9457), empty where it gave none. `retry_after` is in seconds, where it said so."""
+    """`problem` is the server's (RFC 9457), empty where it gave none. `retry_after` is in seconds, where it gave one."""
 
     def __init__(
         self, what: str, status: int, problem: dict[str, Any], retry_after: float | None = None

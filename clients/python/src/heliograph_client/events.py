@@ -1,7 +1,7 @@
-"""What a subscriber is told. Pure.
+"""The events of a subscription. Pure.
 
-Each event says up to where its channel has been told, so a program that stores `cursor` after it has dealt with an event can go on
-from there at any time.
+Each event carries the cursor behind it, so a program that stores `cursor` after it has handled an event can continue from there
+at any time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Messages after the event before this one cannot be had. The stream goes on behind `cursor`."""
+    """Messages after the previous event are no longer stored. The stream continues behind `cursor`."""
 
     channel: str
     cursor: Cursor
@@ -71,7 +71,7 @@ Event = Message | Lost | State
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where a message is now. `time` is None where the server did not say."""
+    """Where a message is now. `time` is None where the server did not give it."""
 
     channel: str
     cursor: Cursor

@@ -1,4 +1,4 @@
-"""What lies between the followers of channels and the program that reads: events in their order, and a bound."""
+"""The bounded queue between the followers of channels and the program: events in their order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from heliograph_client.errors import Closed
 from heliograph_client.events import Event, State
 
-#: Events and bytes (of the frames they came in) that wait for the program. Beyond that connections are not read any more.
+#: Events and bytes (of the frames they came in) that wait for the program. Above that, connections are not read.
 MAX_EVENTS, MAX_BYTES = 1000, 4 << 20
 
 
@@ -29,11 +29,11 @@ class Inbox:
             return True
 
     def wait(self, timeout: float) -> None:
-        """For room, or the end."""
+        """Wait for room, or for the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._full(), timeout)
 
-    def tell(self, state: State) -> None:
+    def report(self, state: State) -> None:
         """Never waits: in a full inbox only the last state of a channel is kept. Raises Closed."""
         with self._changed:
             if self._full() and self._items:
@@ -43,7 +43,7 @@ class Inbox:
             self._add(state, 0)
 
     def has_room(self) -> bool:
-        """For a good deal more, so that it is worth while to fetch it."""
+        """Half of the queue is free, so that fetching more is worth while."""
         with self._changed:
             return len(self._items) <= MAX_EVENTS // 2 and self._bytes <= MAX_BYTES // 2
 

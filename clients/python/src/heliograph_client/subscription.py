@@ -1,4 +1,4 @@
-"""What a program iterates over: the events of its channels, each channel's in order, one after the other."""
+"""A subscription: an iterator over the events of its channels, in order for each channel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from heliograph_client.credentials import Credentials
 from heliograph_client.cursor import Start
 from heliograph_client.errors import Closed, Uncertain
 from heliograph_client.events import Event, Published
-from heliograph_client.follower import Follower
+from heliograph_client.follower import ChannelFollower
 from heliograph_client.inbox import Inbox
 
-#: Channels of one subscription. Each has a connection of its own, with two or three threads.
+#: Channels of one subscription. Each has one connection with two or three threads.
 MAX_CHANNELS = 100
 
 #: Seconds for a connection to publish over, and for the acknowledgement.
@@ -24,7 +24,7 @@ PUBLISHING = 30.0
 
 
 class Subscription:
-    """To be closed, or used as a context. One thread may iterate; any may publish."""
+    """Close it, or use it as a context manager. One thread may iterate; any thread may publish."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Subscription:
         self._inbox = Inbox()
         self._cursors: dict[str, str] = {}
         self._followers = {
-            channel: Follower(service, credentials, channel, start, self._inbox, Backoff(chance))
+            channel: ChannelFollower(service, credentials, channel, start, self._inbox, Backoff(chance))
             for channel, start in starts.items()
         }
         for follower in self._followers.values():
@@ -71,7 +71,7 @@ class Subscription:
 
     @property
     def cursors(self) -> dict[str, str]:
-        """By channel, where to go on: behind the last event that was taken from here. For `after` of a later subscription."""
+        """By channel, the cursor behind the last event that was received here. For `after` of a later subscription."""
         return dict(self._cursors)
 
     def publish(self, data: Any, channel: str | None = None, timeout: float = PUBLISHING) -> Published:
@@ -87,7 +87,7 @@ class Subscription:
             raise Uncertain(f"There was no acknowledgement for {timeout:g} s.") from None
 
     def submit(self, data: Any, channel: str | None = None, timeout: float = PUBLISHING) -> Future[Published]:
-        """The same without waiting for the answer: many may be on their way. They are stored in their order."""
+        """The same without waiting for the answer: many may be pending. They are stored in their order."""
         content = Content(data)
         return self._follower(channel).submit(content, timeout)
 
@@ -98,7 +98,7 @@ class Subscription:
         for follower in self._followers.values():
             follower.wait_for_end()
 
-    def _follower(self, channel: str | None) -> Follower:
+    def _follower(self, channel: str | None) -> ChannelFollower:
         if channel is None and len(self._followers) == 1:
             return next(iter(self._followers.values()))
         if channel not in self._followers:

@@ -1,4 +1,4 @@
-"""Publishing by HTTP. It may be repeated until there is an answer: the key makes the server publish once, whatever arrives."""
+"""Publishing by HTTP. A request may be repeated until there is an answer: with the same key the server publishes once."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ KEY = "Idempotency-Key"
 #: Seconds for any step of one attempt.
 PATIENCE = 10.0
 
-#: Bytes of an answer. Ours have some hundred.
+#: Bytes of an answer. The server's have some hundred.
 MAX_ANSWER = 64 << 10
 
 
-class Poster:
+class HttpPublisher:
     """A connection for each request: any number of threads may use it."""
 
     def __init__(self, service: Service, credentials: Credentials, chance: Callable[[], float]) -> None:
@@ -84,7 +84,7 @@ class Poster:
             connection.request("POST", path, body, headers)
             response = connection.getresponse()
             answer = response.read(MAX_ANSWER + 1)
-            # http.client takes a cut head for a whole one, and read(n) a cut body. Ours always says how long it is.
+            # http.client takes a cut head for a whole one, and read(n) a cut body. The server's always declare their length.
             if not response.chunked and response.length != 0 and len(answer) <= MAX_ANSWER:
                 raise http.client.IncompleteRead(answer, response.length)
         finally:

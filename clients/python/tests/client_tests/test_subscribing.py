@@ -1,4 +1,4 @@
-"""The Python client against a tiny server that behaves as each test wants: what it believes, what it bounds, when it comes back."""
+"""The Python client against a tiny server that behaves as each test wants: what it accepts, what it bounds, when it reconnects."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from heliograph_client import (
     Client,
+    ClientError,
     Credentials,
     Event,
     Lost,
@@ -27,11 +28,10 @@ from heliograph_client import (
     Unreachable,
 )
 from heliograph_client.backoff import FIRST, LONGEST, STABLE, Backoff
-from heliograph_client.conversation import MAX_FRAME
 from heliograph_client.inbox import MAX_EVENTS
+from heliograph_client.protocol import MAX_FRAME
 
-from heliograph.channels.errors import ChannelError
-from tests.heliograph.channels.tiny import EPOCH, Tiny, Visit, closing, message, mute, saying, tiny_with
+from client_tests.tiny import EPOCH, Tiny, Visit, closing, message, mute, saying, tiny_with
 
 PATIENCE = 20.0
 
@@ -255,7 +255,7 @@ def test_what_was_not_acknowledged_is_uncertain(tiny: Tiny) -> None:
 
 
 def test_without_a_connection_nothing_is_published() -> None:
-    with socket.socket() as bound:  # nobody listens on it
+    with socket.socket() as bound:  # bound, but not listening
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         with Client(url) as client, client.subscribe("c") as events:
@@ -276,7 +276,7 @@ def test_closing_waits_for_no_server() -> None:
         assert list(events) == []
 
 
-def test_somebody_who_iterates_is_woken_by_the_end(tiny: Tiny) -> None:
+def test_closing_ends_an_iteration_in_another_thread(tiny: Tiny) -> None:
     with Client(tiny.url) as client:
         events = client.subscribe("c")
         seen: list[Event] = []
@@ -302,7 +302,7 @@ def test_somebody_who_iterates_is_woken_by_the_end(tiny: Tiny) -> None:
     ],
 )
 def test_wrong_arguments_are_refused_at_once(url: str, channel: str, after: str | None) -> None:
-    with pytest.raises((ValueError, ChannelError)) as caught:
+    with pytest.raises((ValueError, ClientError)) as caught:
         Client(url).subscribe(channel, after=after)
     assert "secret" not in str(caught.value)
 

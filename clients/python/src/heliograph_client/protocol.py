@@ -1,4 +1,4 @@
-"""What the server says on one connection, checked: nothing twice, no hole, nothing that is not of the protocol. Pure."""
+"""The frames of one connection, decoded and checked: no message twice, no gap, nothing outside the protocol. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from heliograph_client.cursor import MAX_OFFSET, Cursor, From, Start, parse_cursor
+from heliograph_client.cursor import MAX_OFFSET, Cursor, Start, StartPoint, parse_cursor
 from heliograph_client.errors import SHOWN, BadCursor, Violation
 from heliograph_client.events import Lost, Message, Published
 from heliograph_client.limits import MAX_MESSAGE
@@ -18,98 +18,98 @@ MAX_FRAME = 6 * MAX_MESSAGE + 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
-    """The stream goes on behind `cursor`. `lost`: that is not where it was to."""
+class SubscribedFrame:
+    """The stream goes on behind `cursor`. `lost`: this is not the position that was asked for."""
 
     cursor: Cursor
     lost: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged:
+class PublishedFrame:
     ref: object
     published: Published
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """`ref` is None where the server speaks of no message in particular."""
+class ErrorFrame:
+    """`ref` is None where the error concerns no single message."""
 
     ref: object
     problem: dict[str, Any]
 
 
-Said = Subscribed | Message | Lost | Acknowledged | Failed
+Decoded = SubscribedFrame | Message | Lost | PublishedFrame | ErrorFrame
 
 
-class Conversation:
-    """`start` is what was asked for. Not to be used after a Violation."""
+class ChannelProtocol:
+    """`start` is what the client asked for. Must not be used after a Violation."""
 
     def __init__(self, channel: str, start: Start) -> None:
         self._channel, self._start = channel, start
-        self._place: Cursor | None = None
+        self._position: Cursor | None = None
 
-    def take(self, frame: str | bytes) -> Said | None:
-        """The meaning of the next frame; None for a type that is not known. Raises Violation."""
+    def take(self, frame: str | bytes) -> Decoded | None:
+        """The next frame decoded; None for an unknown type. Raises Violation."""
         members = _members(frame)
         kind = members.get("type")
-        if self._place is None:
+        if self._position is None:
             if kind == "error":
-                return _failed(members)
+                return _error(members)
             if kind != "subscribed":
                 raise Violation(f"The server began with {_shown(frame)}.")
             return self._subscribed(members)
         read = self._readers().get(kind) if isinstance(kind, str) else None
-        return read(members, self._place) if read else None
+        return read(members, self._position) if read else None
 
-    def _readers(self) -> dict[str, Callable[[dict[str, Any], Cursor], Said]]:
+    def _readers(self) -> dict[str, Callable[[dict[str, Any], Cursor], Decoded]]:
         return {
             "message": self._message,
             "lost": self._lost,
             "published": self._published,
-            "error": lambda members, _: _failed(members),
+            "error": lambda members, _: _error(members),
         }
 
-    def _subscribed(self, members: dict[str, Any]) -> Subscribed:
-        self._own(members)
+    def _subscribed(self, members: dict[str, Any]) -> SubscribedFrame:
+        self._check_channel(members)
         at, recovered, start = _cursor(members), members.get("recovered"), self._start
         if recovered is not None and not isinstance(recovered, bool):
             raise Violation(f"recovered is {_shown(recovered)}.")
-        if recovered is None and start is not From.NOW:
-            raise Violation("The server does not say whether the subscription was resumed.")
+        if recovered is None and start is not StartPoint.NOW:
+            raise Violation("The server does not state whether the subscription was resumed.")
         if recovered and isinstance(start, Cursor):
             if at.epoch != start.epoch:
                 raise Violation(f"The server resumed {start} in another epoch, {at}.")
             at = start
-        self._place = at
-        return Subscribed(at, recovered is False)
+        self._position = at
+        return SubscribedFrame(at, recovered is False)
 
-    def _message(self, members: dict[str, Any], place: Cursor) -> Message:
-        self._own(members)
+    def _message(self, members: dict[str, Any], position: Cursor) -> Message:
+        self._check_channel(members)
         offset, time = members.get("offset"), members.get("time")
-        if type(offset) is not int or offset != place.offset + 1:
-            raise Violation(f"Offset {_shown(offset)} came where {place.offset + 1} was next.")
+        if type(offset) is not int or offset != position.offset + 1:
+            raise Violation(f"Offset {_shown(offset)} came where {position.offset + 1} was next.")
         if not isinstance(time, int | float) or "data" not in members:
             raise Violation(f"Message {offset} has no time or no data.")
-        self._place = Cursor(place.epoch, offset)
-        return Message(self._channel, self._place, float(time), members["data"])
+        self._position = Cursor(position.epoch, offset)
+        return Message(self._channel, self._position, float(time), members["data"])
 
     def _lost(self, members: dict[str, Any], _: Cursor) -> Lost:
-        self._place = _cursor(members)
-        return Lost(self._channel, self._place)
+        self._position = _cursor(members)
+        return Lost(self._channel, self._position)
 
-    def _published(self, members: dict[str, Any], place: Cursor) -> Acknowledged:
-        offset = _cursor({"epoch": place.epoch, **members}).offset
-        return Acknowledged(members.get("ref"), Published(self._channel, Cursor(place.epoch, offset)))
+    def _published(self, members: dict[str, Any], position: Cursor) -> PublishedFrame:
+        offset = _cursor({"epoch": position.epoch, **members}).offset
+        return PublishedFrame(members.get("ref"), Published(self._channel, Cursor(position.epoch, offset)))
 
-    def _own(self, members: dict[str, Any]) -> None:
+    def _check_channel(self, members: dict[str, Any]) -> None:
         if members.get("channel") != self._channel:
-            raise Violation(f"The server speaks of channel {_shown(members.get('channel'))}.")
+            raise Violation(f"The server names channel {_shown(members.get('channel'))}.")
 
 
-def _failed(members: dict[str, Any]) -> Failed:
+def _error(members: dict[str, Any]) -> ErrorFrame:
     problem = members.get("problem")
-    return Failed(members.get("ref"), problem if isinstance(problem, dict) else {})
+    return ErrorFrame(members.get("ref"), problem if isinstance(problem, dict) else {})
 
 
 def _cursor(members: dict[str, Any]) -> Cursor:
@@ -135,7 +135,7 @@ def _members(frame: str | bytes) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int | Decimal:
-    """Python makes no int of more than some thousand digits, but JSON may have them, so somebody may publish them."""
+    """Python makes no int of more than some thousand digits, but JSON allows them, so a message may contain one."""
     try:
         return int(digits)
     except ValueError:
