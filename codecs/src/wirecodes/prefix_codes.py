@@ -22,7 +22,7 @@ MAX_CODEWORDS, MAX_CODEWORD, MAX_DIGITS = 1000, 500, 10_000
 #: The number of readings of a message may have a third as many digits as the message.
 MAX_MESSAGE = 100_000
 #: Digits times different lengths of words: each step adds integers as long as the message, a microsecond at
-#: the most.
+#: most.
 MAX_STEPS = 2_000_000
 #: How many readings are listed.
 MAX_PARSES = 10
