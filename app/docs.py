@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, render_template
 
+from app.models import OpenApiDocument, ProblemType
 from heliograph.problems import NotFound, catalogue
 from heliograph.request import openapi
 from heliograph.request.openapi import TEXT, Answer, operation
@@ -25,15 +26,9 @@ PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-_PROBLEM_TYPE = {
-    "type": "object",
-    "properties": {"type": TEXT, "title": TEXT, "status": {"type": "integer"}},
-    "required": ["type", "title", "status"],
-}
-
 
 @bp.get("/openapi.json")
-@operation("This document", tag="Documentation", answers={200: Answer("OpenAPI", schema={"type": "object"})})
+@operation("This document", tag="Documentation", answers={200: Answer("OpenAPI", model=OpenApiDocument)})
 def openapi_json() -> Response:
     return jsonify(_document())
 
@@ -52,7 +47,7 @@ def docs() -> Response:
 @operation(
     "One problem type",
     tag="Documentation",
-    answers={200: Answer("The problem type", schema=_PROBLEM_TYPE)},
+    answers={200: Answer("The problem type", model=ProblemType)},
 )
 def problem(name: str) -> Response:
     for kind in catalogue():

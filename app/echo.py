@@ -17,6 +17,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from pydantic import BaseModel, Field
 
+from app.models import EchoedRequest, Slept
 from heliograph.problems import BadOption, MissingMessage
 from heliograph.request import bodies
 from heliograph.request.openapi import BYTES, TEXT, Answer, operation
@@ -105,38 +106,12 @@ def echo_request() -> Response:
     )
 
 
-_PAIRS = {"type": "array", "items": {"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2}}
-
 echo_request = operation(
     "What arrived",
     description="The request as the application sees it, by any method. Values of Authorization and Cookie are masked.",
     tag="Echo",
     body={"*/*": BYTES},
-    answers={
-        200: Answer(
-            "The request",
-            schema={
-                "type": "object",
-                "properties": {
-                    **dict.fromkeys(("method", "path", "remote_addr", "scheme", "host", "instance"), TEXT),
-                    "query": _PAIRS,
-                    "headers": _PAIRS,
-                    "body": {"type": "object", "properties": {"text": TEXT, "base64": TEXT}},
-                },
-                "required": [
-                    "method",
-                    "path",
-                    "query",
-                    "headers",
-                    "body",
-                    "remote_addr",
-                    "scheme",
-                    "host",
-                    "instance",
-                ],
-            },
-        )
-    },
+    answers={200: Answer("The request", model=EchoedRequest)},
     problems=bodies.PROBLEMS,
 )(echo_request)
 
@@ -154,12 +129,7 @@ def _route_any_method(state: BlueprintSetupState) -> None:
     description=f"Sleeps 0 to {MAX_DELAY} seconds. A thousand at once take as long as one.",
     tag="Echo",
     path={"seconds": {"type": "number", "minimum": 0, "maximum": MAX_DELAY}},
-    answers={
-        200: Answer(
-            "Slept",
-            schema={"type": "object", "properties": {"slept": {"type": "number"}}, "required": ["slept"]},
-        )
-    },
+    answers={200: Answer("Slept", model=Slept)},
     problems=(BadOption,),
 )
 def delay(seconds: str) -> Response:

@@ -24,9 +24,10 @@ CLOSE = HOST + b"Connection: close\r\n"
 
 
 def gunicorn(port: int) -> list[str]:
+    """The application of wsgi.py, with its JSON answers checked."""
     return [
         *(PYTHON, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py"),
-        *("--bind", f"127.0.0.1:{port}", "wsgi:app"),
+        *("--bind", f"127.0.0.1:{port}", "tests.checked_wsgi:app"),
     ]
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from wirecodes import huffman, shannon_fano
 
 from app.codec.conversion import BODY, PROBLEMS, read_input
+from app.codec.models import CodeAnalysis, CodeTree, MorseTable
 from heliograph.problems import UnknownCodec
 from heliograph.request import bodies
 from heliograph.request.openapi import TEXT, Answer, operation
@@ -25,41 +26,6 @@ CODES: dict[str, ModuleType] = {"huffman": huffman, "shannon-fano": shannon_fano
 MEDIA_TYPES = {"json": "application/json", "svg": "image/svg+xml", "dot": "text/vnd.graphviz"}
 
 _NAME = {"name": {"enum": list(CODES)}}
-_NUMBER = {"type": "number"}
-_COUNT = {"type": "integer", "minimum": 0}
-_FIGURES = {
-    **dict.fromkeys(("entropy", "expected_length", "efficiency", "redundancy", "kraft_sum"), _NUMBER),
-    "input_bytes": _COUNT,
-    "encoded_bytes": _COUNT,
-}
-_SYMBOL = {
-    "type": "object",
-    "properties": {"symbol": _COUNT, "text": TEXT, "count": _COUNT, "probability": _NUMBER, "code": TEXT},
-    "required": ["symbol", "text", "count", "probability", "code"],
-}
-_ANALYSIS = {
-    "type": "object",
-    "properties": {
-        "radix": _COUNT,
-        "symbols": {"type": "array", "items": _SYMBOL},
-        **_FIGURES,
-        "comparison": {"type": "object", "additionalProperties": {"type": "object", "properties": _FIGURES}},
-    },
-    "required": ["symbols", *_FIGURES, "comparison"],
-}
-_TREE = {
-    "type": "object",
-    "properties": {
-        "radix": _COUNT,
-        "root": {"type": ["object", "null"], "description": "Has `children` or, a leaf, `symbol` and `text`"},
-    },
-    "required": ["radix", "root"],
-}
-_SIGN = {
-    "type": "object",
-    "properties": {"symbol": TEXT, "code": TEXT, "units": _COUNT, "frequency": {"type": ["number", "null"]}},
-    "required": ["symbol", "code", "units", "frequency"],
-}
 
 
 class RadixQuery(BaseModel):
@@ -80,7 +46,7 @@ class TreeQuery(RadixQuery):
     path=_NAME,
     query=RadixQuery,
     body=BODY,
-    answers={200: Answer("Entropy and lengths are in code digits a symbol", schema=_ANALYSIS)},
+    answers={200: Answer("Entropy and lengths are in code digits a symbol", model=CodeAnalysis)},
     problems=PROBLEMS,
 )
 def analysis(name: str, query: RadixQuery) -> Response:
@@ -99,7 +65,7 @@ def analysis(name: str, query: RadixQuery) -> Response:
     answers={
         200: Answer(
             "The tree",
-            schema=_TREE,
+            model=CodeTree,
             headers={"Vary": "Accept"},
             others={MEDIA_TYPES["svg"]: TEXT, MEDIA_TYPES["dot"]: TEXT},
         )
@@ -123,11 +89,7 @@ def tree(name: str, query: TreeQuery) -> Response:
 @operation(
     "The Morse signs",
     tag="Codecs",
-    answers={
-        200: Answer(
-            "Signs, their lengths in units, frequencies in text", schema={"type": "array", "items": _SIGN}
-        )
-    },
+    answers={200: Answer("Signs, their lengths in units, frequencies in text", model=MorseTable)},
 )
 def morse_table() -> Response:
     return jsonify(wirecodes.morse.table())

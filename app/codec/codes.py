@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 import wirecodes
 from flask import Blueprint, Response, jsonify
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from wirecodes import prefix_codes
 
+from app.codec.models import CodeCheck, CodeDocument, MessageDocument, MessageReadings
 from heliograph.problems import BadDocument, CodecsBusy
 from heliograph.request import bodies
-from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.openapi import Answer, operation
 from heliograph.request.services import services
 from heliograph.settings import MIB
 
@@ -23,49 +24,17 @@ M = TypeVar("M", bound=BaseModel)
 #: Bytes of a JSON body: several times what the bounds on words and messages let through.
 MAX_DOCUMENT = MIB
 
-_WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]+$"}}
-_CHECKED = {
-    "type": "object",
-    "properties": {
-        "prefix_free": {"type": "boolean"},
-        "uniquely_decodable": {"type": "boolean"},
-        "kraft_sum": {"type": "string", "description": "An exact fraction"},
-        "radix": {"type": "integer"},
-        "conflict": {"type": ["array", "null"], "items": TEXT},
-        "ambiguous": {"type": ["string", "null"]},
-    },
-    "required": ["prefix_free", "uniquely_decodable", "kraft_sum", "radix", "conflict", "ambiguous"],
-}
-_SPLIT = {
-    "type": "object",
-    "properties": {
-        "count": TEXT,
-        "parses": {"type": "array", "items": _WORDS, "maxItems": prefix_codes.MAX_PARSES},
-    },
-    "required": ["count", "parses"],
-}
-
-
-class Code(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    codewords: list[str] = Field(max_length=prefix_codes.MAX_CODEWORDS)
-
-
-class Message(Code):
-    message: str = Field(max_length=prefix_codes.MAX_MESSAGE)
-
 
 @bp.post("/codes/check")
 @operation(
     "Is a code prefix-free, and uniquely decodable?",
     tag="Codes",
-    body={"application/json": Code.model_json_schema()},
-    answers={200: Answer("With a counterexample where it is not", schema=_CHECKED)},
+    body={"application/json": CodeDocument},
+    answers={200: Answer("With a counterexample where it is not", model=CodeCheck)},
     problems=(*bodies.PROBLEMS, BadDocument, CodecsBusy),
 )
 def check() -> Response:
-    code = _document(Code)
+    code = _document(CodeDocument)
     return _answer(lambda: prefix_codes.check(code.codewords))
 
 
@@ -73,12 +42,12 @@ def check() -> Response:
 @operation(
     "All readings of a message",
     tag="Codes",
-    body={"application/json": Message.model_json_schema()},
-    answers={200: Answer("How many, exactly, and the first of them", schema=_SPLIT)},
+    body={"application/json": MessageDocument},
+    answers={200: Answer("How many, exactly, and the first of them", model=MessageReadings)},
     problems=(*bodies.PROBLEMS, BadDocument, CodecsBusy),
 )
 def split() -> Response:
-    given = _document(Message)
+    given = _document(MessageDocument)
     return _answer(lambda: prefix_codes.split(given.codewords, given.message))
 
 

@@ -8,22 +8,15 @@ import wirecodes
 from flask import Blueprint, Response, jsonify
 
 from app.codec.conversion import BODY, PROBLEMS, Direction, find_codec, of_request, read_input
+from app.codec.models import CodecEntry, CodecList
 from heliograph.problems import DecodeProblem, EncodeProblem, OutputTooLarge, UnknownCodec
 from heliograph.request import bodies
-from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.openapi import Answer, operation
 
 bp = Blueprint("codec", __name__)
 
 MEDIA_TYPES = {"bytes": "application/octet-stream", "text": "text/plain; charset=utf-8"}
 
-_CODEC = {
-    "type": "object",
-    "properties": {
-        **dict.fromkeys(("name", "title", "kind", "input", "output", "description"), TEXT),
-        "options": {"type": "array", "items": {"type": "object"}},
-    },
-    "required": ["name", "title", "kind", "input", "output", "options", "description"],
-}
 _NAME = {
     "name": {"type": "string", "description": "A codec, or up to 8 joined by +", "example": "huffman+base64"}
 }
@@ -36,16 +29,7 @@ _OUTPUT = {
 @operation(
     "All codecs",
     tag="Codecs",
-    answers={
-        200: Answer(
-            "All codecs",
-            schema={
-                "type": "object",
-                "properties": {"codecs": {"type": "array", "items": _CODEC}},
-                "required": ["codecs"],
-            },
-        )
-    },
+    answers={200: Answer("All codecs", model=CodecList)},
 )
 def codecs() -> Response:
     return jsonify(codecs=[wirecodes.get(name).describe() for name in wirecodes.names()])
@@ -56,7 +40,7 @@ def codecs() -> Response:
     "One codec",
     tag="Codecs",
     path=_NAME,
-    answers={200: Answer("The codec", schema=_CODEC)},
+    answers={200: Answer("The codec", model=CodecEntry)},
     problems=(UnknownCodec,),
 )
 def codec(name: str) -> Response:

@@ -7,39 +7,19 @@ from flask import Blueprint, Response, jsonify
 
 from heliograph.problems import Stopping, Unavailable
 from heliograph.request.metrics import CONTENT_TYPE
+from heliograph.request.models import Alive, Readiness
 from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.services import services
 from heliograph.version import VERSION
 
 bp = Blueprint("health", __name__)
 
-_CHECKS = {"type": "object", "additionalProperties": TEXT}
-_READY = {
-    "type": "object",
-    "properties": {"status": {"enum": ["ready", "unready"]}, "checks": _CHECKS},
-    "required": ["status", "checks"],
-}
-
 
 @bp.get("/healthz")
 @operation(
     "Alive?",
     tag="Health",
-    answers={
-        200: Answer(
-            "Alive",
-            schema={
-                "type": "object",
-                "properties": {
-                    "status": {"const": "ok"},
-                    "version": TEXT,
-                    "instance": TEXT,
-                    "kernel": {"enum": ["compiled", "pure"]},
-                },
-                "required": ["status", "version", "instance", "kernel"],
-            },
-        )
-    },
+    answers={200: Answer("Alive", model=Alive)},
     problems=(Stopping,),
 )
 def healthz() -> Response:
@@ -54,7 +34,7 @@ def healthz() -> Response:
     "Ready for requests?",
     description="For load balancers; nginx does not pass it on.",
     tag="Health",
-    answers={200: Answer("Ready", schema=_READY), 503: Answer("Not ready", schema=_READY)},
+    answers={200: Answer("Ready", model=Readiness), 503: Answer("Not ready", model=Readiness)},
 )
 def readyz() -> tuple[Response, int]:
     own = services()

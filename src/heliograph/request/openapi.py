@@ -1,23 +1,25 @@
 """The OpenAPI document, made from the code: each view carries an `Operation`, apispec assembles them.
 
-    @bp.get("/echo/stream")
-    @operation("Lines at an interval", query=StreamQuery, answers={200: Answer("…", "application/x-ndjson")})
-    def stream(query: StreamQuery) -> Response: ...
+    @bp.get("/codes/<name>")
+    @operation("One code", query=CodeQuery, answers={200: Answer("The code", model=CodeEntry)})
+    def code(name: str, query: CodeQuery) -> Response: ...
 
-A query model (pydantic) both documents the parameters and checks them: the view gets a valid model or is not called at all.
+Models are classes of pydantic. That of a query both documents the parameters and checks them: the view gets a valid model or is
+not called at all. That of an answer documents it; the tests check each JSON answer against it, the service does not, for speed.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from apispec import APISpec
 from flask import Flask, request
 from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from werkzeug.routing import Rule
 
 from heliograph.problems import (
@@ -31,24 +33,16 @@ from heliograph.problems import (
     UnknownHost,
     catalogue,
 )
+from heliograph.request.models import ProblemDocument
 
 Schema = Mapping[str, Any]
+Model = type[BaseModel]
 View = Callable[..., Any]
 
 BYTES: Schema = {"type": "string", "format": "binary"}
 TEXT: Schema = {"type": "string"}
 
-PROBLEM: Schema = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "description": "/problems/<name>"},
-        "title": TEXT,
-        "status": {"type": "integer"},
-        "detail": TEXT,
-    },
-    "additionalProperties": True,
-}
+REFERENCE = "#/components/schemas/{model}"
 
 #: What any request may be answered with, whatever its path.
 EVERYWHERE = (BadHost, ForeignOrigin, UnknownHost, InternalError)
@@ -56,16 +50,21 @@ EVERYWHERE = (BadHost, ForeignOrigin, UnknownHost, InternalError)
 
 @dataclass(frozen=True)
 class Answer:
-    """One response: what it means, its media type and the schema of its body. `headers`: name to meaning.
+    """One response: what it means, its media type, and its body: a `model` where it is JSON, else a schema.
 
-    `others`: further media types that the same may have, with their schemas.
+    `headers`: name to meaning. `others`: further media types that the same may have, with their schemas.
     """
 
     description: str
     media_type: str = "application/json"
     schema: Schema = field(default_factory=lambda: BYTES)
+    model: Model | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, Schema] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.media_type == "application/json" and self.model is None:
+            raise TypeError(f"the JSON answer {self.description!r} has no model")
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,24 @@ class Operation:
     summary: str
     description: str = ""
     tag: str = ""
-    query: type[BaseModel] | None = None
+    query: Model | None = None
     #: Further parameters that the view reads by itself, as OpenAPI parameter objects.
     parameters: Callable[[], list[dict[str, Any]]] | None = None
     #: Schemas of parts of the path, by name.
     path: Mapping[str, Schema] = field(default_factory=dict)
-    #: Media type to schema of the request's body.
-    body: Mapping[str, Schema] = field(default_factory=dict)
+    #: Media type to schema or model of the request's body.
+    body: Mapping[str, Schema | Model] = field(default_factory=dict)
     answers: Mapping[int, Answer] = field(default_factory=dict)
     problems: tuple[type[Problem], ...] = ()
+
+    def models(self) -> Iterator[Model]:
+        """Those of the request's body and of the answers."""
+        for part in self.body.values():
+            if isinstance(part, type):
+                yield part
+        for answer in self.answers.values():
+            if answer.model is not None:
+                yield answer.model
 
 
 def operation(summary: str, **members: Any) -> Callable[[View], View]:
@@ -127,18 +135,51 @@ def document(app: Flask, title: str, version: str, description: str) -> dict[str
         openapi_version="3.1.0",
         info={"description": description + "\n\n" + problem_table()},
     )
-    spec.components.schema("Problem", dict(PROBLEM))
+    models: list[Model] = [ProblemDocument]
     for rule in app.url_map.iter_rules():
-        described = getattr(app.view_functions.get(rule.endpoint), "operation", None)
-        if isinstance(described, Operation) and not rule.websocket:
+        described = operation_of(app.view_functions.get(rule.endpoint))
+        if described is not None and not rule.websocket:
             spec.path(path=_template(rule), operations=dict(_operations(rule, described)))
+            models += described.models()
+    for name, schema in _schemas(models).items():
+        spec.components.schema(name, dict(schema))
     return spec.to_dict()
+
+
+def operation_of(view: View | None) -> Operation | None:
+    """What `operation` said about this view."""
+    described = getattr(view, "operation", None)
+    return described if isinstance(described, Operation) else None
 
 
 def problem_table() -> str:
     """All problem types as a table in Markdown."""
     rows = [f"| `/problems/{kind.name}` | {kind.status} | {kind.title} |" for kind in catalogue()]
     return "\n".join(["| problem type | status | meaning |", "|---|---|---|", *rows])
+
+
+class _Untitled(GenerateJsonSchema):
+    """Pydantic gives each field its own name as a title, too: a quarter of the document."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _schemas(models: Iterable[Model]) -> dict[str, Schema]:
+    """The schemas of these models, and of those that they use, by name."""
+    wanted = dict.fromkeys(models)
+    _, found = models_json_schema(
+        [(model, "validation") for model in wanted], ref_template=REFERENCE, schema_generator=_Untitled
+    )
+    schemas: dict[str, Schema] = found["$defs"]
+    missing = [model.__name__ for model in wanted if model.__name__ not in schemas]
+    if missing:  # pydantic gives longer names where one name stands for several models
+        raise TypeError(f"several models have the same name: {', '.join(missing)}")
+    return schemas
+
+
+def _schema(part: Schema | Model) -> dict[str, Any]:
+    return {"$ref": REFERENCE.format(model=part.__name__)} if isinstance(part, type) else dict(part)
 
 
 def _template(rule: Rule) -> str:
@@ -165,7 +206,7 @@ def _operation(rule: Rule, described: Operation, method: str) -> dict[str, Any]:
     if described.tag:
         result["tags"] = [described.tag]
     if described.body and method != "GET":
-        content = {media: {"schema": dict(schema)} for media, schema in described.body.items()}
+        content = {media: {"schema": _schema(part)} for media, part in described.body.items()}
         result["requestBody"] = {"content": content}
     return result
 
@@ -180,7 +221,7 @@ def _query_parameters(described: Operation) -> Iterator[dict[str, Any]]:
         yield from described.parameters()
     if described.query is None:
         return
-    schema = described.query.model_json_schema()
+    schema = described.query.model_json_schema(schema_generator=_Untitled)
     for name, part in schema.get("properties", {}).items():
         yield {
             "in": "query",
@@ -201,7 +242,7 @@ def _responses(rule: Rule, described: Operation) -> Iterator[tuple[str, dict[str
         by_status.setdefault(kind.status, []).append(kind)
     for status, same in sorted(by_status.items()):
         text = "; ".join(f"{kind.title} (`/problems/{kind.name}`)" for kind in same)
-        yield str(status), _response(Answer(text, MEDIA_TYPE, {"$ref": "#/components/schemas/Problem"}))
+        yield str(status), _response(Answer(text, MEDIA_TYPE, model=ProblemDocument))
 
 
 def _response(given: Answer) -> dict[str, Any]:
@@ -214,7 +255,7 @@ def _response(given: Answer) -> dict[str, Any]:
         "description": given.description,
         "headers": headers,
         "content": {
-            media_type: {"schema": dict(schema)}
-            for media_type, schema in {given.media_type: given.schema, **given.others}.items()
+            media_type: {"schema": _schema(part)}
+            for media_type, part in {given.media_type: given.model or given.schema, **given.others}.items()
         },
     }

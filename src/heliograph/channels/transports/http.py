@@ -16,8 +16,17 @@ from heliograph.channels.message import MAX_MESSAGE, Append
 from heliograph.channels.service import Channels
 from heliograph.channels.transports import access, posts
 from heliograph.channels.transports.jsontext import Member, is_text
+from heliograph.channels.transports.models import (
+    NAME,
+    ChannelList,
+    HistoryPage,
+    PresenceList,
+    PublishedMessage,
+    PushDocument,
+    PushedMessage,
+    Ticket,
+)
 from heliograph.channels.transports.rendering import message_json
-from heliograph.channels.transports.schemas import APPENDED, LIST, NAME, PAGE, PRESENT, PUSH, PUSHED, TICKET
 from heliograph.problems import (
     BadChannel,
     BadCursor,
@@ -68,7 +77,7 @@ class PageQuery(BaseModel):
     path={"name": NAME},
     parameters=_key_parameter,
     body={"application/json": {}, "text/plain": TEXT, "*/*": BYTES},
-    answers={201: Answer("Published", schema=APPENDED)},
+    answers={201: Answer("Published", model=PublishedMessage)},
     problems=(*_PUBLISHING, BodyTooLarge, MessageTooLong, UnsupportedMediaType),
 )
 def publish(name: str) -> Response:
@@ -89,8 +98,8 @@ def publish(name: str) -> Response:
     description="A string is published as text, any other value as JSON.",
     tag=TAG,
     parameters=_key_parameter,
-    body={"application/json": PUSH},
-    answers={200: Answer("Published", schema=PUSHED)},
+    body={"application/json": PushDocument},
+    answers={200: Answer("Published", model=PushedMessage)},
     problems=(*_PUBLISHING, MessageTooLong),
 )
 def push() -> Response:
@@ -124,7 +133,7 @@ def _publish(channels: Channels, append: Append) -> Appended:
     tag=TAG,
     path={"name": NAME},
     query=PageQuery,
-    answers={200: Answer("A page", schema=PAGE)},
+    answers={200: Answer("A page", model=HistoryPage)},
     problems=_READING,
 )
 def history(name: str, query: PageQuery) -> Response:
@@ -145,7 +154,7 @@ def history(name: str, query: PageQuery) -> Response:
     "What there is",
     description="The channels that were used or are subscribed to, as far as the token allows to subscribe to them.",
     tag=TAG,
-    answers={200: Answer("By name", schema=LIST)},
+    answers={200: Answer("By name", model=ChannelList)},
     problems=access.PROBLEMS,
 )
 def channels() -> Response:
@@ -167,7 +176,7 @@ def channels() -> Response:
     description="On all instances. `count` is exact; at most 1,000 of each instance are named.",
     tag=TAG,
     path={"name": NAME},
-    answers={200: Answer("Who is there", schema=PRESENT)},
+    answers={200: Answer("Who is there", model=PresenceList)},
     problems=_READING,
 )
 def presence(name: str) -> Response:
@@ -183,7 +192,7 @@ def presence(name: str) -> Response:
     "A ticket for a WebSocket or a stream of events",
     description="Browsers cannot send a token with those: `?ticket=` stands for it once, within 30 s, on any instance.",
     tag=TAG,
-    answers={200: Answer("A ticket", schema=TICKET)},
+    answers={200: Answer("A ticket", model=Ticket)},
     problems=access.PROBLEMS,
 )
 def ticket() -> Response:

@@ -1,80 +1,77 @@
-"""The JSON of the channels, as the OpenAPI document describes it."""
+"""The JSON documents of the channels' endpoints."""
 
 from __future__ import annotations
 
-from heliograph.channels.names import MAX_NAME
-from heliograph.request.openapi import TEXT
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from heliograph.channels.names import MAX_NAME
+
+#: The name of a channel as a part of a path.
 NAME = {"type": "string", "pattern": f"^[A-Za-z0-9_.:-]{{1,{MAX_NAME}}}$"}
 
-_CHANNEL, _EPOCH, _OFFSET, _TIME = TEXT, TEXT, {"type": "integer"}, {"type": "number"}
+Seconds = Annotated[float, Field(description="Seconds since 1970")]
+Epoch = Annotated[str, Field(description="Which log the offsets belong to")]
 
-APPENDED = {
-    "type": "object",
-    "properties": {"channel": _CHANNEL, "epoch": _EPOCH, "offset": _OFFSET, "time": _TIME},
-    "required": ["channel", "epoch", "offset", "time"],
-}
-PUSHED = {
-    "type": "object",
-    "properties": {"channel": _CHANNEL, "message": {}, "epoch": _EPOCH, "offset": _OFFSET},
-    "required": ["channel", "message", "epoch", "offset"],
-}
-PAGE = {
-    "type": "object",
-    "properties": {
-        "channel": _CHANNEL,
-        "epoch": _EPOCH,
-        "top": _OFFSET,
-        "recovered": {"type": "boolean"},
-        "messages": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"offset": _OFFSET, "time": _TIME, "data": {}},
-                "required": ["offset", "time", "data"],
-            },
-        },
-    },
-    "required": ["channel", "epoch", "top", "recovered", "messages"],
-}
-LIST = {
-    "type": "object",
-    "properties": {
-        "channels": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "channel": _CHANNEL,
-                    "epoch": _EPOCH,
-                    "top": _OFFSET,
-                    "subscribers": {"type": "integer"},
-                },
-                "required": ["channel", "epoch", "top", "subscribers"],
-            },
-        }
-    },
-    "required": ["channels"],
-}
-PRESENT = {
-    "type": "object",
-    "properties": {
-        "count": {"type": "integer"},
-        "subscribers": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"id": TEXT, "since": _TIME, "transport": TEXT, "instance": TEXT},
-                "required": ["id", "since", "transport", "instance"],
-            },
-        },
-    },
-    "required": ["count", "subscribers"],
-}
-TICKET = {"type": "object", "properties": {"ticket": TEXT}, "required": ["ticket"]}
-PUSH = {
-    "type": "object",
-    "properties": {"channel": NAME, "message": {}},
-    "required": ["channel", "message"],
-    "additionalProperties": False,
-}
+
+class PublishedMessage(BaseModel):
+    channel: str
+    epoch: Epoch
+    offset: int
+    time: Seconds
+
+
+class PushDocument(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    channel: str = Field(pattern=NAME["pattern"])
+    message: Any = Field(description="A string is published as text, any other value as JSON")
+
+
+class PushedMessage(BaseModel):
+    channel: str
+    message: Any
+    epoch: Epoch
+    offset: int
+
+
+class HistoryMessage(BaseModel):
+    offset: int
+    time: Seconds
+    data: Any = Field(description="The JSON value, the text, or bytes as `base64` in an object")
+
+
+class HistoryPage(BaseModel):
+    channel: str
+    epoch: Epoch
+    top: int = Field(description="The offset of the newest message")
+    recovered: bool = Field(description="Whether the log still has all that came after the cursor")
+    messages: list[HistoryMessage]
+
+
+class ChannelEntry(BaseModel):
+    channel: str
+    epoch: Epoch
+    top: int = Field(description="The offset of the newest message")
+    subscribers: int
+
+
+class ChannelList(BaseModel):
+    channels: list[ChannelEntry]
+
+
+class SubscriberEntry(BaseModel):
+    id: str
+    since: Seconds
+    transport: Literal["websocket", "sse"]
+    instance: str
+
+
+class PresenceList(BaseModel):
+    count: int = Field(description="Of all instances, exact")
+    subscribers: list[SubscriberEntry]
+
+
+class Ticket(BaseModel):
+    ticket: str

@@ -22,7 +22,7 @@ from heliograph.channels.live.hub import Hub
 from heliograph.channels.live.start import Start, parse_start
 from heliograph.channels.transports import access
 from heliograph.channels.transports.forms import Form, server_sent
-from heliograph.channels.transports.schemas import NAME
+from heliograph.channels.transports.models import NAME
 from heliograph.problems import BadChannel, BadCursor, ChannelsOverloaded, Stopping, TooManyChannels
 from heliograph.request import bodies
 from heliograph.request.openapi import TEXT, Answer, operation
