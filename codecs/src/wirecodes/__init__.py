@@ -4,6 +4,8 @@
 `encode_stream` and `decode_stream`. What can go wrong stands in `wirecodes.errors`.
 """
 
+from typing import Any
+
 from wirecodes import huffman, morse, prefix_codes, shannon_fano
 from wirecodes.catalog import get, names, register
 from wirecodes.codec import Codec
@@ -33,6 +35,7 @@ __all__ = [
     "OptionError",
     "OutputLimitError",
     "UnknownCodecError",
+    "__version__",
     "get",
     "huffman",
     "morse",
@@ -42,3 +45,12 @@ __all__ = [
     "register_stdlib",
     "shannon_fano",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`__version__`, read when asked for: importlib.metadata searches the import path."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version  # noqa: PLC0415
+
+    return version("wirecodes")

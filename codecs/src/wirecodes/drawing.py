@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from wirecodes.tree import Node, Tree
+from wirecodes.nodes import Node
+
+#: Where the nodes of these codes are, in pixels.
+Places = dict[str, tuple[float, float]]
 
 #: Pixels. A row is higher than a line of text at _FONT; a level is wide enough for a digit and a curve.
 _ROW, _LEVEL, _MARGIN, _FONT = 24, 48, 24, 13
@@ -48,11 +49,13 @@ _STYLE = """
 """
 
 
-def draw(tree: Tree) -> str:
-    """The drawing as text, complete with its style."""
-    places = _places(tree)
-    leaves = [node for node in tree.nodes() if node.symbol is not None]
-    title = f"Code tree: {_counted(len(leaves), 'symbol')}, {_counted(tree.total, 'occurrence')}"
+def draw(root: Node | None) -> str:
+    """The drawing of the tree below `root` as an SVG document, complete with its style; None is an empty tree."""
+    nodes = list(root.walk()) if root else []
+    total = root.count if root else 0
+    places = _places(nodes)
+    leaves = [node for node in nodes if node.symbol is not None]
+    title = f"Code tree: {_counted(len(leaves), 'symbol')}, {_counted(total, 'occurrence')}"
     ends = [_code_x(node) + len(node.code) * _DIGIT for node in leaves]
     width = max([*ends, _MARGIN + len(title) * _LETTER]) + _MARGIN
     height = _TITLE + max(len(leaves), 1) * _ROW + _MARGIN // 2
@@ -62,9 +65,9 @@ def draw(tree: Tree) -> str:
             f'viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
             f"<style>{_STYLE}</style>",
             f'<text class="title" x="{_MARGIN // 2}" y="{_MARGIN}">{title}</text>',
-            *_edges(tree, places),
-            *_nodes(tree, places),
-            *_leaves(leaves, tree, places),
+            *_edges(nodes, total, places),
+            *_inner(nodes, total, places),
+            *_leaves(leaves, total, places),
             "</svg>",
             "",
         ]
@@ -75,17 +78,17 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _places(tree: Tree) -> dict[str, tuple[float, float]]:
+def _places(nodes: list[Node]) -> Places:
     """Leaves in the order of their codes, a row each; every other node half-way between its first and its
     last child.
     """
-    places: dict[str, tuple[float, float]] = {}
+    places: Places = {}
     row = 0
-    for node in tree.nodes():
+    for node in nodes:
         if node.symbol is not None:
             places[node.code] = (_x(node), _TITLE + (row + 0.5) * _ROW)
             row += 1
-    for node in reversed(list(tree.nodes())):
+    for node in reversed(nodes):
         if node.symbol is None:
             ends = [places[node.children[index].code][1] for index in (0, -1)]
             places[node.code] = (_x(node), sum(ends) / 2)
@@ -100,40 +103,40 @@ def _code_x(node: Node) -> int:
     return _x(node) + _BOX + _SHARE + _GAP
 
 
-def _scaled(node: Node, tree: Tree, ends: tuple[float, float]) -> float:
+def _scaled(node: Node, total: int, ends: tuple[float, float]) -> float:
     """From the first of `ends`, for the rarest, to the second, for what always comes."""
     low, high = ends
-    return low + (high - low) * math.sqrt(node.count / tree.total)
+    return low + (high - low) * math.sqrt(node.count / total)
 
 
-def _edges(tree: Tree, places: dict[str, tuple[float, float]]) -> Iterator[str]:
-    for node in tree.nodes():
+def _edges(nodes: list[Node], total: int, places: Places) -> Iterator[str]:
+    for node in nodes:
         x, y = places[node.code]
         for child in node.children:
             to_x, to_y = places[child.code]
             bend = x + _LEVEL / 2
             line = f"M{x} {y:g}C{bend:g} {y:g} {x + 6} {to_y:g} {bend:g} {to_y:g}H{to_x}"
-            yield f'<path d="{line}" stroke-width="{_scaled(child, tree, _WIDTHS):.2f}"/>'
+            yield f'<path d="{line}" stroke-width="{_scaled(child, total, _WIDTHS):.2f}"/>'
             yield f'<text class="digit" x="{bend + 4:g}" y="{to_y - 4:g}">{child.code[-1]}</text>'
 
 
-def _nodes(tree: Tree, places: dict[str, tuple[float, float]]) -> Iterator[str]:
-    for node in tree.nodes():
+def _inner(nodes: list[Node], total: int, places: Places) -> Iterator[str]:
+    for node in nodes:
         if node.symbol is None:
             x, y = places[node.code]
-            name = f"{node.code or 'root'}: {node.count / tree.total:.2%}"
-            yield f'<circle cx="{x}" cy="{y:g}" r="{_scaled(node, tree, _RADII):.2f}"><title>{name}</title></circle>'
+            name = f"{node.code or 'root'}: {node.count / total:.2%}"
+            yield f'<circle cx="{x}" cy="{y:g}" r="{_scaled(node, total, _RADII):.2f}"><title>{name}</title></circle>'
 
 
-def _leaves(leaves: list[Node], tree: Tree, places: dict[str, tuple[float, float]]) -> Iterator[str]:
+def _leaves(leaves: list[Node], total: int, places: Places) -> Iterator[str]:
     for node in leaves:
         x, y = places[node.code]
         line = y + _FONT / 3
-        tint = _scaled(node, tree, _TINTS)
+        tint = _scaled(node, total, _TINTS)
         yield (
             f'<rect x="{x}" y="{y - _BOX_HEIGHT / 2:g}" width="{_BOX}" height="{_BOX_HEIGHT}" rx="5" '
-            f'fill-opacity="{tint:.2f}"><title>{node.count:,} of {tree.total:,}</title></rect>'
+            f'fill-opacity="{tint:.2f}"><title>{node.count:,} of {total:,}</title></rect>'
         )
         yield f'<text class="symbol" x="{x + _BOX / 2:g}" y="{line:g}">{escape(node.text)}</text>'
-        yield f'<text class="share" x="{x + _BOX + _SHARE}" y="{line:g}">{node.count / tree.total:.2%}</text>'
+        yield f'<text class="share" x="{x + _BOX + _SHARE}" y="{line:g}">{node.count / total:.2%}</text>'
         yield f'<text class="code" x="{_code_x(node)}" y="{line:g}">{node.code}</text>'

@@ -7,28 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wirecodes.analysis import symbol_text
 from wirecodes.codes import Construction, check_radix, code_words
 from wirecodes.drawing import draw
-
-
-@dataclass(frozen=True)
-class Node:
-    """A leaf has a symbol; any other node has children, in the order of their digits."""
-
-    code: str
-    count: int
-    symbol: int | None
-    children: tuple[Node, ...]
-
-    @property
-    def text(self) -> str:
-        return "" if self.symbol is None else symbol_text(self.symbol)
+from wirecodes.nodes import Node
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A code tree; `root` is None where there was nothing to code."""
+    """A code tree of at most `radix` children a node; `root` is None where there was nothing to code."""
 
     radix: int
     root: Node | None
@@ -39,11 +25,7 @@ class Tree:
 
     def nodes(self) -> Iterator[Node]:
         """From the root down, children in order."""
-        waiting = [self.root] if self.root else []
-        while waiting:
-            node = waiting.pop()
-            yield node
-            waiting.extend(reversed(node.children))
+        return self.root.walk() if self.root else iter(())
 
     def to_json(self) -> str:
         """The radix and the root; each node with its code, count and probability, leaves with symbol and
@@ -69,8 +51,8 @@ class Tree:
         return "\n".join([*lines, "}", ""])
 
     def to_svg(self) -> str:
-        """A drawing that stands by itself."""
-        return draw(self)
+        """An SVG document, complete with its style."""
+        return draw(self.root)
 
     def _as_json(self, node: Node) -> dict[str, Any]:
         entry: dict[str, Any] = {
@@ -84,7 +66,10 @@ class Tree:
 
 
 def tree_of(counts: Mapping[int, int], construction: Construction, radix: int = 2) -> Tree:
-    """The tree of the canonical code that `construction` finds for `counts`."""
+    """The tree of the canonical code that `construction` finds for `counts` (symbol to number of occurrences).
+
+    Raises ValueError for a radix that is not an integer from 2 to 10.
+    """
     check_radix(radix)
     if not counts:
         return Tree(radix, None)

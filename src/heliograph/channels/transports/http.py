@@ -20,11 +20,11 @@ from heliograph.channels.transports.models import (
     NAME,
     ChannelList,
     HistoryPage,
+    IssuedTicket,
     PresenceList,
     PublishedMessage,
     PushDocument,
     PushedMessage,
-    Ticket,
 )
 from heliograph.channels.transports.rendering import message_json
 from heliograph.problems import (
@@ -192,7 +192,7 @@ def presence(name: str) -> Response:
     "A ticket for a WebSocket or a stream of events",
     description="Browsers cannot send a token with those: `?ticket=` stands for it once, within 30 s, on any instance.",
     tag=TAG,
-    answers={200: Answer("A ticket", model=Ticket)},
+    answers={200: Answer("A ticket", model=IssuedTicket)},
     problems=access.PROBLEMS,
 )
 def ticket() -> Response:

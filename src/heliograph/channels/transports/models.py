@@ -73,5 +73,5 @@ class PresenceList(BaseModel):
     subscribers: list[SubscriberEntry]
 
 
-class Ticket(BaseModel):
+class IssuedTicket(BaseModel):
     ticket: str
