@@ -17,7 +17,8 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from heliograph_proxy import COMPILED
+import heliograph_proxy
+from heliograph_proxy import COMPILED, OUTDATED
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.admin.remote import Refused, ask, table
 from heliograph_proxy.balancing.strategies import create
@@ -40,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m heliograph_proxy", description="The load balancer.")
+    parser = argparse.ArgumentParser(prog="heliograph-proxy", description="The load balancer.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, function, text in (
         ("run", _run, "run in the foreground"),
@@ -59,6 +61,13 @@ def _parser() -> argparse.ArgumentParser:
         if function is _weight:
             command.add_argument("weight", metavar="N", type=int)
     return parser
+
+
+class _Version(argparse.Action):
+    """argparse's own takes the text, and so the version, from the start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(message=f"heliograph-proxy {heliograph_proxy.__version__}\n")
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -97,6 +106,8 @@ def _run(given: argparse.Namespace) -> int:
         gevent.signal_handler(number, _stop_or_end, stopping)
     gevent.signal_handler(signal.SIGHUP, _reload, server)
     server.start()
+    if OUTDATED:
+        events.log("kernel-outdated", reason="the compiled modules are of other sources; the sources run")
     _say_limits(settings, descriptors)
     # What exists now lives as long as the process: the collector need not look at it again.
     gc.collect()
@@ -126,8 +137,8 @@ def _reload(server: Server) -> None:
 def _say_limits(settings: Settings, descriptors: int) -> None:
     limits = settings.limits
     print(
-        f"proxy ({'compiled' if COMPILED else 'interpreted'}): listening on {settings.listen}, admin on "
-        f"{settings.admin}; limits: {descriptors} descriptors, "
+        f"proxy: listening on {settings.listen}, admin on {settings.admin}; "
+        f"kernel: {'compiled' if COMPILED else 'pure'}; limits: {descriptors} descriptors, "
         f"{limits.connections} connections (2 descriptors each when busy), queue {limits.queue}, "
         f"{len(settings.backends)} backends with {sum(one.max_connections for one in settings.backends)} requests "
         f"and {sum(one.max_tunnels for one in settings.backends)} tunnels",
