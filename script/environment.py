@@ -9,7 +9,6 @@ wait for each other.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import json
@@ -21,8 +20,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
-
-from heliograph_proxy import compiled
 
 from heliograph.stack import children
 
@@ -135,30 +132,6 @@ def install(venv: Path, requirements: Path, extension: str) -> None:
     say(f"Installed in {time.monotonic() - begun:.0f} s")
 
 
-@contextlib.contextmanager
-def compiling(venv: Path, extension: str) -> Iterator[None]:
-    """Compile the proxy meanwhile, unless that was done, has failed with these sources, or is not wanted.
-
-    A proxy that is not compiled is half as fast, and works: only an `extension` of "yes" makes a failure one of ours.
-    """
-    twin = compiled.folder(str(venv))
-    failed = twin.with_suffix(".failed")
-    if extension == "no" or twin.is_dir() or (failed.exists() and extension != "yes"):
-        yield
-        return
-    say("Compiling the proxy meanwhile (half a minute; -X interpreted runs it without)")
-    command = [str(venv / "bin/python"), "-m", "script.compile"]
-    with children.background(command, cwd=ROOT, grace=PIP_GRACE) as child:
-        yield
-        if child.wait() == 0:
-            return
-    if extension == "yes":
-        sys.exit("The set-up failed: the proxy could not be compiled; the lines above say why.")
-    say("The proxy could not be compiled and runs interpreted, at half the speed; the lines above say why.")
-    failed.parent.mkdir(exist_ok=True)
-    failed.touch()
-
-
 def prepare(requirements: Path, extension: str) -> Path:
     """The Python of a .venv that has everything in `requirements`."""
     venv = ROOT / ".venv"
@@ -168,9 +141,8 @@ def prepare(requirements: Path, extension: str) -> Path:
         hold(lock)
         if not usable(venv):
             make(venv)
-        with compiling(venv, extension):
-            if not Stamp(venv).holds(requirements, extension):
-                install(venv, requirements, extension)
+        if not Stamp(venv).holds(requirements, extension):
+            install(venv, requirements, extension)
     finally:
         os.close(lock)
     return python

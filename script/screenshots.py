@@ -23,8 +23,8 @@ from urllib.parse import urlencode
 
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from proxy_tests.processes import descendants, until
 
-from tests.processes import descendants, until
 from tests.stack.running import INSTANCES, Stack
 
 #: Width and height in CSS pixels; the narrowest phone that is promised, and a desk.

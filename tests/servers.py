@@ -16,8 +16,7 @@ from types import TracebackType
 
 import psycopg
 import redis
-
-from tests.processes import Process, free_port, until
+from proxy_tests.processes import Process, free_port, until
 
 #: PostgreSQL refuses to run as root; this user owns nothing that matters.
 NOBODY = 65534

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.processes import PYTHON, Process, descriptors, free_port, until
+from proxy_tests.processes import PYTHON, Process, descriptors, free_port, until
 
 #: Seconds that a client here waits for an answer. Far more than any takes: only a hang ends it.
 PATIENCE = 20.0

@@ -7,10 +7,11 @@ import re
 import heliograph_proxy.balancing.health
 import pytest
 from heliograph_proxy import errors as proxy_errors
+from heliograph_proxy import settings as proxy_settings
+from proxy_tests.processes import ROOT
 
 import heliograph.server.wrap
 from heliograph.problems import Stopping, catalogue
-from tests.processes import ROOT
 
 CATALOGUE = {(kind.name, kind.status, kind.title) for kind in catalogue()}
 
@@ -54,3 +55,11 @@ def test_the_proxy_understands_an_instance_that_is_stopping() -> None:
 
 def test_the_application_knows_the_proxys_checks() -> None:
     assert heliograph_proxy.balancing.health.AGENT == heliograph.server.wrap.PROBE_AGENT
+
+
+def test_the_configuration_of_the_proxy_in_this_checkout_has_every_default() -> None:
+    settings = proxy_settings.load(str(ROOT / "conf" / "proxy.toml"))
+    assert settings == proxy_settings.parse({"backend": [
+        {"name": "web1", "address": "127.0.0.1:8100"},
+        {"name": "web2", "address": "127.0.0.1:8101"},
+    ]})  # fmt: skip

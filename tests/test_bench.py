@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import ROOT, clean_environment
 
 from bench.channels_parts.load import fan_out, publishing, run
 from bench.channels_parts.servers import instance
@@ -20,7 +21,6 @@ from bench.proxy_parts import bandwidth
 from bench.proxy_parts.fronts import load_backend
 from bench.websocket_parts.servers import Server
 from heliograph.stack.children import spawn
-from tests.processes import ROOT, clean_environment
 
 
 def test_an_unknown_part_is_refused_with_the_names_of_all() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from proxy_tests.processes import ROOT
+
 from app.console.views import MODULES, POLICY, VIEWS
-from tests.processes import ROOT
 from tests.serving import Server
 
 CONSOLE = ROOT / "app/static/console"

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
+from proxy_tests.processes import ROOT
 
 from app.docs import PAGE_POLICY
-from tests.processes import ROOT
 from tests.serving import Server
 
 VENDOR = ROOT / "app/static/vendor"

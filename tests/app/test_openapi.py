@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
+from proxy_tests.processes import ROOT, clean_environment
 from schemathesis.core.result import Ok
 
 from app.application import create_app
 from heliograph.problems import catalogue
 from heliograph.request.openapi import checked, operation
 from heliograph.settings import load
-from tests.processes import ROOT, clean_environment
 from tests.serving import Server
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")

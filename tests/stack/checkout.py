@@ -14,10 +14,9 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from heliograph_proxy import compiled
+from proxy_tests.processes import ROOT
 
 from script.environment import Stamp
-from tests.processes import ROOT
 
 #: What a running stack reads.
 PARTS = ("app", "codecs", "conf", "nginx", "proxy", "script", "wsgi.py", "Procfile", "requirements.txt")
@@ -45,21 +44,6 @@ def make_venv(venv: Path, python: str) -> None:
     [packages] = venv.glob("lib/python3.*/site-packages")
     ours = sysconfig.get_path("purelib")
     (packages / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-    _share_twin(venv)
-
-
-def _share_twin(venv: Path) -> None:
-    """Give it our compiled proxy if its Python is ours; nothing is compiled for a test."""
-    ask = "import sys; from heliograph_proxy import compiled; print(compiled.folder(sys.prefix))"
-    told = subprocess.run(
-        [venv / "bin/python", "-c", ask], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    twin, theirs = compiled.folder(sys.prefix), Path(told.stdout.strip())
-    theirs.parent.mkdir()
-    if twin.is_dir() and twin.name == theirs.name:
-        theirs.symlink_to(twin)
-    else:
-        theirs.with_suffix(".failed").touch()
 
 
 def stamp(root: Path) -> None:

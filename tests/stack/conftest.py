@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from proxy_tests.processes import Process, free_port
 
-from tests.processes import Process, free_port
 from tests.stack.checkout import open_to_everyone
 from tests.stack.front import Nginx, configured
 from tests.stack.running import Stack

@@ -7,8 +7,9 @@ import shutil
 import socket
 from pathlib import Path
 
+from proxy_tests.processes import ROOT
+
 from heliograph.stack import render
-from tests.processes import ROOT
 from tests.stack.upstream import PATIENCE, Upstream
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")

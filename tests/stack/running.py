@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes import PYTHON, ROOT, Process, free_ports
+from proxy_tests.processes import PYTHON, ROOT, Process, free_ports
 
 #: Instances of a stack under test: two, so that balancing and failing over show.
 INSTANCES = 2

@@ -8,10 +8,11 @@ import os
 import sys
 from pathlib import Path
 
+from proxy_tests.processes import ROOT
+
 from heliograph.stack.manager import Manager
 from heliograph.stack.plan import Kind, Plan
 from heliograph.stack.terminal import say, show
-from tests.processes import ROOT
 from tests.stack import standin
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from proxy_tests.processes import alive, descendants, descriptors, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.processes import alive, descendants, descriptors, until
 from tests.stack.running import Stack
 
 MIB = 1 << 20

@@ -14,9 +14,9 @@ import pytest
 from client_tests.tiny import Tiny, Visit, closing, message, saying, tiny_with
 from heliograph_client import Client
 from playwright.sync_api import Browser, BrowserContext, Page
+from proxy_tests.processes import ROOT, until
 
 from tests.heliograph.channels.instance import Instance
-from tests.processes import ROOT, until
 
 SECRET = "a secret of at least thirty-two bytes"
 

@@ -14,9 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-
-from heliograph.stack.plan import FIRST_WAIT, LONGEST_WAIT, STEADY, STOPPING, how_it_ended, next_wait
-from tests.processes import (
+from proxy_tests.processes import (
     PYTHON,
     ROOT,
     Process,
@@ -27,6 +25,8 @@ from tests.processes import (
     free_ports,
     until,
 )
+
+from heliograph.stack.plan import FIRST_WAIT, LONGEST_WAIT, STEADY, STOPPING, how_it_ended, next_wait
 
 KINDS = {"web1": "instance", "web2": "instance", "proxy": "proxy", "nginx": "nginx"}
 

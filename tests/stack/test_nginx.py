@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from proxy_tests.processes import ROOT, Process, free_port
 
-from tests.processes import ROOT, Process, free_port
 from tests.stack.checkout import hand_over, open_to_everyone
 from tests.stack.front import NGINX, Nginx, configured
 from tests.stack.upstream import PATIENCE, Exchange, Upstream

@@ -8,8 +8,8 @@ import re
 
 import pytest
 import requests
+from proxy_tests.processes import until
 
-from tests.processes import until
 from tests.stack.front import NGINX, STYLE_SHEET, Nginx
 from tests.stack.upstream import PATIENCE, Exchange
 

@@ -7,13 +7,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import ROOT
 
 from heliograph.settings import SettingError
 from heliograph.stack import machine, render
 from heliograph.stack.options import StackSettings, load, unknown_names
 from heliograph.stack.plan import Kind, Layout, Project, at, reachable, stages
 from heliograph.stack.terminal import announcement
-from tests.processes import ROOT
 
 PROXY = (ROOT / "conf/proxy.toml").read_text()
 NGINX = (ROOT / "nginx/nginx.conf").read_text()

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import requests
+from proxy_tests.processes import PYTHON, ROOT, Process, free_port, until
 
-from tests.processes import PYTHON, ROOT, Process, free_port, until
 from tests.stack.checkout import copy_checkout
 
 PATIENCE = 15

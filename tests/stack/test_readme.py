@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import PYTHON, ROOT
 from websockets.sync.client import connect
 
-from tests.processes import PYTHON, ROOT
 from tests.stack.checkout import copy_checkout
 from tests.stack.running import Stack
 

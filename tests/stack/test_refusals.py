@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_port
 
-from tests.processes import ROOT, alive, answers, clean_environment, free_port
 from tests.stack.checkout import copy_checkout
 from tests.stack.front import NGINX
 from tests.stack.running import RUN, Stack, choose_ports

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import requests
+from proxy_tests.processes import PYTHON, clean_environment
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.processes import PYTHON, clean_environment
 from tests.stack.checkout import copy_checkout
 from tests.stack.running import Stack
 

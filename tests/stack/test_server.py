@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import requests
 import websockets.exceptions
+from proxy_tests.processes import alive, answers, until
 from websockets.sync.client import connect
 
-from tests.processes import alive, answers, until
 from tests.stack.checkout import copy_checkout, hand_over, open_to_everyone, python_for_everyone
 from tests.stack.front import NGINX
 from tests.stack.running import Stack

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import PYTHON, ROOT, Process, alive, clean_environment, until
 
 from script.environment import Stamp, digest
-from tests.processes import PYTHON, ROOT, Process, alive, clean_environment, until
 from tests.stack.checkout import make_venv
 
 PIP_RUNS = "Installing requirements.txt"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final
 
-from heliograph_proxy import headers, retry
+from heliograph_proxy import retry
 from heliograph_proxy.accesslog import Record
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.errors import (
@@ -27,6 +27,7 @@ from heliograph_proxy.errors import (
     TimedOut,
 )
 from heliograph_proxy.http1 import framing, grammar, responses
+from heliograph_proxy.http1.fields import END_OF_HEAD
 from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.http1.responses import ResponseHead
 from heliograph_proxy.relay import Upload
@@ -239,7 +240,7 @@ class Attempt:
         request = self._request.head
         if request.minor == 0 or (head.status == responses.CONTINUE and not request.expects_continue):
             return
-        self._client.send(head.passed_on + headers.END_OF_HEAD)
+        self._client.send(head.passed_on + END_OF_HEAD)
         self.continued = self.continued or head.status == responses.CONTINUE
 
     def _client_said_something(self) -> None:

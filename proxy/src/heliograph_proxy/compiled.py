@@ -46,7 +46,7 @@ HOT = (
     "session",
     "settings",
     "streams",
-    "sweeper",
+    "waits",
     "tunnel",
 )
 

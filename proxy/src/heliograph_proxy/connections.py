@@ -30,8 +30,8 @@ from heliograph_proxy.errors import (
 )
 from heliograph_proxy.settings import PoolSettings
 from heliograph_proxy.streams import Stream
-from heliograph_proxy.sweeper import Sweeper
 from heliograph_proxy.values import Address
+from heliograph_proxy.waits import Sweeper
 
 #: A request that must not run twice uses no connection that was idle longer: the longer, the likelier the
 #: backend is just closing it, and then nobody can tell whether the request was seen.
@@ -137,9 +137,6 @@ class Connections:
     def close(self) -> None:
         for name in list(self._idle):
             self.forget(name)
-
-    def idle_count(self, name: str) -> int:
-        return sum(not one.closed for one in self._idle.get(name, ()))
 
     @staticmethod
     def _drop(idle: deque[Stream]) -> None:

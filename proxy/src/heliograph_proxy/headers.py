@@ -1,4 +1,4 @@
-"""Header fields: which end at this hop, which we own, and the heads that are sent on. Pure.
+"""The heads that are sent on, and the forwarding fields in them. Pure.
 
 The inbound head is never changed: what goes out is built anew from the fields that may pass, with exactly one
 framing field and with the forwarding fields that this proxy vouches for.
@@ -8,51 +8,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from heliograph_proxy.errors import MethodNotAllowed, Problem
+from heliograph_proxy.http1.fields import CLOSE, HOST, KEEP_ALIVE, NOSNIFF, VIA, Field, lines
+from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.problem_document import MEDIA_TYPE
 from heliograph_proxy.values import TrustedPeers
 
-if TYPE_CHECKING:
-    from heliograph_proxy.http1.requests import RequestHead
-
-Field = tuple[bytes, bytes]
-
-# RFC 9110 section 7.6.1: "Intermediaries MUST remove Connection and the fields it names, and SHOULD remove or
-# replace fields that are known to require removal before forwarding". `Proxy` is removed for httpoxy; framing
-# is made anew.
-HOP_BY_HOP: Final = frozenset(
-    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer "
-    b"transfer-encoding content-length upgrade proxy http2-settings".split()
-)
-
-#: Fields that tell of the hops before us: only a trusted peer's are believed. `X-Forwarded-*` belongs here as
-#: well.
-FORWARDING: Final = frozenset(b"forwarded x-real-ip x-request-id".split())
-
-#: Naming one of these in Connection would change which message, or whose, the next hop sees.
-NEVER_HOP_BY_HOP: Final = frozenset(b"host content-length transfer-encoding".split())
-
-VIA: Final = b"Via: 1.1 heliograph\r\n"
-CLOSE: Final = b"Connection: close\r\n"
-KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
-UPGRADED: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
-END_OF_HEAD: Final = b"\r\n"
-NOSNIFF: Final = b"X-Content-Type-Options: nosniff\r\n"
-
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _PROTO: Final = re.compile(rb"https?", re.IGNORECASE)
-
-
-def is_forwarding(lower: bytes) -> bool:
-    return lower in FORWARDING or lower.startswith(b"x-forwarded-")
-
-
-def lines(fields: Iterable[Field]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
 class Forwarding:
@@ -128,15 +93,6 @@ class Forwarding:
 
 _REBUILT: Final = frozenset(b"x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id".split())
 
-# RFC 3986 host with RFC 9110's optional port, without the comma that would make it a list and without
-# userinfo.
-HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._~%!$&'()*+;=-]++)(?::([0-9]{1,5}))?")
-
-
-def valid_host(value: bytes) -> bool:
-    match = HOST.fullmatch(value)
-    return match is not None and (match[1] is None or int(match[1]) < 1 << 16)
-
 
 def _single(given: list[bytes] | None, grammar: re.Pattern[bytes]) -> bytes | None:
     return given[0] if given and len(given) == 1 and grammar.fullmatch(given[0]) else None
@@ -146,10 +102,6 @@ def request_head(head: RequestHead, forwarding: bytes, request_id: bytes, defaul
     """The request's head as the backend gets it."""
     host = b"" if head.host else b"Host: %b\r\n" % default_host
     return b"%b%b%bX-Request-Id: %b\r\n\r\n" % (head.passed_on, host, forwarding, request_id)
-
-
-def length_field(length: int | None) -> bytes:
-    return b"" if length is None else b"Content-Length: %d\r\n" % length
 
 
 def connection_field(*, close: bool, minor: int, upgrade: bytes = b"") -> bytes:

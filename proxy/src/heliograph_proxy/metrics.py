@@ -1,4 +1,4 @@
-"""What is counted. Pure: the counters are plain numbers, read when somebody scrapes (exposition.py).
+"""What is counted: plain numbers, read when /metrics is asked for (admin/exposition.py). Pure.
 
 prometheus_client's own Counter and Histogram take a lock and a dictionary walk each time; here a request
 costs one dictionary look-up and one bisection.
@@ -14,9 +14,6 @@ from typing import Final
 FASTEST: Final = 0.001
 #: Seconds, up to the longest response timeout. Not Final: mypyc takes a tuple of so many numbers for one that was never set.
 BUCKETS = (FASTEST, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-
-#: The label of answers that no backend gave.
-NO_BACKEND: Final = "-"
 
 
 class Histogram:

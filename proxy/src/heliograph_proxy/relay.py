@@ -25,7 +25,8 @@ from heliograph_proxy.http1 import framing
 from heliograph_proxy.http1.responses import Delivery
 from heliograph_proxy.readsize import ReadSize
 from heliograph_proxy.settings import Settings
-from heliograph_proxy.streams import NEVER, Stream
+from heliograph_proxy.streams import Stream
+from heliograph_proxy.waits import NEVER
 
 #: A backend that takes no more of the body has usually answered already; this long is waited for that answer.
 ANSWER_GRACE: Final = 1.0

@@ -12,7 +12,7 @@ from heliograph_proxy.http1.requests import RequestParser
 from heliograph_proxy.metrics import Metrics
 from heliograph_proxy.settings import Settings
 from heliograph_proxy.sticky import Sticky
-from heliograph_proxy.sweeper import Sweeper
+from heliograph_proxy.waits import Sweeper
 
 
 @dataclass(slots=True)

@@ -26,13 +26,14 @@ from heliograph_proxy.balancing.queue import WaitingLine
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.connections import Connections
 from heliograph_proxy.errors import Unavailable
+from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestParser
 from heliograph_proxy.listener import Listener
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.session import Session
 from heliograph_proxy.settings import Settings
 from heliograph_proxy.streams import Stream
-from heliograph_proxy.sweeper import Sweeper
+from heliograph_proxy.waits import Sweeper
 
 #: Descriptors that no client gets: for connections to backends, checks, the admin listener, the log and the loop. An
 #: eighth, because most clients are idle at any moment, and at least what a proxy with few descriptors needs.
@@ -156,7 +157,7 @@ def _refuse(sock: socket.socket) -> None:
     """One client too many: told so as far as its socket takes it at once."""
     problem = Unavailable("too many connections")
     try:
-        sock.send(headers.problem_response(problem, b"-", headers.CLOSE))
+        sock.send(headers.problem_response(problem, b"-", CLOSE))
     except OSError:
         pass  # it has gone, which is what was wanted
     finally:

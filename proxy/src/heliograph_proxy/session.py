@@ -26,6 +26,7 @@ from heliograph_proxy.errors import (
 from heliograph_proxy.exchange import After, Exchange
 from heliograph_proxy.headers import Forwarding
 from heliograph_proxy.http1 import grammar
+from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import Stream
@@ -161,7 +162,7 @@ class Session:
         """An answer to what is no request; nothing after it can be understood."""
         record.status, record.ended, record.reason = problem.status, problem.name, problem.detail
         self._runtime.metrics.problems[problem.status] += 1
-        answer = headers.problem_response(problem, record.request_id.encode(), headers.CLOSE)
+        answer = headers.problem_response(problem, record.request_id.encode(), CLOSE)
         try:
             self._stream.send(answer)
         except StreamError:

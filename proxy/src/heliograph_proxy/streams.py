@@ -1,9 +1,7 @@
-"""A connected socket for greenlets: one reader and one writer at a time, deadlines, interruptions.
+"""A connected socket for greenlets: one reader and one writer at a time.
 
-Built on the hub's watchers rather than on gevent.socket for three reasons, all measured: the read watcher stays armed
-between requests (no epoll_ctl per wait, and a closed or chatty idle connection is noticed at once); deadlines are checked by
-one sweeper instead of one timer per call; and an exception per EAGAIN is avoided by waiting where data cannot be there yet.
-Errors of the operating system become `Disconnected` here and nowhere else.
+Its waits, with deadlines and interruptions, are those of `Waits`. Errors of the operating system become `Disconnected`
+here and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,143 +11,16 @@ import socket
 import struct
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
-from gevent.hub import get_hub
-from greenlet import getcurrent, greenlet
-
-from heliograph_proxy.errors import Disconnected, TimedOut
-from heliograph_proxy.sweeper import Sweeper
+from heliograph_proxy.errors import Disconnected
+from heliograph_proxy.waits import Sweeper, Waits
 
 #: One read of a head and what comes with it; bodies and tunnels have a size of their own (readsize.py).
 READ_SIZE: Final = 65536
 
-NEVER: Final = float("inf")
-
-#: Without gevent's look for a `switch_out`, which none of our greenlets has.
-switch: Callable[[Any], Any] = greenlet.switch
-_READ, _WRITE = 1, 2  # libev's event bits, as loop.io() takes them
-
 #: struct linger {1, 0}: close with a reset, which no peer takes for a proper end.
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-
-
-class Waits:
-    """Who waits for a descriptor, until when, and what may wake them instead.
-
-    The read watcher stays armed while nobody reads: the first event then disarms it and is told to `on_readable`.
-    """
-
-    __slots__ = (
-        "_armed",
-        "_hub",
-        "_interruption",
-        "_reader",
-        "_reading",
-        "_sweeper",
-        "_write_deadline",
-        "_writer",
-        "_writing",
-        "on_readable",
-        "read_deadline",
-        "write_patience",
-    )
-
-    def __init__(self, fileno: int, sweeper: Sweeper, write_patience: float) -> None:
-        #: When a wait for data ends with TimedOut. May be moved while somebody waits.
-        self.read_deadline = NEVER
-        self.write_patience = write_patience  # seconds
-        #: Called when data or an end arrives while nobody reads.
-        self.on_readable: Callable[[], None] | None = None
-        self._hub = get_hub()
-        self._reader: Any = self._hub.loop.io(fileno, _READ)
-        self._writer: Any = None
-        self._armed = False
-        self._reading: Any = None
-        self._writing: Any = None
-        self._write_deadline = NEVER
-        self._interruption: BaseException | None = None
-        self._sweeper = sweeper
-        sweeper.add(self)
-
-    @property
-    def closed(self) -> bool:
-        return self._reader is None
-
-    def wait_readable(self, deadline: float) -> None:
-        """Returns when there may be something to read."""
-        if self._interruption is not None:
-            error, self._interruption = self._interruption, None
-            raise error
-        self.read_deadline = deadline
-        if not self._armed:
-            self.arm()
-        self._reading = getcurrent()
-        try:
-            switch(self._hub)
-        finally:
-            self._reading = None
-
-    def arm(self) -> None:
-        """Notice what arrives, also while nobody reads."""
-        if self._reader is None:
-            raise Disconnected(self, "closed")
-        if not self._armed:
-            self._reader.start(self._readable)
-            self._armed = True
-
-    def _readable(self) -> None:
-        if self._reading is not None:
-            self._reading.switch()
-            return
-        self._reader.stop()
-        self._armed = False
-        if self.on_readable is not None:
-            self.on_readable()
-
-    def interrupt(self, error: BaseException) -> None:
-        """Raise an error in whoever waits for data here, or will."""
-        self._interruption = error
-        if self._reading is not None:
-            self._hub.loop.run_callback(self._interrupt)
-
-    def expire(self, now: float) -> None:
-        """Called by the sweeper: end waits whose deadline has passed."""
-        if now >= self.read_deadline and self._reading is not None:
-            self._hub.loop.run_callback(self._expire_read)
-        if now >= self._write_deadline and self._writing is not None:
-            self._hub.loop.run_callback(self._expire_write)
-
-    # What was true when a callback was scheduled may have changed: each looks again.
-    def _interrupt(self) -> None:
-        if self._interruption is not None and self._reading is not None:
-            error, self._interruption = self._interruption, None
-            self._reading.throw(error)
-
-    def _expire_read(self) -> None:
-        if self._reading is not None and monotonic() >= self.read_deadline:
-            self._reading.throw(TimedOut(self, "nothing came in time"))
-
-    def _expire_write(self) -> None:
-        if self._writing is not None and monotonic() >= self._write_deadline:
-            self._writing.throw(TimedOut(self, "nothing could be sent in time"))
-
-    def end(self) -> None:
-        """Give the watchers back. Whoever still waits gets Disconnected."""
-        for watcher in (self._reader, self._writer):
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
-        self._reader = self._writer = self.on_readable = None
-        self._armed = False
-        for waiter in (self._reading, self._writing):
-            if waiter is not None and waiter is not getcurrent():
-                self._hub.loop.run_callback(self._end, waiter)
-        self._sweeper.remove(self)
-
-    def _end(self, waiter: Any) -> None:
-        if waiter in (self._reading, self._writing):
-            waiter.throw(Disconnected(self, "closed"))
 
 
 class Stream(Waits):
@@ -217,7 +88,7 @@ class Stream(Waits):
 
     def _send_rest(self, rest: memoryview) -> None:
         while rest:
-            self._wait_writable()
+            self.wait_writable()
             try:
                 sent = self._send(rest)
             except BlockingIOError:
@@ -227,26 +98,11 @@ class Stream(Waits):
             self.sent += sent
             rest = rest[sent:]
 
-    def _wait_writable(self) -> None:
-        if self._reader is None:
-            raise Disconnected(self, "closed")
-        if self._writer is None:
-            self._writer = self._hub.loop.io(self.sock.fileno(), _WRITE)
-        self._write_deadline = monotonic() + self.write_patience
-        waiter = self._writing = getcurrent()
-        self._writer.start(waiter.switch)
-        try:
-            self._hub.switch()
-        finally:
-            self._writing = None
-            if self._writer is not None:
-                self._writer.stop()
-
     def wait_connected(self, deadline: float) -> None:
         """Wait for connect() to end, either way."""
         patience, self.write_patience = self.write_patience, deadline - monotonic()
         try:
-            self._wait_writable()
+            self.wait_writable()
         finally:
             self.write_patience = patience
 

@@ -18,9 +18,14 @@ from gevent import socket as gsocket
 from greenlet import greenlet
 from heliograph_proxy.server import Server, build
 from heliograph_proxy.settings import parse
+from hypothesis import settings
 
-from tests.backends import PATIENCE, Backend
-from tests.processes import free_ports
+from proxy_tests.backends import PATIENCE, Backend
+from proxy_tests.processes import free_ports
+
+# The same examples in each run: a test that fails says something about the change, not about luck.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 #: What no test may leave in the output, unless it asked for it and read it.
 TRACEBACK = "traceback"
@@ -177,6 +182,10 @@ class Proxy:
         extra = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
         with self.client() as client:
             return client.ask(f"GET {target} HTTP/1.1\r\nHost: test\r\n{extra}\r\n".encode())
+
+    def kept(self, name: str = "b1") -> int:
+        """Idle connections to a backend that are open."""
+        return sum(not one.closed for one in self.runtime.connections._idle.get(name, ()))
 
     def records(self, count: int = 1) -> list[dict[str, Any]]:
         """The access log, once it has that many lines."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import gevent
 
-from tests.backends import (
+from proxy_tests.backends import (
     CLOSE,
     Backend,
     Peer,

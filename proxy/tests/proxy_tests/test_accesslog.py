@@ -13,8 +13,8 @@ import pytest
 from heliograph_proxy.accesslog import AccessLog, Record, combined_line, json_line
 from heliograph_proxy.settings import LogSettings
 
+from proxy_tests.backends import Backend
 from proxy_tests.conftest import StartProxy, until
-from tests.backends import Backend
 
 RECORD = Record("abc", "10.0.0.1")
 RECORD.method, RECORD.target, RECORD.status, RECORD.sent = "GET", '/a"b\\c', 200, 123

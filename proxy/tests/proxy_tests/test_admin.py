@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from proxy_tests.backends import Backend, silent
 from proxy_tests.conftest import Proxy, Response, StartProxy, until
-from tests.backends import Backend, silent
 
 KEYS = {"name", "address", "weight", "state", "healthy", "active", "tunnels", "queued", "requests", "failures", "retries",
         "response_time", "last_check"}  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any
 import gevent
 from heliograph_proxy.attempt import STALE_SECONDS
 
+from proxy_tests.backends import CLOSE, Backend, Peer, Received, close_early, echo_body, silent
 from proxy_tests.conftest import StartProxy, until
-from tests.backends import CLOSE, Backend, Peer, Received, close_early, echo_body, silent
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 SMALL = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello"

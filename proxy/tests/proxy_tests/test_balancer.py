@@ -14,11 +14,11 @@ from heliograph_proxy.balancing.queue import WaitingLine
 from heliograph_proxy.balancing.strategies import RoundRobin, Selection
 from heliograph_proxy.errors import ClientGone, SomethingSent, Unavailable
 from heliograph_proxy.settings import HealthSettings, backend
-from heliograph_proxy.streams import NEVER, Stream
-from heliograph_proxy.sweeper import Sweeper
+from heliograph_proxy.streams import Stream
+from heliograph_proxy.waits import NEVER, Sweeper
 
+from proxy_tests.backends import PATIENCE
 from proxy_tests.conftest import until
-from tests.backends import PATIENCE
 
 REQUEST = Selection("10.0.0.1", 0.0)
 HEALTH = HealthSettings(fall=1, rise=1, eject_failures=2, eject_time=10.0, slow_start=0.0)

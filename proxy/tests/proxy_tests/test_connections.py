@@ -10,14 +10,10 @@ import pytest
 from heliograph_proxy.balancing.backends import State
 from heliograph_proxy.streams import Stream
 
-from proxy_tests.conftest import Proxy, StartProxy, until
-from tests.backends import CLOSE, Backend, Peer, Received
+from proxy_tests.backends import CLOSE, Backend, Peer, Received
+from proxy_tests.conftest import StartProxy, until
 
 POST = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"
-
-
-def kept(proxy: Proxy) -> int:
-    return proxy.runtime.connections.idle_count("b1")
 
 
 def test_a_connection_is_used_again(start_proxy: StartProxy, backend: Backend) -> None:
@@ -42,7 +38,7 @@ def test_not_after_the_backend_said_close(start_proxy: StartProxy, backend: Back
 def test_not_after_it_was_idle_for_too_long(start_proxy: StartProxy, backend: Backend) -> None:
     proxy = start_proxy(backend, pool={"idle": 0.1})
     assert proxy.get().status == 200
-    until(lambda: kept(proxy) == 0, "the idle connection to be closed")
+    until(lambda: proxy.kept() == 0, "the idle connection to be closed")
     assert proxy.get().status == 200
     assert backend.connections == 2
 
@@ -52,7 +48,7 @@ def test_not_after_the_backend_closed_it(start_proxy: StartProxy, backend: Backe
     proxy = start_proxy(backend, pool={"idle": 60.0})
     assert proxy.get().status == 200
     backend.drop_connections()
-    until(lambda: kept(proxy) == 0, "the closed connection to be dropped")
+    until(lambda: proxy.kept() == 0, "the closed connection to be dropped")
     assert proxy.get().status == 200
 
 
@@ -78,15 +74,15 @@ def test_no_more_are_kept_than_allowed(start_proxy: StartProxy, backend: Backend
     proxy = start_proxy(backend, pool={"max": 2, "idle": 5.0})
     jobs = [gevent.spawn(proxy.get) for _ in range(5)]
     gevent.joinall(jobs, raise_error=True)
-    assert kept(proxy) == 2
+    assert proxy.kept() == 2
 
 
 def test_none_is_kept_for_a_backend_that_is_leaving(start_proxy: StartProxy, backend: Backend) -> None:
     proxy = start_proxy(backend)
     assert proxy.get().status == 200
-    assert kept(proxy) == 1
+    assert proxy.kept() == 1
     proxy.server.control.set_state("b1", State.DRAIN)
-    assert kept(proxy) == 0
+    assert proxy.kept() == 0
 
 
 @pytest.mark.parametrize("event", ["bytes", "an end"])

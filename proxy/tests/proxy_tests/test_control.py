@@ -8,10 +8,10 @@ from typing import Any
 import gevent
 import pytest
 
+from proxy_tests.backends import Backend, websocket_echo
 from proxy_tests.conftest import Proxy, Response, StartProxy, until
 from proxy_tests.test_admin import ask
 from proxy_tests.test_tunnel import open_tunnel
-from tests.backends import Backend, websocket_echo
 
 
 def test_draining_gives_nothing_new_and_ready_gives_again(

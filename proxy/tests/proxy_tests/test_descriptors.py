@@ -11,10 +11,10 @@ from typing import Any
 import gevent
 import pytest
 
+from proxy_tests.backends import Backend, Peer, Received, websocket_echo
 from proxy_tests.conftest import Client, until
 from proxy_tests.test_main import Running, running
 from proxy_tests.test_tunnel import upgrade
-from tests.backends import Backend, Peer, Received, websocket_echo
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 

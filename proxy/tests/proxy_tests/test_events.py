@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from heliograph_proxy import eventlog as events
 
-from tests.processes import PYTHON, ROOT
+from proxy_tests.processes import PYTHON, ROOT
 
 
 def test_an_event_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> None:

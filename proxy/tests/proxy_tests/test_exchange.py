@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from gevent.event import Event
 
-from proxy_tests.conftest import StartProxy, until
-from tests.backends import (
+from proxy_tests.backends import (
     Backend,
     Peer,
     Received,
     echo_body,
     saying,
 )
+from proxy_tests.conftest import StartProxy, until
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 ID = b"X-Request-Id: abc\r\n"

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from proxy_tests.backends import Backend
 from proxy_tests.conftest import Client, EndedEarly, Proxy, Response, StartProxy, until
 from proxy_tests.faults import FAULTS, POISON, SETTINGS, well
-from tests.backends import Backend
 
 # A cell: status, tries and end as the access log tells them, and how often each of the two backends read the request.
 #
@@ -165,7 +165,7 @@ def check_client(got: Got, status: int, ended: str) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("heliograph_proxy.accesslog.BATCH_SECONDS", 0.005)
-    monkeypatch.setattr("heliograph_proxy.sweeper.SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr("heliograph_proxy.waits.SWEEP_SECONDS", 0.02)
 
 
 @pytest.mark.parametrize("cell", cells(), ids=lambda cell: "-".join(cell[:3]))
@@ -178,12 +178,12 @@ def test_each_fault_has_one_outcome(
     with proxy.client() as client:
         if connection == "kept":
             assert client.ask(BEFORE).status == 200
-            assert proxy.runtime.connections.idle_count("b1") == 1
+            assert proxy.kept() == 1
         FAULTS[fault](backend)
         got = ask(proxy, client, kind)
         if fault == "surplus later" and kind != "WebSocket":
             until(
-                lambda: proxy.runtime.connections.idle_count("b1") == 0,
+                lambda: proxy.kept() == 0,
                 "the surplus to be noticed",
             )
         backend.script, backend.on_arrival = well, None

@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import gevent
@@ -18,7 +19,7 @@ import pytest
 from heliograph_proxy.balancing.backends import State
 
 from proxy_tests.conftest import EndedEarly, Proxy, StartProxy, until
-from tests.processes import PYTHON, ROOT, Process, answers, free_ports
+from proxy_tests.processes import PYTHON, ROOT, Process, answers, free_ports
 
 #: Takes a moment for each request, so that some are in flight whenever something happens.
 APP = """
@@ -97,11 +98,10 @@ class Load:
         until(lambda: len(self.answered) >= enough, f"{more} more answers")
 
 
-#: By kind of worker, what Gunicorn is told.
-WORKERS = {
-    "gevent": ("-k", "gevent", "-w", "1"),
-    "ours": ("-c", str(ROOT / "conf" / "gunicorn.conf.py")),
-}
+#: By kind of worker, what Gunicorn is told. Ours needs the library, which an environment for the proxy alone lacks.
+WORKERS: dict[str, tuple[str, ...]] = {"gevent": ("-k", "gevent", "-w", "1")}
+if find_spec("heliograph"):
+    WORKERS["ours"] = ("-c", str(ROOT / "conf" / "gunicorn.conf.py"))
 
 
 class Instances:
@@ -189,7 +189,7 @@ def test_an_instance_that_is_killed_fails_no_get(
 
 def test_an_instance_that_is_frozen_fails_no_get(start_proxy: StartProxy, two: Instances) -> None:
     # Longer than it takes to notice: the GETs that wait there must not wait for that.
-    patience = 3.0
+    patience = 6.0
     proxy = start_proxy(*two.tables(), health=FAST, timeouts={"response": patience})
     load = Load(proxy)
     load.some(300)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proxy_tests.conftest import StartProxy
-from tests.backends import (
+from proxy_tests.backends import (
     Backend,
     echo_head,
 )
+from proxy_tests.conftest import StartProxy
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 ID = b"X-Request-Id: abc\r\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gevent
 import pytest
 
+from proxy_tests.backends import CLOSE, Backend, Peer, Received, close_early, silent
 from proxy_tests.conftest import Proxy, StartProxy, until
-from tests.backends import CLOSE, Backend, Peer, Received, close_early, silent
 
 FAST = {"interval": 0.05, "timeout": 0.2}
 

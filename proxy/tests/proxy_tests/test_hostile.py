@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import pytest
 
+from proxy_tests.backends import Backend, echo_body
 from proxy_tests.conftest import Client, Proxy, StartProxy
-from tests.backends import Backend, echo_body
 
 HOST = b"Host: test\r\n"
 

@@ -16,7 +16,7 @@ from heliograph_proxy.listener import Listener, bind
 from heliograph_proxy.values import Address
 
 from proxy_tests.conftest import until
-from tests.processes import free_port
+from proxy_tests.processes import free_port
 
 
 @dataclass

@@ -16,8 +16,8 @@ from heliograph_proxy.balancing.health import Checker
 from heliograph_proxy.server import build
 from heliograph_proxy.settings import parse
 
+from proxy_tests.backends import Backend, close_early, saying
 from proxy_tests.conftest import Client, Proxy, StartProxy, until
-from tests.backends import Backend, close_early, saying
 
 #: Enough of a test's time for many samples.
 FAST = 0.02

@@ -15,10 +15,10 @@ from pathlib import Path
 import gevent
 import pytest
 
+from proxy_tests.backends import Backend, Peer, Received, websocket_echo
 from proxy_tests.conftest import TRACEBACK, Client, until
+from proxy_tests.processes import PYTHON, ROOT, Process, free_ports
 from proxy_tests.test_tunnel import upgrade
-from tests.backends import Backend, Peer, Received, websocket_echo
-from tests.processes import PYTHON, ROOT, Process, free_ports
 
 
 def wait(process: Process) -> int:

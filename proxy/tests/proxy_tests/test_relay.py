@@ -5,8 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from proxy_tests.conftest import StartProxy, until
-from tests.backends import (
+from proxy_tests.backends import (
     Backend,
     Peer,
     Received,
@@ -14,6 +13,7 @@ from tests.backends import (
     echo_stream,
     saying,
 )
+from proxy_tests.conftest import StartProxy, until
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 ID = b"X-Request-Id: abc\r\n"

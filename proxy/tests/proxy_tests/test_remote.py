@@ -12,8 +12,8 @@ import pytest
 from heliograph_proxy.admin.remote import Refused, ask, table
 from heliograph_proxy.settings import Settings, parse
 
-from tests.backends import Backend, Peer, Received, saying
-from tests.processes import free_port
+from proxy_tests.backends import Backend, Peer, Received, saying
+from proxy_tests.processes import free_port
 
 
 def settings(admin: str, **more: str) -> Settings:

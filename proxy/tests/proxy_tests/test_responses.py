@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy_tests.conftest import StartProxy
-from tests.backends import (
+from proxy_tests.backends import (
     CLOSE,
     Backend,
     Peer,
@@ -16,6 +15,7 @@ from tests.backends import (
     saying,
     silent,
 )
+from proxy_tests.conftest import StartProxy
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 ID = b"X-Request-Id: abc\r\n"

@@ -7,8 +7,8 @@ from random import Random
 import gevent
 import pytest
 
+from proxy_tests.backends import CLOSE, Backend, Peer, Received
 from proxy_tests.conftest import Client, EndedEarly, Proxy, StartProxy, until
-from tests.backends import CLOSE, Backend, Peer, Received
 
 CLIENTS = 40
 REQUESTS = 80

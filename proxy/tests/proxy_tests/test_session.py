@@ -5,13 +5,13 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from proxy_tests.conftest import StartProxy, until
-from tests.backends import (
+from proxy_tests.backends import (
     Backend,
     Peer,
     Received,
     silent,
 )
+from proxy_tests.conftest import StartProxy, until
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 ID = b"X-Request-Id: abc\r\n"

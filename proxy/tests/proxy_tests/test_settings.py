@@ -17,17 +17,7 @@ from heliograph_proxy.settings import (
     parse,
 )
 
-from tests.processes import ROOT
-
 ONE = {"name": "a", "address": "127.0.0.1:1"}
-
-
-def test_the_file_that_comes_with_the_project_has_every_default() -> None:
-    settings = load(str(ROOT / "conf" / "proxy.toml"))
-    assert settings == parse({"backend": [
-        {"name": "web1", "address": "127.0.0.1:8100"},
-        {"name": "web2", "address": "127.0.0.1:8101"},
-    ]})  # fmt: skip
 
 
 def test_the_defaults_are_those_of_the_interface() -> None:

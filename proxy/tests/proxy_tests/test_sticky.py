@@ -9,9 +9,9 @@ from heliograph_proxy import sticky
 from heliograph_proxy.settings import StickySettings
 from heliograph_proxy.sticky import Sticky, keep_secret
 
+from proxy_tests.backends import Backend, echo_target, websocket_echo
 from proxy_tests.conftest import Response, StartProxy
 from proxy_tests.test_tunnel import upgrade
-from tests.backends import Backend, echo_target, websocket_echo
 
 SECRET = "s" * 32
 ON = {"cookie": "home", "secret": SECRET}

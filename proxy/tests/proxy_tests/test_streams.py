@@ -9,11 +9,11 @@ from time import monotonic
 import gevent
 import pytest
 from heliograph_proxy.errors import Disconnected, Stopping, StreamError, TimedOut
-from heliograph_proxy.streams import NEVER, Stream
-from heliograph_proxy.sweeper import Sweeper
+from heliograph_proxy.streams import Stream
+from heliograph_proxy.waits import NEVER, Sweeper
 
+from proxy_tests.backends import PATIENCE
 from proxy_tests.conftest import until
-from tests.backends import PATIENCE
 
 
 @pytest.fixture

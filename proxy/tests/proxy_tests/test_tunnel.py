@@ -5,8 +5,8 @@ from __future__ import annotations
 import gevent
 import pytest
 
+from proxy_tests.backends import CLOSE, Backend, Peer, Received, echo_target, saying, websocket_echo
 from proxy_tests.conftest import Client, Proxy, StartProxy, until
-from tests.backends import CLOSE, Backend, Peer, Received, echo_target, saying, websocket_echo
 
 FIELDS = {
     "Host": "test",

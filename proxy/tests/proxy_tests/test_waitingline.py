@@ -6,8 +6,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from proxy_tests.backends import Backend, Peer, Received
 from proxy_tests.conftest import Client, Proxy, StartProxy, until
-from tests.backends import Backend, Peer, Received
 
 
 class Gate:

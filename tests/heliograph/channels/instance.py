@@ -7,7 +7,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.processes import alive, free_port, until
+from proxy_tests.processes import alive, free_port, until
+
 from tests.serving import Server, gunicorn
 
 

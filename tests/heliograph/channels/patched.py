@@ -26,8 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.processes import PYTHON, ROOT
+from proxy_tests.processes import PYTHON, ROOT
 
 #: Seconds for one test, in the child and, a little more, for the child.
 PATIENCE = 90.0

@@ -23,10 +23,10 @@ from heliograph_client import (
     Subscription,
 )
 from heliograph_client.__main__ import main
+from proxy_tests.processes import PYTHON, Process
 
 from tests.heliograph.channels.instance import Instance
 from tests.heliograph.channels.patched import patched
-from tests.processes import PYTHON, Process
 
 PATIENCE = 30.0
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from proxy_tests.processes import PYTHON, Process, until
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import open_log
@@ -25,7 +26,6 @@ from heliograph.channels.log import Appended, Limits, News
 from heliograph.channels.message import Kind, new_append
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
-from tests.processes import PYTHON, Process, until
 
 
 def at(path: Path) -> str:

@@ -13,11 +13,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import descriptors, resident_bytes, until
 
 from heliograph.problems import BodyTooLarge, SpoolFull
 from heliograph.request.bodies import MEMORY_LIMIT, STEP, Body, collect, limited, produce
 from heliograph.request.spool import RESERVATION, Spool
-from tests.processes import descriptors, resident_bytes, until
 from tests.serving import CLOSE, HOST, Server, chunked, problem
 
 MIB = 1 << 20

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import wirecodes
+from proxy_tests.processes import until
 
 from heliograph.version import VERSION
-from tests.processes import until
 from tests.serving import CLOSE, HOST, Server, problem
 
 

@@ -6,8 +6,9 @@ import resource
 import signal
 from pathlib import Path
 
+from proxy_tests.processes import PYTHON, Process, until
+
 from heliograph.request.lifecycle import Lifecycle, State, raise_descriptor_limit
-from tests.processes import PYTHON, Process, until
 from tests.serving import HOST, Server
 
 

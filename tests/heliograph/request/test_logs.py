@@ -12,6 +12,7 @@ from contextvars import Context
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import PYTHON, Process, until
 
 from heliograph.request.logs import (
     MAX_BUFFERED,
@@ -22,7 +23,6 @@ from heliograph.request.logs import (
     request_id,
     timestamp,
 )
-from tests.processes import PYTHON, Process, until
 from tests.serving import Server, gunicorn
 
 

@@ -7,10 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import PYTHON, Process
 
 from heliograph.problems import SpoolFull
 from heliograph.request.spool import RESERVATION, Spool
-from tests.processes import PYTHON, Process
 
 #: Takes room in a folder and waits, as another instance that has a body there.
 HOLDER = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from proxy_tests.processes import PYTHON
 
 from tests.heliograph.websocket.raw import TEXT, Frame, RawWebSocket, frame
-from tests.processes import PYTHON
 from tests.serving import CLOSE, HOST, Server, problem
 
 

@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import PYTHON, ROOT, Process, alive, clean_environment, descriptors, until
 from websockets.sync.client import connect, unix_connect
 
 from tests.heliograph.websocket.raw import CLOSE, TEXT, Frame, RawWebSocket, frame, handshake
-from tests.processes import PYTHON, ROOT, Process, alive, clean_environment, descriptors, until
 from tests.serving import PATIENCE, Server, gunicorn, problem
 
 #: Simultaneous requests, each of which takes a second; and the seconds all of them may take.

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import PYTHON
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.heliograph.websocket.raw import BINARY, RawWebSocket, frame, handshake
-from tests.processes import PYTHON
 from tests.serving import HOST, Server, gunicorn, problem
 
 #: Seconds after which the impatient server cuts off whoever is left.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
+from proxy_tests.processes import PYTHON, until
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 from websockets.frames import Frame as JudgedFrame
@@ -22,7 +23,6 @@ from websockets.uri import parse_uri
 
 from tests.heliograph.websocket.conversations import LIMIT, Conversation, Deflater, Piece, conversations
 from tests.heliograph.websocket.raw import BINARY, TEXT, Frame, RawWebSocket, frame
-from tests.processes import PYTHON, until
 from tests.serving import PATIENCE, Server
 
 #: Each is a connection.

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import socketio  # type: ignore[import-untyped]
+from proxy_tests.processes import PYTHON, descriptors, until
 from websockets.sync.client import ClientConnection, connect
 
-from tests.processes import PYTHON, descriptors, until
 from tests.serving import PATIENCE, Server
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from proxy_tests.processes import PYTHON
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.heliograph.websocket.raw import BINARY, CLOSE, PING, RawWebSocket, frame
-from tests.processes import PYTHON
 from tests.serving import PATIENCE, Server, problem
 
 

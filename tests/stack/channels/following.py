@@ -16,8 +16,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from heliograph_client import Client, Lost, Message, State, Status, Subscription
-
-from tests.processes import until
+from proxy_tests.processes import until
 
 #: Seconds that a message, or a return after whatever happened, may take. Only a hang ends it.
 PATIENCE = 40.0

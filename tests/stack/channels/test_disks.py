@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from heliograph_client import Client
+from proxy_tests.processes import until
 
 from tests.heliograph.channels.served.talking import PATIENCE, get, post, refused
 from tests.heliograph.channels.test_sqlite import read_only, small_disk
-from tests.processes import until
 from tests.serving import Server
 from tests.stack.channels.following import SocketFollower
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import requests
 from heliograph_client import Client
+from proxy_tests.processes import descendants, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.processes import descendants, until
 from tests.stack.channels.following import (
     PATIENCE,
     SocketFollower,

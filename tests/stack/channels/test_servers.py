@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from proxy_tests.processes import until
 
-from tests.processes import until
 from tests.servers import PostgresServer, RedisServer, binary
 from tests.stack.channels.following import PATIENCE, Watched
 from tests.stack.running import Stack

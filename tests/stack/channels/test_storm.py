@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proxy_tests.processes import PYTHON, Process, descendants, until
 
-from tests.processes import PYTHON, Process, descendants, until
 from tests.servers import RedisServer
 from tests.stack.channels.following import PATIENCE, SocketFollower, Steady, new_channel
 from tests.stack.running import Stack

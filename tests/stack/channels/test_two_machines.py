@@ -12,8 +12,8 @@ from typing import TypeVar
 import pytest
 import redis
 import requests
+from proxy_tests.processes import Process, until
 
-from tests.processes import Process, until
 from tests.stack.channels.following import (
     PATIENCE,
     Journal,

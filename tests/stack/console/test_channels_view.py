@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from proxy_tests.processes import until
 
-from tests.processes import until
 from tests.stack.console.accessible import assert_accessible
 from tests.stack.console.pages import Complaints, open_view
 from tests.stack.running import Stack

@@ -6,8 +6,8 @@ import json
 import re
 
 from playwright.sync_api import Page, expect
+from proxy_tests.processes import until
 
-from tests.processes import until
 from tests.stack.console.pages import open_view
 from tests.stack.running import Stack
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.processes import PYTHON, ROOT, Process, free_ports, until
+from proxy_tests.processes import PYTHON, ROOT, Process, free_ports, until
 
 SCRIPT = str(ROOT / "tests/stack/dashboard/backend.py")
 

@@ -9,8 +9,8 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ViewportSize, expect
+from proxy_tests.processes import until
 
-from tests.processes import until
 from tests.stack.dashboard.conftest import Dashboard, OpenDashboard
 from tests.stack.dashboard.running import Farm
 

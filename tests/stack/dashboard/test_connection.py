@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from playwright.sync_api import expect
+from proxy_tests.processes import until
 
-from tests.processes import until
 from tests.stack.dashboard.conftest import OpenDashboard
 from tests.stack.dashboard.running import Farm
 

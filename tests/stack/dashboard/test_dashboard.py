@@ -7,8 +7,8 @@ import time
 
 import pytest
 from playwright.sync_api import expect
+from proxy_tests.processes import until
 
-from tests.processes import until
 from tests.stack.dashboard.conftest import Dashboard, OpenDashboard
 from tests.stack.dashboard.running import Farm
 

@@ -34,6 +34,7 @@ from heliograph_proxy.errors import (
     UnsupportedMediaType,
 )
 from heliograph_proxy.http1 import framing, grammar
+from heliograph_proxy.http1.fields import CLOSE, END_OF_HEAD, NOSNIFF
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
 from heliograph_proxy.listener import Listener
 from heliograph_proxy.runtime import Runtime
@@ -89,13 +90,13 @@ class Admin:
         try:
             answer = self._answer(stream)
         except Problem as problem:
-            stream.send(headers.problem_response(problem, request_id, headers.CLOSE))
+            stream.send(headers.problem_response(problem, request_id, CLOSE))
             return
         except StreamError:
             raise
         except Exception as exc:
             events.log_exception("admin-failed", exc)
-            stream.send(headers.problem_response(InternalError(), request_id, headers.CLOSE))
+            stream.send(headers.problem_response(InternalError(), request_id, CLOSE))
             return
         _send(stream, answer, request_id)
 
@@ -173,15 +174,15 @@ def _send(stream: Stream, answer: Answer, request_id: bytes) -> None:
         f"HTTP/1.1 {answer.status}\r\n".encode(),
         f"Content-Type: {answer.kind}\r\n".encode() if answer.body else b"",
         b"X-Request-Id: %b\r\n" % request_id,
-        headers.NOSNIFF,
+        NOSNIFF,
         CSP,
         b"Cache-Control: no-store\r\n",
-        headers.CLOSE,
+        CLOSE,
     ]
     if isinstance(answer.body, bytes):
         size = b"Content-Length: %d\r\n" % len(answer.body) if answer.body else b""
-        stream.send(b"".join([*fields, size, headers.END_OF_HEAD, answer.body]))
+        stream.send(b"".join([*fields, size, END_OF_HEAD, answer.body]))
         return
-    stream.send(b"".join([*fields, headers.END_OF_HEAD]))
+    stream.send(b"".join([*fields, END_OF_HEAD]))
     for piece in answer.body:
         stream.send(piece)

@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from heliograph_proxy.errors import FramingError
-from heliograph_proxy.headers import Field
+from heliograph_proxy.http1.fields import Field
 
 # RFC 9110 section 5.6.2: token = 1*tchar
 TOKEN: bytes = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"

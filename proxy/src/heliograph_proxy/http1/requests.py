@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from heliograph_proxy import headers
 from heliograph_proxy.errors import (
     BadRequest,
     ExpectationFailed,
@@ -23,8 +22,18 @@ from heliograph_proxy.errors import (
     TargetTooLong,
     VersionNotSupported,
 )
-from heliograph_proxy.headers import Field
 from heliograph_proxy.http1 import grammar
+from heliograph_proxy.http1.fields import (
+    CHUNKED,
+    HOP_BY_HOP,
+    NEVER_HOP_BY_HOP,
+    UPGRADED,
+    Field,
+    is_forwarding,
+    length_field,
+    lines,
+    valid_host,
+)
 from heliograph_proxy.settings import Limits
 
 # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
@@ -144,7 +153,7 @@ def _request_line(line: bytes) -> tuple[bytes, bytes, bytes, int]:
     authority = b""
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
         absolute = _ABSOLUTE.fullmatch(target)
-        if not absolute or not headers.valid_host(absolute[1]):
+        if not absolute or not valid_host(absolute[1]):
             raise BadRequest("the request target is neither a path nor an http URL")
         authority, rest = absolute[1], absolute[2] or b""
         # RFC 9112 section 3.2.4: OPTIONS for a URL without path and query asks about the server, `*`.
@@ -163,9 +172,9 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
     if len(seen.get(b"content-type", ())) > 1:
         raise BadRequest("Content-Type is there twice")
     connection = grammar.options(seen.get(b"connection", ()))
-    if connection & headers.NEVER_HOP_BY_HOP:
+    if connection & NEVER_HOP_BY_HOP:
         raise BadRequest("Connection names a field that is not hop-by-hop")
-    removed = headers.HOP_BY_HOP | connection
+    removed = HOP_BY_HOP | connection
     if minor == 0:
         removed |= {b"expect"}
     passed: list[Field] = []
@@ -174,13 +183,13 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
         lower = name.lower()
         if lower in removed or b"_" in lower:  # WSGI cannot tell X_Y from X-Y
             continue
-        (forwarding if headers.is_forwarding(lower) else passed).append((name, value))
+        (forwarding if is_forwarding(lower) else passed).append((name, value))
     if authority and b"host" not in seen:
         passed.insert(0, (b"Host", authority))
     websocket = not length and not chunked and _asks_for_websocket(method, minor, connection, seen)
-    framing = headers.CHUNKED if chunked else headers.length_field(length)
+    framing = CHUNKED if chunked else length_field(length)
     if websocket:
-        framing += headers.UPGRADED
+        framing += UPGRADED
     return RequestHead(
         method=method,
         target=target,
@@ -193,7 +202,7 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
         websocket=websocket,
         cookies=b";".join(seen.get(b"cookie", ())),
         forwarding=tuple(forwarding),
-        passed_on=b"%b %b HTTP/1.1\r\n%b%b" % (method, target, headers.lines(passed), framing),
+        passed_on=b"%b %b HTTP/1.1\r\n%b%b" % (method, target, lines(passed), framing),
         method_text=method.decode(),
         target_text=target.decode(),
     )
@@ -204,7 +213,7 @@ def _host(given: list[bytes] | None, authority: bytes, minor: int) -> bytes:
         if minor == 1:
             raise BadRequest("Host is missing")
         return authority
-    if len(given) > 1 or not headers.valid_host(given[0]):
+    if len(given) > 1 or not valid_host(given[0]):
         raise BadRequest("Host is not one host with an optional port")
     # RFC 9112 section 3.2.2 lets the target win; a client that says two things at once is refused instead.
     if authority and authority.lower() != given[0].lower():

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from heliograph_proxy import headers
 from heliograph_proxy.errors import FramingError
-from heliograph_proxy.headers import Field
 from heliograph_proxy.http1 import framing, grammar
+from heliograph_proxy.http1.fields import CHUNKED, HOP_BY_HOP, NOSNIFF, Field, length_field, lines
 
 # RFC 9112 section 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])((?: [\t\x20-\x7e\x80-\xff]*+)?)")
@@ -117,11 +116,11 @@ def _response(minor: int, status: int, reason: bytes, fields: list[Field]) -> Re
         seen.setdefault(name.lower(), []).append(value)
     length, chunked = _framing(seen, minor)
     connection = grammar.options(seen.get(b"connection", ()))
-    removed = headers.HOP_BY_HOP | connection
+    removed = HOP_BY_HOP | connection
     passed = [(name, value) for name, value in fields if name.lower() not in removed]
-    passed_on = b"HTTP/1.1 %d%b\r\n%b" % (status, reason, headers.lines(passed))
+    passed_on = b"HTTP/1.1 %d%b\r\n%b" % (status, reason, lines(passed))
     if b"x-content-type-options" not in seen and status >= HTTP_OK:
-        passed_on += headers.NOSNIFF
+        passed_on += NOSNIFF
     return ResponseHead(
         status=status,
         minor=minor,
@@ -154,7 +153,7 @@ def delivery(head: ResponseHead, method: bytes, minor: int) -> Delivery:
     """How an answer goes to a client; `minor` is the client's version, and 1.0 does not know chunks."""
     if method == b"HEAD":
         # RFC 9110 section 8.6: Content-Length tells of the body that is not there.
-        return Delivery(head.passed_on + headers.length_field(head.length), 0, False, False, False)
+        return Delivery(head.passed_on + length_field(head.length), 0, False, False, False)
     if minor == 0 and head.delivery.length is None:
         return Delivery(head.passed_on, None, head.chunked, False, True)
     return head.delivery
@@ -166,7 +165,7 @@ def _delivery(passed_on: bytes, status: int, length: int | None, chunked: bool) 
     if status < HTTP_OK or status == NO_CONTENT:
         return Delivery(passed_on, 0, False, False, False)
     if status == NOT_MODIFIED:
-        return Delivery(passed_on + headers.length_field(length), 0, False, False, False)
+        return Delivery(passed_on + length_field(length), 0, False, False, False)
     if length is not None:
-        return Delivery(passed_on + headers.length_field(length), length, False, False, False)
-    return Delivery(passed_on + headers.CHUNKED, None, chunked, True, False)
+        return Delivery(passed_on + length_field(length), length, False, False, False)
+    return Delivery(passed_on + CHUNKED, None, chunked, True, False)

@@ -11,9 +11,9 @@ from typing import Any
 
 import jwt
 import requests
+from proxy_tests.processes import until
 from websockets.sync.client import ClientConnection, connect
 
-from tests.processes import until
 from tests.serving import Server
 
 SECRET = "a secret of thirty-two bytes, or more"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from proxy_tests.processes import until
 
 from tests.heliograph.channels.served.conftest import Two
 from tests.heliograph.channels.served.talking import (
@@ -22,7 +23,6 @@ from tests.heliograph.channels.served.talking import (
     talking,
     wait_for_count,
 )
-from tests.processes import until
 from tests.serving import HOST, Server
 
 
