@@ -10,11 +10,12 @@ import gevent
 from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
-from app.application import create_app
-from heliograph.request.lifecycle import announce_limits, lifecycle
-from heliograph.settings import from_environment
-from heliograph.server.shutdown import say_goodbye
+from app.application import GROUPS, announce, create_app
+from heliograph.request.lifecycle import Lifecycle
 from heliograph.server.handler import Handler
+from heliograph.server.options import instance_address
+from heliograph.server.shutdown import say_goodbye
+from heliograph.settings import environment, exit_on_error, from_environment
 
 #: Seconds for requests and WebSockets to end after a signal, as under Gunicorn.
 GRACE = 7
@@ -24,14 +25,19 @@ MAX_CONNECTIONS = 21_000
 
 
 def main() -> int:
-    settings, address = from_environment()
-    server = WSGIServer(address, create_app(settings), spawn=MAX_CONNECTIONS, handler_class=Handler, log=None)
+    settings = from_environment(GROUPS)
+    with exit_on_error():
+        address = instance_address(environment())
+    lifecycle = Lifecycle()
+    lifecycle.on_stop(say_goodbye)
+    handler = Handler.of(lifecycle)
+    server = WSGIServer(address, create_app(settings), spawn=MAX_CONNECTIONS, handler_class=handler, log=None)
     try:
         server.start()
     except OSError as exc:
         print(f"{address[0]}:{address[1]}: {exc.strerror}", file=sys.stderr)
         return 1
-    announce_limits(settings)
+    announce(settings)
     print(f"http://{address[0]}:{address[1]}", flush=True)
     stop = Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -43,5 +49,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    lifecycle.on_stop(say_goodbye)
     sys.exit(main())

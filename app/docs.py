@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, render_template
 
+import heliograph
 from app.models import OpenApiDocument, ProblemType
 from heliograph.problems import NotFound, catalogue
 from heliograph.request import openapi
 from heliograph.request.openapi import TEXT, Answer, operation
-from heliograph.version import VERSION
 
 bp = Blueprint("docs", __name__)
 
@@ -60,6 +60,6 @@ def _document() -> dict[str, Any]:
     """Made once for each application: it cannot change while it runs."""
     cached = current_app.extensions.get("heliograph.openapi")
     if cached is None:
-        cached = openapi.document(current_app, TITLE, VERSION, DESCRIPTION)
+        cached = openapi.document(current_app, TITLE, heliograph.__version__, DESCRIPTION)
         current_app.extensions["heliograph.openapi"] = cached
     return dict(cached)

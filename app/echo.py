@@ -18,9 +18,11 @@ from flask.blueprints import BlueprintSetupState
 from pydantic import BaseModel, Field
 
 from app.models import EchoedRequest, Slept
-from heliograph.problems import BadOption, MissingMessage
+from app.problems import MissingMessage
+from heliograph.problems import BadOption
 from heliograph.request import bodies
 from heliograph.request.openapi import BYTES, TEXT, Answer, operation
+from heliograph.request.options import RequestOptions
 from heliograph.request.services import services
 
 bp = Blueprint("echo", __name__)
@@ -67,7 +69,7 @@ class BytesQuery(BaseModel):
 )
 def echo() -> Response:
     own = services()
-    body = bodies.read_request(own.spool, own.settings.max_body)
+    body = bodies.read_request(own.spool, own.settings[RequestOptions].max_body)
     return bodies.answer(body, request.headers.get("Content-Type") or "application/octet-stream")
 
 
@@ -101,7 +103,7 @@ def echo_request() -> Response:
             remote_addr=request.remote_addr,
             scheme=request.scheme,
             host=request.host,
-            instance=own.settings.instance,
+            instance=own.settings[RequestOptions].instance,
         )
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.autobahn_parts import suite
 from bench.harness import Unavailable, folder, free_ports, needs, running
-from heliograph.stack.options import environment
+from heliograph.settings import environment
 
 #: As many servers, and twice as many clients: a client waits for most of a case's time.
 CORES = os.cpu_count() or 1

@@ -21,7 +21,7 @@ from bench.proxy_parts.fronts import Front, nginx_backend
 from bench.proxy_parts.small import with_cost
 from bench.websocket_parts.load import echoes
 from bench.websocket_parts.servers import Server, cores
-from heliograph.stack.options import environment
+from heliograph.settings import environment
 from heliograph.stack.render import proxy_toml
 
 ROUNDS = 7

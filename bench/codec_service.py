@@ -33,7 +33,7 @@ from bench.harness import (
     running,
     timed,
 )
-from heliograph.stack.options import environment
+from heliograph.settings import environment
 
 MB = 1_000_000
 GIB = 1 << 30

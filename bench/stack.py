@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.harness import ROOT, compare, folder, free_ports, needs, running, wrk
-from heliograph.stack.options import environment
+from heliograph.settings import environment
 from heliograph.stack.render import proxy_toml
 
 NGINX = """\

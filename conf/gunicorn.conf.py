@@ -6,11 +6,15 @@ monkey.patch_all()  # Gunicorn's arbiter imports ssl, and the application must f
 import gc
 import os
 
-from heliograph.request.lifecycle import raise_descriptor_limit
+from heliograph_proxy.limits import raise_descriptor_limit
 from heliograph.request.logs import formatter
-from heliograph.settings import from_environment
+from heliograph.request.options import AccessOptions, RequestOptions
+from heliograph.server.options import ServerOptions, instance_address
+from heliograph.settings import environment, exit_on_error, from_environment
 
-settings, (_host, _port) = from_environment()
+settings = from_environment((RequestOptions, AccessOptions, ServerOptions))
+with exit_on_error():
+    _host, _port = instance_address(environment())
 
 bind = f"{_host}:{_port}"
 
@@ -47,7 +51,7 @@ accesslog = None
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"ours": {"()": lambda: formatter(settings.log)}},
+    "formatters": {"ours": {"()": lambda: formatter(settings[RequestOptions].log)}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours", "stream": "ext://sys.stderr"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
     "loggers": {

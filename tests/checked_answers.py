@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flask import Flask, Response, current_app, request
+from heliograph_proxy.problem_document import MEDIA_TYPE
 
-from heliograph.problems import MEDIA_TYPE
 from heliograph.request.models import ProblemDocument
 from heliograph.request.openapi import operation_of
 

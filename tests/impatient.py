@@ -10,9 +10,7 @@ import sys  # noqa: E402
 os.environ["HELIOGRAPH_PORT_BASE"] = sys.argv[1]
 
 from app import __main__ as server  # noqa: E402
-from heliograph.request.lifecycle import lifecycle  # noqa: E402
 from heliograph.server import loop as strict  # noqa: E402
-from heliograph.server import shutdown as goodbye  # noqa: E402
 from heliograph.websocket import connection  # noqa: E402
 
 strict.IO_TIMEOUT = 0.4
@@ -21,5 +19,4 @@ strict.DISCARD_TIMEOUT = 0.3
 connection.CLOSE_TIMEOUT = 0.5
 server.GRACE = 3
 
-lifecycle.on_stop(goodbye.say_goodbye)
 sys.exit(server.main())

@@ -13,10 +13,10 @@ from wirecodes import huffman, shannon_fano
 
 from app.codec.conversion import BODY, PROBLEMS, read_input
 from app.codec.models import CodeAnalysis, CodeTree, MorseTable
-from heliograph.problems import UnknownCodec
+from app.codec.work import jobs_of_app
+from app.problems import UnknownCodec
 from heliograph.request import bodies
 from heliograph.request.openapi import TEXT, Answer, operation
-from heliograph.request.services import services
 
 bp = Blueprint("analysis", __name__)
 
@@ -110,7 +110,7 @@ def _in_thread(study: Callable[[Any], Any]) -> Any:
     """`study` of the request's body, in a native thread."""
     source = read_input()
     try:
-        with services().jobs.job() as step:
+        with jobs_of_app().job() as step:
             return step(study, source.blocking_pieces())
     finally:
         source.close()

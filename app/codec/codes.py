@@ -11,18 +11,19 @@ from pydantic import BaseModel, ValidationError
 from wirecodes import prefix_codes
 
 from app.codec.models import CodeCheck, CodeDocument, MessageDocument, MessageReadings
-from heliograph.problems import BadDocument, CodecsBusy
+from app.codec.work import jobs_of_app
+from app.problems import CodecsBusy
+from heliograph.problems import BadDocument
 from heliograph.request import bodies
 from heliograph.request.openapi import Answer, operation
 from heliograph.request.services import services
-from heliograph.settings import MIB
 
 bp = Blueprint("codes", __name__)
 
 M = TypeVar("M", bound=BaseModel)
 
 #: Bytes of a JSON body: several times what the bounds on words and messages let through.
-MAX_DOCUMENT = MIB
+MAX_DOCUMENT = 1 << 20
 
 
 @bp.post("/codes/check")
@@ -66,7 +67,7 @@ def _document(model: type[M]) -> M:
 def _answer(study: Callable[[], dict[str, Any]]) -> Response:
     """What `study` finds, in a native thread: it may take a second."""
     try:
-        with services().jobs.job() as step:
+        with jobs_of_app().job() as step:
             return bodies.sandboxed(jsonify(step(study)))
     except wirecodes.CodewordError as exc:
         raise BadDocument(f"{exc}.", position=exc.position) from exc

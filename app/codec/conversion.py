@@ -14,26 +14,20 @@ from flask import request
 from wirecodes.pipeline import MAX_STAGES
 
 from app.codec import multipart
-from heliograph.problems import (
-    BadMultipart,
-    BadOption,
-    CodecsBusy,
-    DecodeProblem,
-    EncodeProblem,
-    OutputTooLarge,
-    Problem,
-    UnknownCodec,
-)
+from app.codec.work import jobs_of_app
+from app.options import CodecOptions
+from app.problems import BadMultipart, CodecsBusy, DecodeProblem, EncodeProblem, OutputTooLarge, UnknownCodec
+from heliograph.problems import BadOption, Problem
 from heliograph.request import bodies
 from heliograph.request.bodies import Body
 from heliograph.request.openapi import BYTES, TEXT, Schema, single_values
+from heliograph.request.options import RequestOptions
 from heliograph.request.services import services
-from heliograph.settings import MIB
 
 Direction = Literal["encode", "decode"]
 
 #: Output of which the ratio to the input does not matter yet: small texts may expand as they like.
-RATIO_COUNTS_FROM = 100 * MIB
+RATIO_COUNTS_FROM = 100 << 20
 
 #: Bytes of memory that one conversion may take: every codec at any level, and any pipeline at the usual levels, takes less.
 MAX_MEMORY = 1 << 30
@@ -66,7 +60,7 @@ class Conversion:
     def of_body(self, source: Body) -> Body:
         """The whole output: an answer starts only when nothing can fail any more."""
         try:
-            with services().jobs.job(self.memory) as step:
+            with jobs_of_app().job(self.memory) as step:
                 # In a thread too: there are compressors whose tables take 0.1 s to make.
                 stream: Iterator[bytes] = step(
                     self.stream, source.blocking_pieces(), output_limit(source.size)
@@ -78,7 +72,7 @@ class Conversion:
     def of_message(self, message: bytes, limit: int) -> bytes:
         """The output for a message in memory; OutputTooLarge above `limit` bytes."""
         try:
-            with services().jobs.job(self.memory) as step:
+            with jobs_of_app().job(self.memory) as step:
                 return step(self._collect, message, min(limit, output_limit(len(message))))
         except wirecodes.CodecError as exc:
             raise problem_of(exc, self.direction) from exc
@@ -130,7 +124,7 @@ def read_input() -> Body:
     """The current request's body, or its first file where it is a form."""
     own = services()
     boundary = multipart.boundary_of(request.headers.get("Content-Type", ""))
-    limit = own.settings.max_body
+    limit = own.settings[RequestOptions].max_body
     if boundary is None:
         return bodies.read_request(own.spool, limit)
     bodies.check_announced(limit)
@@ -140,5 +134,5 @@ def read_input() -> Body:
 
 def output_limit(input_size: int) -> int:
     """Bytes that an input of this size may decode to."""
-    settings = services().settings
-    return min(settings.max_output, max(RATIO_COUNTS_FROM, settings.max_ratio * input_size))
+    options = services().settings[CodecOptions]
+    return min(options.max_output, max(RATIO_COUNTS_FROM, options.max_ratio * input_size))

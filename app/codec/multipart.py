@@ -8,7 +8,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder, NeedData
 
-from heliograph.problems import BadMultipart
+from app.problems import BadMultipart
 
 #: Parts of one body. A form of a person or a program has a handful.
 MAX_PARTS = 100

@@ -7,8 +7,10 @@ from functools import partial
 from flask import Blueprint
 
 from app.codec.conversion import Conversion, of_request
-from heliograph.problems import BadOption, Problem, UnknownCodec
+from app.problems import UnknownCodec
+from heliograph.problems import BadOption, Problem
 from heliograph.request.services import services
+from heliograph.websocket.options import WebSocketOptions
 from heliograph.websocket.routing import websocket
 from heliograph.websocket.socket import Socket
 
@@ -43,7 +45,7 @@ def decode(socket: Socket, conversion: Conversion) -> None:
 
 
 def _answer_messages(socket: Socket, conversion: Conversion) -> None:
-    limit = MAX_EXPANSION * services().settings.ws_max_message
+    limit = MAX_EXPANSION * services().settings[WebSocketOptions].max_message
     while (message := socket.receive()) is not None:
         try:
             output = conversion.of_message(message.encode() if isinstance(message, str) else message, limit)

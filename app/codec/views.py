@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from app.codec.conversion import BODY, PROBLEMS, Direction, find_codec, of_request, read_input
 from app.codec.models import CodecEntry, CodecList
-from heliograph.problems import DecodeProblem, EncodeProblem, OutputTooLarge, UnknownCodec
+from app.problems import DecodeProblem, EncodeProblem, OutputTooLarge, UnknownCodec
 from heliograph.request import bodies
 from heliograph.request.openapi import Answer, operation
 

@@ -13,14 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from flask import current_app
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
+from prometheus_client import CollectorRegistry, Gauge
 
-from heliograph.problems import CodecsBusy
-from heliograph.request.metrics import Metrics
+from app.problems import CodecsBusy
 from heliograph.request.threads import in_thread
 
 T = TypeVar("T")
+
+EXTENSION = "codec_jobs"
 
 #: Bytes of memory that go with a place. Hardly any job needs more; the hungriest compressor takes three.
 PLACE_MEMORY = 256 << 20
@@ -34,14 +37,15 @@ SWITCH_INTERVAL = 0.0005
 class Jobs:
     """At most `size` jobs at once, and as many again waiting."""
 
-    def __init__(self, size: int, metrics: Metrics) -> None:
+    def __init__(self, size: int, registry: CollectorRegistry) -> None:
         self._size = size
         self._waiting = 0
         self._slots = BoundedSemaphore(size)
         # Of those who wait: two that hold some slots each would wait for ever.
         self._turn = BoundedSemaphore()
         self._pool: ThreadPool | None = None
-        self._metrics = metrics
+        self._running = Gauge("heliograph_codec_jobs", "Codec jobs running", registry=registry)
+        self._queued = Gauge("heliograph_codec_jobs_waiting", "Codec jobs waiting", registry=registry)
 
     @contextmanager
     def job(self, memory: int = 0) -> Iterator[Callable[..., T]]:
@@ -54,24 +58,24 @@ class Jobs:
             self._wait(count)
         else:
             self._take(count)
-        self._metrics.codec_jobs.inc()
+        self._running.inc()
         try:
             yield self._run
         finally:
-            self._metrics.codec_jobs.dec()
+            self._running.dec()
             self._release(count)
 
     def _wait(self, count: int) -> None:
         if self._waiting >= self._size:
             raise CodecsBusy(f"{self._size} codec jobs run and as many wait.", limit=self._size)
         self._waiting += 1
-        self._metrics.codec_waiting.inc()
+        self._queued.inc()
         try:
             with self._turn:
                 self._take(count)
         finally:
             self._waiting -= 1
-            self._metrics.codec_waiting.dec()
+            self._queued.dec()
 
     def _take(self, count: int) -> None:
         taken = 0
@@ -92,3 +96,16 @@ class Jobs:
             self._pool = ThreadPool(self._size)
             sys.setswitchinterval(SWITCH_INTERVAL)
         return in_thread(step, *args, pool=self._pool)
+
+    def close(self) -> None:
+        """End the threads. Jobs that run are waited for."""
+        if self._pool is not None:
+            self._pool.kill()
+            self._pool = None
+
+
+def jobs_of_app() -> Jobs:
+    """Those of the current application."""
+    found = current_app.extensions[EXTENSION]
+    assert isinstance(found, Jobs)
+    return found

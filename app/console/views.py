@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, render_template, request
 
 from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.options import RequestOptions
 from heliograph.request.services import services
 
 bp = Blueprint("console", __name__)
@@ -36,17 +37,10 @@ def index() -> Response:
         "console.html",
         views=VIEWS,
         modules=MODULES,
-        instance=services().settings.instance,
+        instance=services().settings[RequestOptions].instance,
         request_id=request.environ.get("heliograph.request_id", ""),
     )
     response = Response(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
     # The address of the page may hold what somebody typed, if only behind the "#" that browsers keep to themselves.
     response.headers["Referrer-Policy"] = "no-referrer"
-    return response
-
-
-@bp.after_app_request
-def name_instance(response: Response) -> Response:
-    """Say which instance answered; it is in /healthz anyway."""
-    response.headers["X-Instance"] = services().settings.instance
     return response

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.harness import Unavailable, free_ports, members, needs, running
 from bench.websocket_parts.servers import Server, cores, ours
-from heliograph.stack.options import environment
+from heliograph.settings import environment
 
 BROADCASTER = "FastAPI + broadcaster"
 

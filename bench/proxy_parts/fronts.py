@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.harness import ROOT, free_ports, needs, running
-from heliograph.stack.options import environment
+from heliograph.settings import environment
 from heliograph.stack.render import proxy_toml
 
 #: How many connections an nginx may have: each takes a descriptor, and files and logs some more.

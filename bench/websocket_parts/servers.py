@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.harness import free_ports, members, running
-from heliograph.stack.options import environment
+from heliograph.settings import environment
 
 PYTHON = (sys.executable, "-m")
 

@@ -1,0 +1,44 @@
+"""Channels, WebSockets and WSGI on gevent. The public names are loaded when they are first used.
+
+`import heliograph` loads none of its modules, and neither a framework nor gevent.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from heliograph.channels.live.events import Lost
+    from heliograph.channels.message import Message
+    from heliograph.extension import Heliograph
+    from heliograph.problems import Problem
+    from heliograph.settings import Settings
+
+    __version__: str
+
+#: The module of each public name.
+_HOMES = {
+    "Heliograph": "heliograph.extension",
+    "Lost": "heliograph.channels.live.events",
+    "Message": "heliograph.channels.message",
+    "Problem": "heliograph.problems",
+    "Settings": "heliograph.settings",
+}
+
+__all__ = ["Heliograph", "Lost", "Message", "Problem", "Settings", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = import_module("importlib.metadata").version("heliograph")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.test import TestResponse
 
 from heliograph.problems import BadOption
+from heliograph.request.answers import response_of
 from heliograph.request.openapi import Answer, document, operation
 from tests.checked_answers import check_answers
 from tests.serving import Server
@@ -65,7 +66,7 @@ def test_a_json_answer_with_an_undocumented_status_fails() -> None:
 
 
 def test_a_problem_that_is_none_fails() -> None:
-    problem = BadOption("No.", option="a").response()
+    problem = response_of(BadOption("No.", option="a"))
     assert answer(problem).status_code == 400
     problem.set_data("{}")
     with pytest.raises(ValidationError):

@@ -14,7 +14,7 @@ from flask import Flask
 from proxy_tests.processes import ROOT, clean_environment
 from schemathesis.core.result import Ok
 
-from app.application import create_app
+from app.application import GROUPS, create_app
 from heliograph.problems import catalogue
 from heliograph.request.openapi import checked, operation
 from heliograph.settings import load
@@ -33,7 +33,7 @@ CHECKS = (
 
 @pytest.fixture(scope="module")
 def app() -> Flask:
-    return create_app(load({}))
+    return create_app(load({}, GROUPS))
 
 
 @pytest.fixture(scope="module")

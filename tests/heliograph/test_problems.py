@@ -11,6 +11,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
+from app.problems import DecodeProblem
 from heliograph import problems as errors
 from heliograph.problems import Problem, catalogue, problems
 from heliograph.request import answers
@@ -75,7 +76,7 @@ def test_names_of_problem_types_are_unique_and_fit_into_a_path() -> None:
 
 
 def test_a_problem_has_its_members_and_leaves_out_what_is_unknown() -> None:
-    found = json.loads(errors.DecodeProblem("bad", position=3, stage=None).body())
+    found = json.loads(DecodeProblem("bad", position=3, stage=None).body())
     assert found == {
         "type": "/problems/decode-error",
         "title": "The input cannot be decoded",

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from app.application import GROUPS
+from app.options import CodecOptions
+from heliograph.channels.options import ChannelsOptions
+from heliograph.request.options import AccessOptions, RequestOptions, refuse_open_listening
+from heliograph.server.options import instance_address
 from heliograph.settings import (
+    FLAG,
     GIB,
     MIB,
-    Reader,
+    Options,
     SettingError,
-    instance_address,
+    Settings,
+    choice,
     is_loopback,
     load,
-    refuse_open_listening,
+    names,
+    option,
     require_folder,
 )
+from heliograph.websocket.options import WebSocketOptions
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
+def read(environ: Mapping[str, str], cores: int = 2) -> Settings:
+    return load(environ, GROUPS, cores)
+
+
+def request(**given: str) -> RequestOptions:
+    return RequestOptions.read({f"HELIOGRAPH_{name}": text for name, text in given.items()})
+
+
 def test_without_any_variable_the_defaults_of_the_interface_hold() -> None:
-    settings = load({}, cores=3)
-    assert (settings.spool, settings.spool_max, settings.max_body) == ("var/spool", 8 * GIB, 4 * GIB)
-    assert (settings.max_output, settings.max_ratio, settings.codec_jobs) == (GIB, 1000, 6)
-    assert (settings.ws_max_message, settings.log, settings.instance) == (MIB, "json", "web")
-    assert (settings.channels, settings.rate) == ("sqlite:///var/channels.db", 1000)
-    assert (settings.history_size, settings.history_ttl, settings.max_channels) == (10_000, 86_400, 10_000)
-    assert settings.allowed_origins == settings.allowed_hosts == frozenset()
-    assert [str(network) for network in settings.trusted_networks] == ["127.0.0.1/32", "::1/128"]
-    assert settings.trust_unix
+    settings = read({}, cores=3)
+    of_request, codecs, channels = settings[RequestOptions], settings[CodecOptions], settings[ChannelsOptions]
+    assert (of_request.spool, of_request.spool_max, of_request.max_body) == ("var/spool", 8 * GIB, 4 * GIB)
+    assert (codecs.max_output, codecs.max_ratio, codecs.codec_jobs) == (GIB, 1000, 6)
+    assert settings[WebSocketOptions].max_message == MIB
+    assert (of_request.log, of_request.instance) == ("json", "web")
+    assert (channels.channels.url, channels.rate) == ("sqlite:///var/channels.db", 1000)
+    assert (channels.history_size, channels.history_ttl, channels.max_channels) == (10_000, 86_400, 10_000)
+    assert of_request.allowed_origins == of_request.allowed_hosts == frozenset()
+    trusted = of_request.trusted_proxies
+    assert [str(network) for network in trusted.networks] == ["127.0.0.1/32", "::1/128"]
+    assert trusted.unix
 
 
 @pytest.mark.parametrize(
@@ -46,7 +67,7 @@ def test_without_any_variable_the_defaults_of_the_interface_hold() -> None:
     ],
 )
 def test_sizes_are_bytes_or_have_a_unit(text: str, size: int) -> None:
-    assert load({"HELIOGRAPH_MAX_BODY": text}).max_body == size
+    assert request(MAX_BODY=text).max_body == size
 
 
 WRONG = [
@@ -91,7 +112,7 @@ WRONG = [
 @pytest.mark.parametrize(("name", "value"), WRONG)
 def test_a_wrong_value_is_refused_in_one_line_that_names_the_variable(name: str, value: str) -> None:
     with pytest.raises(SettingError) as caught:
-        load({name: value})
+        read({name: value})
     text = str(caught.value)
     assert text.startswith(f"{name}=")
     assert "\n" not in text
@@ -101,39 +122,33 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_the_variable(name: str,
 
 def test_a_wrong_secret_is_not_printed() -> None:
     with pytest.raises(SettingError) as caught:
-        load({"HELIOGRAPH_AUTH_SECRET": "hunter2"})
+        AccessOptions.read({"HELIOGRAPH_AUTH_SECRET": "hunter2"})
     assert "hunter2" not in str(caught.value)
 
 
 def test_neither_secrets_nor_passwords_are_shown_with_the_settings() -> None:
-    settings = load({"HELIOGRAPH_AUTH_SECRET": SECRET, "HELIOGRAPH_CHANNELS": "redis://:hunter2@localhost/0"})
-    assert (settings.auth_secret, settings.channels) == (SECRET, "redis://:hunter2@localhost/0")
+    settings = read({"HELIOGRAPH_AUTH_SECRET": SECRET, "HELIOGRAPH_CHANNELS": "redis://:hunter2@localhost/0"})
+    assert settings[AccessOptions].auth_secret == SECRET
+    assert settings[ChannelsOptions].channels.url == "redis://:hunter2@localhost/0"
     assert "hunter2" not in repr(settings)
     assert SECRET not in repr(settings)
 
 
 def test_an_empty_text_means_not_set() -> None:
-    assert load({"HELIOGRAPH_MAX_BODY": " ", "HELIOGRAPH_CHANNELS": ""}) == load({})
+    assert read({"HELIOGRAPH_MAX_BODY": " ", "HELIOGRAPH_CHANNELS": ""}) == read({})
 
 
 def test_lists_are_separated_by_commas_or_white_space_and_lower_case() -> None:
-    settings = load(
-        {
-            "HELIOGRAPH_ALLOWED_HOSTS": "Example.org,*.wild.example  [::2]",
-            "HELIOGRAPH_TRUSTED_PROXIES": "10.0.0.0/8 unix",
-        }
-    )
-    assert settings.allowed_hosts == {"example.org", "*.wild.example", "[::2]"}
-    assert [str(network) for network in settings.trusted_networks] == ["10.0.0.0/8"]
-    assert settings.trust_unix
-    assert not load({"HELIOGRAPH_TRUSTED_PROXIES": "10.0.0.1"}).trust_unix
+    found = request(ALLOWED_HOSTS="Example.org,*.wild.example  [::2]", TRUSTED_PROXIES="10.0.0.0/8 unix")
+    assert found.allowed_hosts == {"example.org", "*.wild.example", "[::2]"}
+    assert [str(network) for network in found.trusted_proxies.networks] == ["10.0.0.0/8"]
+    assert found.trusted_proxies.unix
+    assert not request(TRUSTED_PROXIES="10.0.0.1").trusted_proxies.unix
 
 
 def test_allowed_origins_are_kept_as_browsers_send_them() -> None:
-    origins = load(
-        {"HELIOGRAPH_ALLOWED_ORIGINS": "HTTPS://A.example:443 http://b.example:80 http://[::1]:8080"}
-    )
-    assert origins.allowed_origins == {"https://a.example", "http://b.example", "http://[::1]:8080"}
+    found = request(ALLOWED_ORIGINS="HTTPS://A.example:443 http://b.example:80 http://[::1]:8080")
+    assert found.allowed_origins == {"https://a.example", "http://b.example", "http://[::1]:8080"}
 
 
 @pytest.mark.parametrize(
@@ -179,10 +194,36 @@ def test_loopback_is_told_from_other_addresses(host: str, loopback: bool) -> Non
     assert is_loopback(host) is loopback
 
 
+class Lamp(Options):
+    """A group as a feature would declare it."""
+
+    lit: bool = option(FLAG, False, "whether it shines")
+    colour: str = option(choice("red", "white"), "white", "its colour", name="COLOUR")
+
+
 def test_a_flag_is_0_or_1() -> None:
-    assert [Reader({"F": value}).flag("F") for value in ("", "0", "1")] == [False, False, True]
-    with pytest.raises(SettingError, match="0, 1"):
-        Reader({"F": "yes"}).flag("F")
+    found = [Lamp.read({"HELIOGRAPH_LIT": value}).lit for value in ("", "0", "1")]
+    assert found == [False, False, True]
+    with pytest.raises(SettingError, match=r"^HELIOGRAPH_LIT='yes': one of 0, 1 is allowed$"):
+        Lamp.read({"HELIOGRAPH_LIT": "yes"})
+
+
+def test_a_group_says_what_it_reads_and_what_it_is_for() -> None:
+    assert names((Lamp,)) == {"HELIOGRAPH_LIT", "COLOUR"}
+    assert {"HELIOGRAPH_CHANNELS", "HELIOGRAPH_AUTH_SECRET", "HELIOGRAPH_OPEN", "PORT"} < names(GROUPS)
+    assert all(setting.meaning for group in GROUPS for setting in group.definitions.values())
+    every = [setting.name for group in GROUPS for setting in group.definitions.values()]
+    assert len(every) == len(set(every)), "a setting is defined twice"
+
+
+def test_a_group_that_was_not_loaded_is_an_error_of_the_program() -> None:
+    with pytest.raises(LookupError, match="CodecOptions"):
+        load({}, (RequestOptions,))[CodecOptions]
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        request().max_body = 1  # type: ignore[misc]
 
 
 def test_a_spool_that_cannot_be_used_is_named(tmp_path: Path) -> None:

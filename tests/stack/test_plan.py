@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
 import pytest
 from proxy_tests.processes import ROOT
 
-from heliograph.settings import SettingError
+from app.application import GROUPS
+from heliograph.settings import SettingError, names
 from heliograph.stack import machine, render
 from heliograph.stack.options import StackSettings, load, unknown_names
 from heliograph.stack.plan import Kind, Layout, Project, at, reachable, stages
@@ -54,9 +54,7 @@ def test_listening_beyond_loopback_needs_a_secret_or_a_clear_word() -> None:
 
 
 def test_every_variable_that_is_read_is_a_known_one() -> None:
-    known = dict.fromkeys(
-        re.findall(r"\bHELIOGRAPH_[A-Z_]+\b", (ROOT / "src/heliograph/settings.py").read_text()), ""
-    )
+    known = dict.fromkeys(names(GROUPS), "")
     assert len(known) > 10
     assert unknown_names({**known, "HELIOGRAPH_HOST": "", "HELIOGRAPH_NGINX_PORT": "", "PATH": "x"}) == []
     [warning] = unknown_names({"HELIOGRAPH_HOSTS": "x"})

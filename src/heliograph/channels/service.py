@@ -3,50 +3,74 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from flask import request
+from flask import current_app, request
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from heliograph.channels.engines import open_log
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.live.hub import Hub
-from heliograph.channels.location import parse_location
 from heliograph.channels.log import Appended, Done, Limits, Outcome
 from heliograph.channels.message import Append
+from heliograph.channels.options import ChannelsOptions
 from heliograph.channels.transports.rates import Bucket
 from heliograph.problems import TooManyRequests
-from heliograph.request.metrics import Metrics
+from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.settings import Settings
 
+EXTENSION = "heliograph.channels"
 
-@dataclass(frozen=True)
-class Counts:
-    """What `audience.Audience` counts."""
 
-    metrics: Metrics
+class Counters:
+    """What is counted of the channels, for Prometheus."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._subscribers = Gauge(
+            "heliograph_channels_subscribers",
+            "Subscribers of channels at this instance",
+            ("transport",),
+            registry=registry,
+        )
+        self.published = Counter(
+            "heliograph_channels_published", "Messages published at this instance", registry=registry
+        )
+        self._delivered = Counter(
+            "heliograph_channels_delivered",
+            "Messages passed on to subscribers, each counted for each of them",
+            registry=registry,
+        )
+        self._lost = Counter(
+            "heliograph_channels_lost",
+            "Notices to connected subscribers that history was lost",
+            registry=registry,
+        )
 
     def subscribers(self, transport: str, change: int) -> None:
-        self.metrics.subscribers.labels(transport).inc(change)
+        self._subscribers.labels(transport).inc(change)
 
     def delivered(self, messages: int) -> None:
-        self.metrics.delivered.inc(messages)
+        self._delivered.inc(messages)
 
     def lost(self, members: int) -> None:
-        self.metrics.lost.inc(members)
+        self._lost.inc(members)
 
 
 class Channels:
     """Made before a fork; nothing is opened before it is used."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        limits = Limits(settings.history_size, settings.history_ttl, settings.max_channels)
-        self.secret, self.rate = settings.auth_secret, settings.rate
-        self.location = parse_location(settings.channels)
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        options = settings[ChannelsOptions]
+        self._counters = Counters(registry)
+        limits = Limits(options.history_size, options.history_ttl, options.max_channels)
+        self.secret, self.rate = settings[AccessOptions].auth_secret, options.rate
+        self.location = options.channels
         self.hub = Hub(
-            open_log(settings.channels, limits), settings.instance, settings.max_channels, Counts(metrics)
+            open_log(options.channels, limits),
+            settings[RequestOptions].instance,
+            options.max_channels,
+            self._counters,
         )
-        self._metrics = metrics
         # By the socket of a connection, for as long as that lives.
         self._buckets: WeakKeyDictionary[object, Bucket] = WeakKeyDictionary()
 
@@ -87,4 +111,11 @@ class Channels:
 
     def _count(self, outcome: Outcome) -> None:
         if not isinstance(outcome, ChannelError) and not outcome.repeated:
-            self._metrics.published.inc()
+            self._counters.published.inc()
+
+
+def channels_of_app() -> Channels:
+    """Those of the current Flask application."""
+    found = current_app.extensions[EXTENSION]
+    assert isinstance(found, Channels)
+    return found

@@ -1,20 +1,21 @@
-"""Exceptions into answers: whatever a view, Flask or Werkzeug raised becomes a problem of src/heliograph/problems.py."""
+"""Exceptions into answers: whatever a view, Flask or Werkzeug raised becomes a problem document."""
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable, Mapping
 from http.client import responses
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, Response, request
+from heliograph_proxy.problem_document import MEDIA_TYPE
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 from werkzeug.exceptions import RequestEntityTooLarge as WerkzeugTooLarge
 from werkzeug.routing.exceptions import WebsocketMismatch
 
-from heliograph.channels.errors import ChannelError
 from heliograph.problems import (
     BadRequest,
     BodyTooLarge,
@@ -27,7 +28,6 @@ from heliograph.problems import (
     Unavailable,
     UpgradeRequired,
     UriTooLong,
-    of_channels,
 )
 
 log = logging.getLogger("heliograph")
@@ -38,18 +38,32 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, answer)
 
 
+def register_errors(app: Flask, table: Mapping[type[Exception], Callable[[Any], Problem]]) -> None:
+    """Answer errors of features with problems: `table` has what makes one of each class. The nearest class counts."""
+    for kind, problem_of in table.items():
+        app.register_error_handler(kind, _answering(problem_of))
+
+
+def _answering(problem_of: Callable[[Any], Problem]) -> Callable[[Any], Response]:
+    return lambda error: response_of(problem_of(error))
+
+
+def response_of(problem: Problem) -> Response:
+    response = Response(problem.body(), problem.status, problem.headers)
+    response.headers["Content-Type"] = MEDIA_TYPE
+    return response
+
+
 def answer(error: Exception) -> Response:
     """The response for any exception that a view, Flask or Werkzeug raised."""
     if isinstance(error, HTTPException) and error.response is not None:
         return cast(Response, error.response)  # a view's abort(response)
-    return translate(error).response()
+    return response_of(translate(error))
 
 
 def translate(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
-    if isinstance(error, ChannelError):
-        return of_channels(error)
     if isinstance(error, HTTPException):
         return _from_werkzeug(error)
     log.error("unexpected %s", type(error).__name__, exc_info=error)
@@ -101,6 +115,6 @@ def _improvised(status: int, detail: str) -> Problem:
     """A problem for a status that has no type of ours."""
     phrase = responses.get(status, "Error")
     problem = Problem(detail or f"{phrase}.")
-    problem.status, problem.title = status, phrase  # type: ignore[misc]
-    problem.name = re.sub(r"[^a-z]+", "-", phrase.lower()).strip("-")  # type: ignore[misc]
+    problem.status, problem.title = status, phrase
+    problem.name = re.sub(r"[^a-z]+", "-", phrase.lower()).strip("-")
     return problem

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import wirecodes
 from flask import Blueprint, Response, jsonify
 
+import heliograph
 from heliograph.problems import Stopping, Unavailable
 from heliograph.request.metrics import CONTENT_TYPE
 from heliograph.request.models import Alive, Readiness
 from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.options import RequestOptions
 from heliograph.request.services import services
-from heliograph.version import VERSION
 
 bp = Blueprint("health", __name__)
 
@@ -26,7 +26,8 @@ def healthz() -> Response:
     own = services()
     if own.lifecycle.stopping:
         raise Stopping()
-    return jsonify(status="ok", version=VERSION, instance=own.settings.instance, kernel=wirecodes.KERNEL)
+    instance = own.settings[RequestOptions].instance
+    return jsonify(status="ok", version=heliograph.__version__, instance=instance, **own.facts)
 
 
 @bp.get("/readyz")
@@ -41,7 +42,7 @@ def readyz() -> tuple[Response, int]:
     checks = {
         "lifecycle": "stopping" if own.lifecycle.stopping else "ok",
         "spool": own.spool.check(),
-        "channels": own.channels.hub.ready(),
+        **{name: check() for name, check in own.checks.items()},
     }
     ready = all(state == "ok" for state in checks.values())
     return jsonify(

@@ -1,16 +1,12 @@
-"""The states of an instance, and the limits of its process."""
+"""The states of an application, and of the server that hosts it: it runs, then it stops."""
 
 from __future__ import annotations
 
-import logging
-import resource
 from collections.abc import Callable
 from enum import Enum
 
-from heliograph.channels.location import parse_location
-from heliograph.settings import Settings
-
-log = logging.getLogger("heliograph")
+#: Where the environ of a request has the lifecycle of the server that it came through, if that is one of ours.
+ENVIRON_KEY = "heliograph.lifecycle"
 
 
 class State(Enum):
@@ -19,7 +15,7 @@ class State(Enum):
 
 
 class Lifecycle:
-    """One for each process. The worker calls `stop` when its shutdown begins; whoever must know says so with `on_stop`."""
+    """One for each application and one for each server, which calls `stop` when its shutdown begins."""
 
     def __init__(self) -> None:
         self.state = State.RUNNING
@@ -29,49 +25,20 @@ class Lifecycle:
     def stopping(self) -> bool:
         return self.state is State.STOPPING
 
-    def on_stop(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once when shutdown begins. It must not block."""
+    def on_stop(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` once when shutdown begins. It must not block. What is returned takes that back."""
         self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    def follow(self, other: Lifecycle) -> Callable[[], None]:
+        """Stop when `other` stops, or now if it has stopped. What is returned takes that back."""
+        if other.stopping:
+            self.stop()
+        return other.on_stop(self.stop)
 
     def stop(self) -> None:
         if self.stopping:
             return
         self.state = State.STOPPING
-        for callback in self._callbacks:
+        for callback in tuple(self._callbacks):
             callback()
-
-
-#: This process's own.
-lifecycle = Lifecycle()
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the limit of open descriptors to the hard limit, which needs no privilege; return it.
-
-    Each connection is a descriptor, and the usual soft limit of 1024 is far below what one worker can hold.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
-
-
-def announce_limits(settings: Settings) -> None:
-    """Raise the descriptor limit, log what bounds this process, and say who may use its channels."""
-    log.info(
-        "limits: %d open descriptors, %d codec jobs, bodies of %d bytes, spool of %d bytes, WebSocket messages of %d bytes",
-        raise_descriptor_limit(),
-        settings.codec_jobs,
-        settings.max_body,
-        settings.spool_max,
-        settings.ws_max_message,
-    )
-    log.info(
-        "channels: %s, %d messages or %d s of history, %d channels, %s publishes a second and connection",
-        parse_location(settings.channels).shown,
-        settings.history_size,
-        settings.history_ttl,
-        settings.max_channels,
-        settings.rate or "any number of",
-    )
-    if not settings.auth_secret:
-        log.info("channels are open to everybody who can connect: HELIOGRAPH_AUTH_SECRET is not set")

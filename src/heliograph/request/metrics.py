@@ -37,29 +37,6 @@ class Metrics:
         self.spool_bytes = Gauge(
             "heliograph_spool_bytes", "Bytes of this instance in the spool", registry=self.registry
         )
-        self.codec_jobs = Gauge("heliograph_codec_jobs", "Codec jobs running", registry=self.registry)
-        self.codec_waiting = Gauge(
-            "heliograph_codec_jobs_waiting", "Codec jobs waiting", registry=self.registry
-        )
-        self.subscribers = Gauge(
-            "heliograph_channels_subscribers",
-            "Subscribers of channels at this instance",
-            ("transport",),
-            registry=self.registry,
-        )
-        self.published = Counter(
-            "heliograph_channels_published", "Messages published at this instance", registry=self.registry
-        )
-        self.delivered = Counter(
-            "heliograph_channels_delivered",
-            "Messages passed on to subscribers, each counted for each of them",
-            registry=self.registry,
-        )
-        self.lost = Counter(
-            "heliograph_channels_lost",
-            "Notices to connected subscribers that history was lost",
-            registry=self.registry,
-        )
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request. `route` is a URL rule, never a path: rules are few, paths are not."""

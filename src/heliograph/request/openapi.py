@@ -18,12 +18,12 @@ from typing import Any
 
 from apispec import APISpec
 from flask import Flask, request
+from heliograph_proxy.problem_document import MEDIA_TYPE
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from werkzeug.routing import Rule
 
 from heliograph.problems import (
-    MEDIA_TYPE,
     BadHost,
     BadOption,
     ForeignOrigin,

@@ -1,29 +1,33 @@
-"""What views share: one `Services` for each application, made by the composition root."""
+"""What every view may use: one `Services` for each application, made by the extension."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from flask import current_app
 
-from app.codec.work import Jobs
-from heliograph.channels.service import Channels
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.metrics import Metrics
 from heliograph.request.spool import Spool
 from heliograph.settings import Settings
 
-EXTENSION = "heliograph"
+EXTENSION = "heliograph.services"
+
+#: "ok", or why the application is not ready.
+Check = Callable[[], str]
 
 
 @dataclass(frozen=True)
 class Services:
+    """`checks` are asked for by /readyz, `facts` are shown by /healthz; features and applications add to both."""
+
     settings: Settings
     spool: Spool
-    jobs: Jobs
     metrics: Metrics
-    channels: Channels
     lifecycle: Lifecycle
+    checks: dict[str, Check] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 def services() -> Services:

@@ -50,6 +50,9 @@ class Ledger:
     def set(self, amount: int) -> None:
         self._write(self._cell, amount)
 
+    def close(self) -> None:
+        os.close(self._file)
+
     def others(self) -> int:
         """What everybody else alive has in the spool."""
         cells = os.pread(self._file, MAX_CELLS * _CELL.size, 0)
@@ -115,6 +118,12 @@ class Spool:
         except OSError as exc:
             return f"{self._folder}: {exc.strerror}"
         return "ok"
+
+    def close(self) -> None:
+        """Give the ledger's cell back. Files that are still open keep their room until the process ends."""
+        if self._ledger is not None and self._owner == os.getpid():
+            self._ledger.close()
+        self._ledger = None
 
     def _open_unlinked(self) -> int:
         self._folder.mkdir(parents=True, exist_ok=True)

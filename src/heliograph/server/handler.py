@@ -14,7 +14,7 @@ from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.handler import Client, WebSocketHandler
 
 from heliograph.problems import Problem
-from heliograph.request.lifecycle import lifecycle
+from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
 from heliograph.server.loop import StrictHandler
 from heliograph.websocket.adapters import read_ahead
 from heliograph.websocket.frames import OUR_ERROR
@@ -36,6 +36,19 @@ _NO_INPUT = NoInput()
 
 class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
     websocket: Socket | None = None
+
+    #: The server's own. `of` sets it.
+    lifecycle: Lifecycle = Lifecycle()
+
+    @classmethod
+    def of(cls, lifecycle: Lifecycle) -> type[Handler]:
+        """The handler for a server with this lifecycle."""
+        return type(cls.__name__, (cls,), {"lifecycle": lifecycle})
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        environ[ENVIRON_KEY] = self.lifecycle
+        return environ
 
     def run_application(self) -> None:
         websocket = self._websocket_asked_for()
@@ -101,6 +114,6 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         if self.websocket is not None and self.websocket.accepted:
             return lambda data: None
-        if lifecycle.stopping:
+        if self.lifecycle.stopping:
             headers = [*headers, ("Connection", "close")]
         return super(WebSocketHandler, self).start_response(status, headers, exc_info)

@@ -22,6 +22,7 @@ from heliograph.problems import (
     UriTooLong,
 )
 from heliograph.request import logs
+from heliograph.request.answers import response_of
 from heliograph.server.head import StrictLines, check_framing, check_request_line, origin_form
 from heliograph.settings import MIB
 
@@ -199,7 +200,7 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
 
 def raw_answer(problem: Problem, request_id: str) -> bytes:
     """A whole HTTP answer that ends the connection, for where there is no WSGI."""
-    response = problem.response()
+    response = response_of(problem)
     response.headers["X-Request-Id"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Connection"] = "close"

@@ -6,7 +6,7 @@ from typing import Any
 
 from geventwebsocket.gunicorn.workers import GeventWebSocketWorker
 
-from heliograph.request.lifecycle import lifecycle
+from heliograph.request.lifecycle import Lifecycle
 from heliograph.server.handler import Handler
 from heliograph.server.shutdown import say_goodbye
 
@@ -16,15 +16,17 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
 
     wsgi_handler = Handler
 
-    def init_process(self) -> None:
-        lifecycle.on_stop(say_goodbye)
-        super().init_process()
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.lifecycle = Lifecycle()
+        self.lifecycle.on_stop(say_goodbye)
+        self.wsgi_handler = Handler.of(self.lifecycle)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: say that we are stopping before the listener closes, so that load balancers can look elsewhere."""
-        lifecycle.stop()
+        self.lifecycle.stop()
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        lifecycle.stop()
+        self.lifecycle.stop()
         super().handle_quit(sig, frame)

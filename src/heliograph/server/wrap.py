@@ -10,16 +10,18 @@ from __future__ import annotations
 import secrets
 import string
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
 from heliograph.problems import BadHost, Problem, UnknownHost
 from heliograph.request import logs
+from heliograph.request.answers import response_of
 from heliograph.request.forwarding import Client, Trust, answers_for, host_name, resolve
+from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
 from heliograph.request.logs import AccessLog
 from heliograph.request.metrics import Metrics
-from heliograph.settings import Settings
+from heliograph.request.options import RequestOptions
 from heliograph.websocket.handshake import asks_for_websocket
 
 Environ = dict[str, Any]
@@ -32,29 +34,55 @@ MAX_LOGGED_PATH = 1024
 
 
 class Edge:
-    def __init__(self, application: Any, settings: Settings, access_log: AccessLog, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        application: Any,
+        options: RequestOptions,
+        access_log: AccessLog,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+    ) -> None:
         self._application = application
-        self._settings = settings
-        self._trust = Trust(settings.trusted_networks, settings.trust_unix)
+        self._options = options
+        self._trust = Trust(*options.trusted_proxies)
         self._access_log = access_log
         self._metrics = metrics
+        self._lifecycle = lifecycle
+        self._server: Lifecycle | None = None
+        self._leave: Callable[[], None] | None = None
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if not asks_for_websocket(environ):
             environ.pop(
                 "HTTP_UPGRADE", None
             )  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
+        server = environ.get(ENVIRON_KEY)
+        if server is not self._server:
+            self._follow(server)
         client = resolve(
             environ.get("REMOTE_ADDR") or "unix", environ["wsgi.url_scheme"], environ, self._trust
         )
         exchange = Exchange(self, environ, start_response, client)
         problem = self._refusal(environ, client)
-        application = problem.response() if problem else self._application
+        application = response_of(problem) if problem else self._application
         try:
             return exchange.relay(application(environ, exchange.start_response))
         except BaseException:
             exchange.close()
             raise
+
+    def _follow(self, server: Lifecycle | None) -> None:
+        """The application stops when the server stops through which it is asked, whatever stands between the two."""
+        self.close()
+        self._server = server
+        if server is not None:
+            self._leave = self._lifecycle.follow(server)
+
+    def close(self) -> None:
+        """The server's end does not concern the application any more."""
+        if self._leave is not None:
+            self._leave()
+        self._server = self._leave = None
 
     def _refusal(self, environ: Environ, client: Client) -> Problem | None:
         if not client.host and environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
@@ -65,7 +93,7 @@ class Edge:
         name = host_name(client.host)
         if name is None:
             return BadHost()
-        if not answers_for(name, self._settings.allowed_hosts):
+        if not answers_for(name, self._options.allowed_hosts):
             return UnknownHost(f"HELIOGRAPH_ALLOWED_HOSTS of this service does not name {name}.", host=name)
         return None
 
@@ -81,7 +109,7 @@ class Edge:
         self._access_log.write(
             {
                 "request_id": exchange.request_id,
-                "instance": self._settings.instance,
+                "instance": self._options.instance,
                 "client": environ["REMOTE_ADDR"],
                 "method": environ["REQUEST_METHOD"][:32],
                 "path": _text(environ.get("PATH_INFO", ""))[:MAX_LOGGED_PATH],
@@ -96,6 +124,10 @@ class Edge:
 
     def begin(self) -> None:
         self._metrics.in_flight.inc()
+
+    @property
+    def instance(self) -> str:
+        return self._options.instance
 
 
 def _text(wsgi_text: str) -> str:
@@ -133,6 +165,7 @@ class Exchange:
         self.status = int(status[:3])
         headers = [
             *headers,
+            ("X-Instance", self._edge.instance),
             ("X-Request-Id", self.request_id),
             ("X-Content-Type-Options", "nosniff"),
         ]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from heliograph_proxy.limits import raise_descriptor_limit
 
-from heliograph.settings import SettingError, require_folder
-from heliograph.settings import load as load_application_settings
+from heliograph.request.options import RequestOptions
+from heliograph.settings import SettingError, environment
 from heliograph.stack import folder, machine, ports, render
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
@@ -30,10 +30,10 @@ Refusal = (SettingError, ports.PortError, folder.TooManyStacks, render.RenderErr
 
 def run(root: Path, app: str) -> int:
     """Run the stack of the project in `root` until it is stopped. The exit status."""
-    environ = configuration.environment()
+    environ = environment()
     try:
         settings = configuration.load(environ, os.cpu_count() or 1)
-        require_folder("HELIOGRAPH_SPOOL", load_application_settings(environ).spool)
+        RequestOptions.read(environ).require()
         for warning in configuration.unknown_names(environ):
             say(f"warning: {warning}")
         layout = Layout(settings, find_nginx(settings))

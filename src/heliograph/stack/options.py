@@ -1,4 +1,4 @@
-"""Settings of the whole stack as script/server starts it. The only place of script/ that reads the environment.
+"""Settings of the whole stack as script/server starts it.
 
 `load(environ)` returns a frozen `StackSettings` or raises SettingError, whose text is one line. The application's own
 settings are checked too, so that a wrong one stops the start before any process runs.
@@ -7,13 +7,28 @@ settings are checked too, so that a wrong one stops the start before any process
 from __future__ import annotations
 
 import difflib
+import importlib
+import importlib.util
 import ipaddress
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from heliograph import settings as application
-from heliograph.settings import PREFIX, Reader, SettingError, refuse_open_listening
+from heliograph.options import LIBRARY
+from heliograph.request.options import refuse_open_listening
+from heliograph.settings import (
+    PORT,
+    PREFIX,
+    Kind,
+    NotAllowed,
+    Options,
+    PerCore,
+    Setting,
+    choice,
+    integer,
+    names,
+    option,
+)
+from heliograph.settings import load as load_groups
 
 #: A process each, some 60 MiB: more than any machine this is meant for has cores.
 MAX_INSTANCES = 256
@@ -42,58 +57,69 @@ class StackSettings:
         return {f"web{number + 1}": self.port_base + number for number in range(self.instances)}
 
 
-class _Asked(dict[str, str]):
-    """An environment that remembers which names were asked for: those are the known ones, without a second list."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(environ)
-        self.names = {"HELIOGRAPH_OPEN"}  # asked for only when listening beyond loopback
-
-    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        self.names.add(key)
-        return super().get(key, default)
+#: The module in which the application of a checkout declares its settings, where it has any.
+APPLICATION = "app.options"
 
 
-def environment() -> dict[str, str]:
-    """What this process was started with."""
-    return dict(os.environ)
+def _host_of(text: str) -> str:
+    if text == "localhost":
+        return LOOPBACK
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError as exc:
+        raise NotAllowed from exc
+
+
+class StackOptions(Options):
+    """What the manager starts, and where it listens."""
+
+    instances: int = option(integer(1, MAX_INSTANCES), PerCore(1, least=2), "processes of the application")
+    host: str = option(
+        Kind(_host_of, "an IP address or localhost is allowed"), LOOPBACK, "the address of the layer in front"
+    )
+    nginx_port: int = option(PORT, 8080, "the port of nginx")
+    proxy_port: int = option(PORT, 8000, "the port of the proxy")
+    admin_port: int = option(PORT, 8001, "the port of the proxy's admin listener")
+    nginx: str = option(choice("auto", "0", "1"), "auto", "whether nginx stands in front of the proxy")
+
+
+def groups() -> tuple[type[Options], ...]:
+    """All groups of settings that this stack's processes read: the manager's, the library's, the application's."""
+    found: list[type[Options]] = [StackOptions, *LIBRARY]
+    if importlib.util.find_spec(APPLICATION.partition(".")[0]) and importlib.util.find_spec(APPLICATION):
+        declared = vars(importlib.import_module(APPLICATION)).values()
+        found += [
+            one
+            for one in declared
+            if isinstance(one, type) and issubclass(one, Options) and one is not Options
+        ]
+    return tuple(dict.fromkeys(found))
 
 
 def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
     """Raises SettingError for the first value that is not allowed, the application's included."""
-    read = Reader(environ)
-    instances = read.integer("HELIOGRAPH_INSTANCES", max(2, cores), 1, MAX_INSTANCES)
+    given = StackOptions.read(environ, cores)
+    bases = integer(1, 65536 - given.instances)
     found = StackSettings(
-        host=_host(read),
-        nginx_port=read.port("HELIOGRAPH_NGINX_PORT", 8080),
-        proxy_port=read.port("HELIOGRAPH_PROXY_PORT", 8000),
-        admin_port=read.port("HELIOGRAPH_ADMIN_PORT", 8001),
-        port_base=read.integer("HELIOGRAPH_PORT_BASE", 8100, 1, 65536 - instances),
-        instances=instances,
-        nginx=read.choice("HELIOGRAPH_NGINX", "auto", ("auto", "0", "1")),
+        host=given.host,
+        nginx_port=given.nginx_port,
+        proxy_port=given.proxy_port,
+        admin_port=given.admin_port,
+        port_base=Setting("HELIOGRAPH_PORT_BASE", bases, 8100, "").read(environ),
+        instances=given.instances,
+        nginx=given.nginx,
     )
     refuse_open_listening(environ, found.host, "HELIOGRAPH_HOST")
-    application.load(environ, cores)
+    load_groups({**environ, "PORT": ""}, groups(), cores)  # PORT is a platform's, for one process
     return found
 
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
     """A warning for each HELIOGRAPH_ variable that nothing reads, naming the nearest one that exists."""
-    asked = _Asked(environ)
-    load(asked)
+    known = names(groups())
     warnings = []
-    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in asked.names):
-        near = difflib.get_close_matches(name, sorted(asked.names), 1, RESEMBLANCE)
+    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+        near = difflib.get_close_matches(name, sorted(known), 1, RESEMBLANCE)
         hint = f"; did you mean {near[0]}?" if near else ""
         warnings.append(f"{name} is not a setting of Heliograph and is ignored{hint}")
     return warnings
-
-
-def _host(read: Reader) -> str:
-    host = read.text("HELIOGRAPH_HOST", LOOPBACK)
-    if host == "localhost":
-        return LOOPBACK
-    try:
-        return str(ipaddress.ip_address(host.strip("[]")))
-    except ValueError as exc:
-        raise SettingError("HELIOGRAPH_HOST", host, "an IP address or localhost is allowed") from exc

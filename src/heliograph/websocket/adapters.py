@@ -13,8 +13,8 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from heliograph.problems import WebSocketsUnavailable
 from heliograph.websocket.handshake import agree
+from heliograph.websocket.problems import WebSocketsUnavailable
 from heliograph.websocket.socket import Host, Socket, offers_websockets
 
 

@@ -13,21 +13,17 @@ from typing import Any
 from flask import Blueprint, Flask, Response, copy_current_request_context, current_app, request
 from geventwebsocket.exceptions import WebSocketError
 
-from heliograph.problems import (
-    BadRequest,
-    ForeignOrigin,
-    Problem,
-    Stopping,
-    UpgradeRequired,
-    WebSocketsUnavailable,
-)
+from heliograph.problems import BadRequest, ForeignOrigin, Problem, Stopping, UpgradeRequired
 from heliograph.request.metrics import Metrics
 from heliograph.request.openapi import Operation
+from heliograph.request.options import RequestOptions
 from heliograph.request.origins import require_own_origin
 from heliograph.request.services import services
 from heliograph.websocket.adapters import websocket_of
 from heliograph.websocket.frames import OUR_ERROR
 from heliograph.websocket.handshake import asks_for_websocket, upgrade_required
+from heliograph.websocket.options import WebSocketOptions
+from heliograph.websocket.problems import WebSocketsUnavailable
 from heliograph.websocket.socket import Socket
 
 log = logging.getLogger("heliograph")
@@ -77,10 +73,10 @@ def _socket_of_request() -> Socket:
         raise upgrade_required("Connect with a WebSocket client.")
     socket = websocket_of(request.environ)
     own = services()
-    require_own_origin(own.settings.allowed_origins)
+    require_own_origin(own.settings[RequestOptions].allowed_origins)
     if own.lifecycle.stopping:
         raise Stopping()
-    socket.max_message = own.settings.ws_max_message
+    socket.max_message = own.settings[WebSocketOptions].max_message
     return socket
 
 

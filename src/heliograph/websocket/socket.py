@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.websocket import MSG_ALREADY_CLOSED, WebSocket
 
-from heliograph.request.lifecycle import lifecycle
+from heliograph.request.lifecycle import ENVIRON_KEY
 from heliograph.request.threads import in_thread
 from heliograph.settings import MIB
 from heliograph.websocket.connection import Connection
@@ -87,7 +87,8 @@ class Socket(WebSocket):  # type: ignore[misc]
                 self._ended = True
                 raise WebSocketError("the client is gone") from exc
             self._connection = Connection(_bare(host.socket), Inbound(self.max_message, self.deflate), early)
-            if lifecycle.stopping:  # the goodbye to all others has been said
+            lifecycle = self.environ.get(ENVIRON_KEY)
+            if lifecycle is not None and lifecycle.stopping:  # the goodbye to all others has been said
                 self._connection.close(RESTART, "service restart")
         return self._connection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.codec.multipart import MAX_BUFFERED, MAX_PARTS, boundary_of, first_file
-from heliograph.problems import BadMultipart
+from app.problems import BadMultipart
 
 FIELD = b'Content-Disposition: form-data; name="note"\r\n\r\nnot this\r\n'
 

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from app.codec.work import PLACE_MEMORY, Jobs
-from heliograph.problems import CodecsBusy
+from app.problems import CodecsBusy
 from heliograph.request.metrics import Metrics
 
 
@@ -31,7 +31,7 @@ def gauge(metrics: Metrics, name: str) -> float | None:
 
 def test_as_many_wait_as_run_and_the_next_is_refused() -> None:
     metrics = Metrics()
-    jobs = Jobs(2, metrics)
+    jobs = Jobs(2, metrics.registry)
     held = [Held(jobs) for _ in range(4)]
     gevent.sleep(0.05)
     assert (gauge(metrics, ""), gauge(metrics, "_waiting")) == (2, 2)
@@ -45,7 +45,7 @@ def test_as_many_wait_as_run_and_the_next_is_refused() -> None:
 
 
 def test_a_job_that_fails_gives_its_place_back() -> None:
-    jobs = Jobs(1, Metrics())
+    jobs = Jobs(1, Metrics().registry)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), jobs.job() as step:
             step(divmod, 1, 0)
@@ -55,7 +55,7 @@ def test_a_job_that_fails_gives_its_place_back() -> None:
 
 def test_one_who_stops_waiting_leaves_the_queue() -> None:
     metrics = Metrics()
-    jobs = Jobs(1, metrics)
+    jobs = Jobs(1, metrics.registry)
     running, waiting = Held(jobs), Held(jobs)
     gevent.sleep(0.05)
     assert gauge(metrics, "_waiting") == 1
@@ -67,7 +67,7 @@ def test_one_who_stops_waiting_leaves_the_queue() -> None:
 
 def test_a_job_that_needs_much_memory_takes_several_places() -> None:
     metrics = Metrics()
-    jobs = Jobs(4, metrics)
+    jobs = Jobs(4, metrics.registry)
     large = Held(jobs, 2 * PLACE_MEMORY + 1)
     small = [Held(jobs), Held(jobs, PLACE_MEMORY)]
     gevent.sleep(0.05)
@@ -84,7 +84,7 @@ def test_a_job_that_needs_much_memory_takes_several_places() -> None:
 
 def test_jobs_that_need_all_memory_run_one_after_another() -> None:
     metrics = Metrics()
-    jobs = Jobs(3, metrics)
+    jobs = Jobs(3, metrics.registry)
     held = [Held(jobs, 100 * PLACE_MEMORY) for _ in range(3)]
     for number, job in enumerate(held):
         gevent.sleep(0.05)
@@ -95,7 +95,7 @@ def test_jobs_that_need_all_memory_run_one_after_another() -> None:
 
 def test_who_gives_up_waiting_for_several_places_leaves_them_all() -> None:
     metrics = Metrics()
-    jobs = Jobs(3, metrics)
+    jobs = Jobs(3, metrics.registry)
     first, large = Held(jobs), Held(jobs, 3 * PLACE_MEMORY)
     gevent.sleep(0.05)
     large.greenlet.kill()

@@ -11,6 +11,7 @@ from gevent.queue import Queue
 from heliograph.channels.engines import open_log
 from heliograph.channels.errors import Unavailable
 from heliograph.channels.live.position import Position, Step
+from heliograph.channels.location import parse_location
 from heliograph.channels.log import Appended, Limits, Log, News
 from heliograph.channels.message import Kind, Message, new_append
 
@@ -18,7 +19,9 @@ from heliograph.channels.message import Kind, Message, new_append
 @contextmanager
 def opened(url: str, limits: Limits | None = None, count: int = 1) -> Iterator[list[Log]]:
     """So many instances on one log; memory:// has only one."""
-    logs = [open_log(url, limits or Limits()) for _ in range(1 if url == "memory://" else count)]
+    logs = [
+        open_log(parse_location(url), limits or Limits()) for _ in range(1 if url == "memory://" else count)
+    ]
     try:
         yield [logs[index % len(logs)] for index in range(count)]
     finally:

@@ -11,6 +11,7 @@ import sys
 from gevent.event import Event
 
 from heliograph.channels.engines import open_log
+from heliograph.channels.location import parse_location
 from heliograph.channels.log import Appended, Limits, Outcome
 from heliograph.channels.message import Kind, new_append
 
@@ -19,7 +20,7 @@ WINDOW = 50
 
 
 def main(url: str) -> None:
-    log = open_log(url, Limits(history_size=10**6))
+    log = open_log(parse_location(url), Limits(history_size=10**6))
     in_flight, more = 0, Event()
 
     def submit(n: int) -> None:

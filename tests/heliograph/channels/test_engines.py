@@ -9,6 +9,7 @@ from gevent.event import Event
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import open_log
 from heliograph.channels.errors import KeyReused, LocationError, Overloaded, TooManyChannels, Unavailable
+from heliograph.channels.location import parse_location
 from heliograph.channels.log import MAX_PAGE_BYTES, Appended, ChannelInfo, Limits, News, Outcome
 from heliograph.channels.message import MAX_MESSAGE, Kind, new_append
 from heliograph.channels.presence import Subscriber
@@ -318,7 +319,7 @@ def test_a_token_is_used_once_on_any_instance(url: str) -> None:
 
 @patched
 def test_an_engine_that_was_closed_says_so(url: str) -> None:
-    log = open_log(url, Limits())
+    log = open_log(parse_location(url), Limits())
     publish(log, "x")
     eventually(lambda: log.ready() == "ok", "readiness")
     log.close()
@@ -337,7 +338,7 @@ def test_an_engine_that_was_closed_says_so(url: str) -> None:
 @patched
 def test_what_waits_is_stored_before_it_closes(url: str) -> None:
     outcomes: list[Outcome] = []
-    log = open_log(url, Limits())
+    log = open_log(parse_location(url), Limits())
     publish(log, "0")
     for n in range(1, 101):
         log.submit(new_append("a", Kind.TEXT, str(n).encode()), outcomes.append)
@@ -365,10 +366,10 @@ def test_offsets_and_epochs_survive_a_restart_of_the_instance(url: str) -> None:
 def test_an_unknown_engine_is_refused_without_its_password() -> None:
     for url in ("kafka://u:secret@broker/x", "mysql://u:secret@host/x", "redis://u:secret@host/x", "secret"):
         with pytest.raises(LocationError) as caught:
-            open_log(url, Limits())
+            open_log(parse_location(url), Limits())
         assert "secret" not in str(caught.value)
         assert "allowed" in str(caught.value)
     for url in ("redis://u:secret@host/0?nonsense=secret", "postgresql://u:secret@host/x?nonsense=secret"):
         with pytest.raises(LocationError) as caught:
-            open_log(url, Limits())
+            open_log(parse_location(url), Limits())
         assert "secret" not in str(caught.value)

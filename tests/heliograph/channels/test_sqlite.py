@@ -22,6 +22,7 @@ from proxy_tests.processes import PYTHON, Process, until
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import open_log
 from heliograph.channels.errors import Unavailable
+from heliograph.channels.location import parse_location
 from heliograph.channels.log import Appended, Limits, News
 from heliograph.channels.message import Kind, new_append
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
@@ -396,9 +397,9 @@ def test_a_log_that_was_used_before_the_fork_says_so(tmp_path: Path) -> None:
     program = (
         "from gevent import monkey; monkey.patch_all()\n"
         "import os, sys\n"
-        "from heliograph.channels.engines import open_log\n"
+        "from heliograph.channels.engines import open_log\nfrom heliograph.channels.location import parse_location\n"
         "from heliograph.channels.log import Limits\n"
-        "log = open_log(sys.argv[1], Limits())\n"
+        "log = open_log(parse_location(sys.argv[1]), Limits())\n"
         "log.tops(['a'])\n"
         "if os.fork():\n"
         "    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))\n"
@@ -412,5 +413,5 @@ def test_a_log_that_was_used_before_the_fork_says_so(tmp_path: Path) -> None:
 
 
 def test_a_log_that_nobody_used_opens_nothing(tmp_path: Path) -> None:
-    open_log(at(tmp_path / "channels.db"), Limits())
+    open_log(parse_location(at(tmp_path / "channels.db")), Limits())
     assert list(tmp_path.iterdir()) == []

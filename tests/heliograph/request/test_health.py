@@ -10,13 +10,18 @@ from pathlib import Path
 import wirecodes
 from proxy_tests.processes import until
 
-from heliograph.version import VERSION
+import heliograph
 from tests.serving import CLOSE, HOST, Server, problem
 
 
 def test_it_is_alive(server: Server) -> None:
     answer = server.get("/healthz")
-    expected = {"status": "ok", "version": VERSION, "instance": "test1", "kernel": wirecodes.KERNEL}
+    expected = {
+        "status": "ok",
+        "version": heliograph.__version__,
+        "instance": "test1",
+        "kernel": wirecodes.KERNEL,
+    }
     assert (answer.status, answer.json()) == (200, expected)
 
 

@@ -6,9 +6,10 @@ import resource
 import signal
 from pathlib import Path
 
+from heliograph_proxy.limits import raise_descriptor_limit
 from proxy_tests.processes import PYTHON, Process, until
 
-from heliograph.request.lifecycle import Lifecycle, State, raise_descriptor_limit
+from heliograph.request.lifecycle import Lifecycle, State
 from tests.serving import HOST, Server
 
 
@@ -25,7 +26,7 @@ def test_a_lifecycle_stops_once_and_tells_everybody() -> None:
 
 def test_the_descriptor_limit_goes_up_to_the_hard_one(tmp_path: Path) -> None:
     code = (
-        "import resource; from heliograph.request.lifecycle import raise_descriptor_limit\n"
+        "import resource; from heliograph_proxy.limits import raise_descriptor_limit\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))\n"
         "print(raise_descriptor_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))"
     )

@@ -171,7 +171,10 @@ def test_text_is_for_people(tmp_path: Path) -> None:
 
 
 def test_standard_streams_that_are_closed_are_no_error(tmp_path: Path) -> None:
-    code = "from heliograph.settings import load; from app.application import create_app; create_app(load({})); print('made')"
+    code = (
+        "from heliograph.settings import load; from app.application import GROUPS, create_app\n"
+        "create_app(load({}, GROUPS)); print('made')"
+    )
     closed = f"import os, sys; os.close(2); exec({code!r})"
     with Process([sys.executable, "-c", closed], tmp_path / "log") as process:
         assert process.wait() == 0

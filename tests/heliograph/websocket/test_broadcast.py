@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from gevent import socket as green
 
-from heliograph.request.lifecycle import State, lifecycle
+from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
 from heliograph.websocket.broadcast import Prepared, broadcast
 from heliograph.websocket.deflate import MAX_INLINE, Deflate
 from heliograph.websocket.handshake import agree
@@ -34,10 +34,11 @@ class PairHost:
 
 
 class Subscriber:
-    def __init__(self, offer: str | None = None) -> None:
+    def __init__(self, offer: str | None = None, server: Lifecycle | None = None) -> None:
         environ: dict[str, Any] = {
             "HTTP_SEC_WEBSOCKET_VERSION": "13",
             "HTTP_SEC_WEBSOCKET_KEY": KEY,
+            ENVIRON_KEY: server,
             **({"HTTP_SEC_WEBSOCKET_EXTENSIONS": offer} if offer else {}),
         }
         self.host = PairHost()
@@ -147,7 +148,10 @@ def test_a_socket_that_is_closed_is_passed_over() -> None:
         assert gone.raw_frame()[0] == 0x88
 
 
-def test_who_comes_after_the_goodbye_is_told_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "state", State.STOPPING)
-    with subscribers(None) as (late,):
+def test_a_socket_that_is_accepted_during_shutdown_is_closed_as_the_others_were() -> None:
+    server = Lifecycle()
+    server.stop()
+    late = Subscriber(server=server)
+    with late.host.socket, late.host.client:
+        late.open()
         assert Frame(8, late.raw_frame()[2:]) == Frame(8, b"\x03\xf4service restart")

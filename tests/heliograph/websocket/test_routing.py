@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from app.application import create_app
+from app.application import GROUPS, create_app
 from heliograph.settings import load
 from tests.heliograph.websocket.raw import KEY, TEXT, Frame, RawWebSocket, frame, handshake
 from tests.serving import CLOSE, HOST, Server, problem
@@ -111,7 +111,7 @@ def test_frames_that_come_with_the_handshake_are_not_lost(server: Server) -> Non
 
 @pytest.fixture
 def app() -> Flask:
-    return create_app(load({}))
+    return create_app(load({}, GROUPS))
 
 
 def test_a_server_without_websockets_says_so(app: Flask) -> None:

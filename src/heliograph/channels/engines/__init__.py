@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from heliograph.channels.location import Location, parse_location
+from heliograph.channels.location import Location
 from heliograph.channels.log import Limits, Log
 
 
-def open_log(url: str, limits: Limits) -> Log:
-    """The engine of a URL. Nothing is opened before its first call. Raises LocationError."""
-    location = parse_location(url)
+def open_log(location: Location, limits: Limits) -> Log:
+    """The engine of a location. Nothing is opened before its first call."""
     return ENGINES[location.scheme](location, limits)
 
 

@@ -8,6 +8,7 @@ import time
 from flask import request
 
 from heliograph.channels.names import check_name
+from heliograph.channels.problems import ChannelsUnavailable
 from heliograph.channels.service import Channels
 from heliograph.channels.transports.tokens import (
     EVERYTHING,
@@ -18,7 +19,7 @@ from heliograph.channels.transports.tokens import (
     read_ticket,
     read_token,
 )
-from heliograph.problems import ChannelsUnavailable, Forbidden, TokenNeeded
+from heliograph.problems import Forbidden, TokenNeeded
 
 #: What a request that needs a token may be refused with.
 PROBLEMS = (TokenNeeded, Forbidden, ChannelsUnavailable)

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from heliograph.channels.live.start import From, parse_start
 from heliograph.channels.log import MAX_PAGE_MESSAGES, Appended
 from heliograph.channels.message import MAX_MESSAGE, Append
-from heliograph.channels.service import Channels
+from heliograph.channels.problems import BadChannel, BadCursorProblem, MessageTooLongProblem
+from heliograph.channels.service import Channels, channels_of_app
 from heliograph.channels.transports import access, posts
 from heliograph.channels.transports.jsontext import Member, is_text
 from heliograph.channels.transports.models import (
@@ -27,17 +28,9 @@ from heliograph.channels.transports.models import (
     PushedMessage,
 )
 from heliograph.channels.transports.rendering import message_json
-from heliograph.problems import (
-    BadChannel,
-    BadCursor,
-    BadDocument,
-    BodyTooLarge,
-    MessageTooLong,
-    UnsupportedMediaType,
-)
+from heliograph.problems import BadDocument, BodyTooLarge, UnsupportedMediaType
 from heliograph.request import bodies
 from heliograph.request.openapi import BYTES, TEXT, Answer, operation
-from heliograph.request.services import services
 
 bp = Blueprint("channels", __name__)
 
@@ -50,7 +43,7 @@ AT_ONCE = 200
 DEFAULT_LIMIT = 100
 
 _PUBLISHING = (*posts.PROBLEMS, *access.PROBLEMS, BadChannel)
-_READING = (*access.PROBLEMS, BadChannel, BadCursor)
+_READING = (*access.PROBLEMS, BadChannel, BadCursorProblem)
 
 
 def _key_parameter() -> list[dict[str, object]]:
@@ -78,10 +71,10 @@ class PageQuery(BaseModel):
     parameters=_key_parameter,
     body={"application/json": {}, "text/plain": TEXT, "*/*": BYTES},
     answers={201: Answer("Published", model=PublishedMessage)},
-    problems=(*_PUBLISHING, BodyTooLarge, MessageTooLong, UnsupportedMediaType),
+    problems=(*_PUBLISHING, BodyTooLarge, MessageTooLongProblem, UnsupportedMediaType),
 )
 def publish(name: str) -> Response:
-    channels = services().channels
+    channels = channels_of_app()
     granted = access.publisher(channels, name)
     appended = _publish(channels, posts.of_request(name, granted.subject))
     # Written out, for it is what most requests get: `jsonify` took 12 µs of 200.
@@ -100,10 +93,10 @@ def publish(name: str) -> Response:
     parameters=_key_parameter,
     body={"application/json": PushDocument},
     answers={200: Answer("Published", model=PushedMessage)},
-    problems=(*_PUBLISHING, MessageTooLong),
+    problems=(*_PUBLISHING, MessageTooLongProblem),
 )
 def push() -> Response:
-    channels = services().channels
+    channels = channels_of_app()
     access.grant(channels)
     channel, message = _pushed(posts.document_of_request())
     granted = access.publisher(channels, channel)
@@ -137,10 +130,10 @@ def _publish(channels: Channels, append: Append) -> Appended:
     problems=_READING,
 )
 def history(name: str, query: PageQuery) -> Response:
-    own = services()
-    access.subscriber(own.channels, name)
+    own = channels_of_app()
+    access.subscriber(own, name)
     start = parse_start(query.after)
-    page = own.channels.hub.log.read(name, None if isinstance(start, From) else start, query.limit)
+    page = own.hub.log.read(name, None if isinstance(start, From) else start, query.limit)
     messages = _joined(message_json(message) for message in page.messages)
     answer = (
         f'{{"channel": {json.dumps(name)}, "epoch": {json.dumps(page.epoch)}, "top": {page.top}, '
@@ -158,13 +151,13 @@ def history(name: str, query: PageQuery) -> Response:
     problems=access.PROBLEMS,
 )
 def channels() -> Response:
-    own = services()
-    granted = access.grant(own.channels)
+    own = channels_of_app()
+    granted = access.grant(own)
     rows = _joined(
         json.dumps(
             {"channel": info.name, "epoch": info.epoch, "top": info.top, "subscribers": info.subscribers}
         )
-        for info in own.channels.hub.log.channels()
+        for info in own.hub.log.channels()
         if granted.may_subscribe(info.name)
     )
     return Response(f'{{"channels": [{rows}]}}', mimetype="application/json")
@@ -180,9 +173,9 @@ def channels() -> Response:
     problems=_READING,
 )
 def presence(name: str) -> Response:
-    own = services()
-    access.subscriber(own.channels, name)
-    present = own.channels.hub.log.shared.present(name)
+    own = channels_of_app()
+    access.subscriber(own, name)
+    present = own.hub.log.shared.present(name)
     rows = _joined(json.dumps(asdict(subscriber)) for subscriber in present.subscribers)
     return Response(f'{{"count": {present.count}, "subscribers": [{rows}]}}', mimetype="application/json")
 
@@ -196,9 +189,9 @@ def presence(name: str) -> Response:
     problems=access.PROBLEMS,
 )
 def ticket() -> Response:
-    own = services()
-    granted = access.grant(own.channels)
-    response = jsonify(ticket=access.ticket_for(granted, own.channels))
+    own = channels_of_app()
+    granted = access.grant(own)
+    response = jsonify(ticket=access.ticket_for(granted, own))
     response.headers["Cache-Control"] = "no-store"
     return response
 

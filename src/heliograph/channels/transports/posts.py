@@ -10,6 +10,13 @@ from flask import request
 
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.message import MAX_KEY, MAX_MESSAGE, Append, Kind, new_append
+from heliograph.channels.problems import (
+    ChannelsOverloaded,
+    ChannelsUnavailable,
+    KeyReusedProblem,
+    MessageTooLongProblem,
+    TooManyChannelsProblem,
+)
 from heliograph.channels.transports import jsontext
 from heliograph.channels.transports.jsontext import Member, NotJson
 from heliograph.problems import (
@@ -17,13 +24,8 @@ from heliograph.problems import (
     BadOption,
     BadText,
     BodyTooLarge,
-    ChannelsOverloaded,
-    ChannelsUnavailable,
     IncompleteBody,
-    KeyReused,
-    MessageTooLong,
     RequestTimeout,
-    TooManyChannels,
     TooManyRequests,
     UnsupportedMediaType,
 )
@@ -38,9 +40,9 @@ PROBLEMS = (
     ChannelsOverloaded,
     ChannelsUnavailable,
     IncompleteBody,
-    KeyReused,
+    KeyReusedProblem,
     RequestTimeout,
-    TooManyChannels,
+    TooManyChannelsProblem,
     TooManyRequests,
 )
 
@@ -90,9 +92,9 @@ def of_member(channel: str, data: Member, key: str | None, subject: str) -> Appe
 
 
 def make(channel: str, kind: Kind, data: bytes, key: str | None, subject: str) -> Append:
-    """Raises BadOption for a bad key, MessageTooLong, and ChannelError for the rest."""
+    """Raises BadOption for a bad key, MessageTooLongProblem, and ChannelError for the rest."""
     if len(data) > MAX_MESSAGE:
-        raise MessageTooLong(f"A message has at most {MAX_MESSAGE} bytes.", limit=MAX_MESSAGE)
+        raise MessageTooLongProblem(f"A message has at most {MAX_MESSAGE} bytes.", limit=MAX_MESSAGE)
     try:
         return new_append(channel, kind, data, key=key, subject=subject)
     except ChannelError:

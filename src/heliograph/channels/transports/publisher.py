@@ -13,12 +13,12 @@ from gevent.hub import get_hub
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.log import Outcome
 from heliograph.channels.message import Append, Kind
+from heliograph.channels.problems import problem_of
 from heliograph.channels.service import Channels
 from heliograph.channels.transports import access, jsontext, posts
 from heliograph.channels.transports.jsontext import Member, NotJson
 from heliograph.channels.transports.tokens import Grant
 from heliograph.problems import BadDocument, Problem
-from heliograph.request.answers import translate
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.connection import Connection
 
@@ -130,8 +130,8 @@ class Publisher:
         else:
             self._say(self._answers.published(ref, outcome.offset))
 
-    def _refuse(self, ref: str, error: Exception) -> None:
-        self._say(self._answers.refused(ref, translate(error)))
+    def _refuse(self, ref: str, error: Problem | ChannelError) -> None:
+        self._say(self._answers.refused(ref, problem_of(error)))
 
     def _say(self, text: str | None) -> None:
         """Answers that come together go out together."""

@@ -16,13 +16,19 @@ from geventwebsocket.exceptions import WebSocketError
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.live.events import Event, Lost, Subscribed
 from heliograph.channels.live.start import Start, parse_start
+from heliograph.channels.problems import (
+    BadChannel,
+    BadCursorProblem,
+    ChannelsOverloaded,
+    TooManyChannelsProblem,
+    problem_of,
+)
+from heliograph.channels.service import channels_of_app
 from heliograph.channels.transports import access
 from heliograph.channels.transports.forms import Form, json_frames, plain_frames
 from heliograph.channels.transports.publisher import Objects, OnlyProblems, Publisher
 from heliograph.channels.transports.tokens import Grant
-from heliograph.problems import BadChannel, BadCursor, BadOption, ChannelsOverloaded, TooManyChannels
-from heliograph.request.answers import translate
-from heliograph.request.services import services
+from heliograph.problems import BadOption
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.connection import Connection
 from heliograph.websocket.frames import TOO_SLOW
@@ -37,7 +43,7 @@ TOKEN_EXPIRED, TRY_AGAIN = 3005, 1013
 #: Seconds that a client may take for one batch of the history, which is 64 KiB or one message.
 REPLAY_PATIENCE = 30.0
 
-_PROBLEMS = (*access.PROBLEMS, BadChannel, BadCursor, ChannelsOverloaded, TooManyChannels)
+_PROBLEMS = (*access.PROBLEMS, BadChannel, BadCursorProblem, ChannelsOverloaded, TooManyChannelsProblem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,9 @@ class PlainMember(SocketMember):
 
 
 def _prepare(name: str) -> Session:
-    granted = access.subscriber(services().channels, name, stream=True)
+    granted = access.subscriber(channels_of_app(), name, stream=True)
     start = parse_start(request.args.get("after"))
-    services().channels.hub.probe(name)
+    channels_of_app().hub.probe(name)
     return Session(name, granted, start)
 
 
@@ -93,9 +99,9 @@ def _prepare_plain() -> Session:
     name = request.args.get("channel")
     if name is None:
         raise BadOption("Give the name of one: /events?channel=lebowski", option="channel")
-    granted = access.subscriber(services().channels, name, stream=True)
+    granted = access.subscriber(channels_of_app(), name, stream=True)
     # Nothing tells this client when it is subscribed, so it is from now on: before its handshake is complete.
-    return Session(name, granted, services().channels.hub.probe(name))
+    return Session(name, granted, channels_of_app().hub.probe(name))
 
 
 @websocket(
@@ -109,7 +115,7 @@ def _prepare_plain() -> Session:
 )
 def channel(socket: Socket, session: Session) -> None:
     connection = socket.accept()
-    publisher = Publisher(connection, services().channels, session.channel, session.granted, Objects())
+    publisher = Publisher(connection, channels_of_app(), session.channel, session.granted, Objects())
     member = SocketMember(connection, json_frames(socket.deflate))
     _talk(socket, session, member, publisher.take_object)
 
@@ -124,7 +130,7 @@ def channel(socket: Socket, session: Session) -> None:
 )
 def plain(socket: Socket, session: Session) -> None:
     connection = socket.accept()
-    publisher = Publisher(connection, services().channels, session.channel, session.granted, OnlyProblems())
+    publisher = Publisher(connection, channels_of_app(), session.channel, session.granted, OnlyProblems())
     member = PlainMember(connection, plain_frames(socket.deflate))
     _talk(socket, session, member, publisher.take_plain)
 
@@ -132,7 +138,7 @@ def plain(socket: Socket, session: Session) -> None:
 def _talk(
     socket: Socket, session: Session, member: SocketMember, take: Callable[[str | bytes], None]
 ) -> None:
-    connection, hub = member.connection, services().channels.hub
+    connection, hub = member.connection, channels_of_app().hub
     with _until(session.granted.expires, connection):
         try:
             with hub.subscribed(session.channel, "websocket", member, session.start) as events:
@@ -141,7 +147,7 @@ def _talk(
                 while (message := socket.receive()) is not None:
                     take(message)
         except ChannelError as exc:  # the log failed since the upgrade
-            connection.offer(Prepared(Objects().refused("null", translate(exc))).frame(None))
+            connection.offer(Prepared(Objects().refused("null", problem_of(exc))).frame(None))
             connection.close(TRY_AGAIN, "the channel cannot be subscribed to now")
 
 

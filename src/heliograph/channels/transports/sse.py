@@ -20,10 +20,17 @@ from heliograph.channels.errors import BadCursor as _BadCursor
 from heliograph.channels.live.events import Event, Lost
 from heliograph.channels.live.hub import Hub
 from heliograph.channels.live.start import Start, parse_start
+from heliograph.channels.problems import (
+    BadChannel,
+    BadCursorProblem,
+    ChannelsOverloaded,
+    TooManyChannelsProblem,
+)
+from heliograph.channels.service import channels_of_app
 from heliograph.channels.transports import access
 from heliograph.channels.transports.forms import Form, server_sent
 from heliograph.channels.transports.models import NAME
-from heliograph.problems import BadChannel, BadCursor, ChannelsOverloaded, Stopping, TooManyChannels
+from heliograph.problems import Stopping
 from heliograph.request import bodies
 from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.services import services
@@ -69,15 +76,22 @@ def _parameters() -> list[dict[str, object]]:
     path={"name": NAME},
     parameters=_parameters,
     answers={200: Answer("Events without end", "text/event-stream", TEXT)},
-    problems=(*access.PROBLEMS, BadChannel, BadCursor, ChannelsOverloaded, Stopping, TooManyChannels),
+    problems=(
+        *access.PROBLEMS,
+        BadChannel,
+        BadCursorProblem,
+        ChannelsOverloaded,
+        Stopping,
+        TooManyChannelsProblem,
+    ),
 )
 def events(name: str) -> Response:
-    own = services()
-    granted = access.subscriber(own.channels, name, stream=True)
+    own = channels_of_app()
+    granted = access.subscriber(own, name, stream=True)
     start = _requested_start()
-    if own.lifecycle.stopping:
+    if services().lifecycle.stopping:
         raise Stopping()
-    hub = own.channels.hub
+    hub = own.hub
     body = EventStream(hub, name, start, granted.expires) if request.method == "GET" else ()
     response = Response(body, mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
@@ -91,7 +105,7 @@ def _requested_start() -> Start:
     try:
         return parse_start(last or request.args.get("after"))
     except _BadCursor as exc:
-        raise BadCursor(str(exc), option="Last-Event-ID" if last else "after") from exc
+        raise BadCursorProblem(str(exc), option="Last-Event-ID" if last else "after") from exc
 
 
 class EventQueue:

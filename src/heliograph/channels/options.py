@@ -1,0 +1,33 @@
+"""Settings of the channels: where their log is, and how much it keeps. Pure."""
+
+from __future__ import annotations
+
+from heliograph.channels.errors import LocationError
+from heliograph.channels.location import ALLOWED, Location, parse_location, redacted
+from heliograph.settings import DAY, Kind, NotAllowed, Options, integer, option
+
+
+def _location(text: str) -> Location:
+    """What is wrong with a URL is said without the password that it may hold."""
+    try:
+        return parse_location(text)
+    except LocationError as exc:
+        shown = redacted(text)
+        raise NotAllowed(shown, str(exc).removeprefix(f"{shown}: ")) from exc
+
+
+class ChannelsOptions(Options):
+    """The log of the channels."""
+
+    channels: Location = option(
+        Kind(_location, ALLOWED),
+        parse_location("sqlite:///var/channels.db"),
+        "the URL of the log",
+        secret=True,
+    )
+    history_size: int = option(integer(1, 10_000_000), 10_000, "messages that a channel keeps")
+    history_ttl: int = option(integer(1, 3650 * DAY), DAY, "seconds that a channel keeps a message")
+    max_channels: int = option(integer(1, 10_000_000), 10_000, "channels in all")
+    rate: int = option(
+        integer(0, 10_000_000), 1000, "messages a connection may publish per second; 0: no limit"
+    )

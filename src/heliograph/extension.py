@@ -1,0 +1,138 @@
+"""`Heliograph(app)`: what a Flask application gets from this library. The only module that puts its parts together.
+
+    live = Heliograph(app, endpoints=("channels", "events", "health"), prefix="/live")
+    ...
+    live.close()
+
+Everything that the parts hold belongs to this object; two applications in one process share nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections.abc import Callable, Iterable
+
+from flask import Blueprint, Flask
+from heliograph_proxy.limits import raise_descriptor_limit
+
+from heliograph.channels import service as channels_
+from heliograph.channels.errors import ChannelError
+from heliograph.channels.options import ChannelsOptions
+from heliograph.channels.problems import problem_of
+from heliograph.channels.service import Channels
+from heliograph.channels.transports import http, sockets, sse
+from heliograph.options import LIBRARY
+from heliograph.problems import Problem
+from heliograph.request import answers, health, logs
+from heliograph.request import metrics as metrics_
+from heliograph.request.lifecycle import Lifecycle
+from heliograph.request.metrics import Metrics
+from heliograph.request.options import AccessOptions, RequestOptions
+from heliograph.request.services import EXTENSION, Services
+from heliograph.request.spool import Spool
+from heliograph.server.wrap import Edge
+from heliograph.settings import Settings, from_environment
+from heliograph.websocket.options import WebSocketOptions
+
+log = logging.getLogger("heliograph")
+
+#: What `endpoints` may name, and the blueprints that each adds. /push and /events stand in the blueprints of the channels.
+ENDPOINTS: dict[str, tuple[Blueprint, ...]] = {
+    "channels": (http.bp, sse.bp, sockets.bp),
+    "events": (),
+    "health": (health.bp,),
+}
+
+
+class Heliograph:
+    """The parts of the library for one application. `settings`: by default those of the environment."""
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        endpoints: Iterable[str] = (),
+        prefix: str = "",
+        settings: Settings | None = None,
+    ) -> None:
+        self._endpoints = _checked(tuple(endpoints))
+        self._prefix = prefix
+        self._given = settings
+        self._closing: list[Callable[[], None]] = []
+        self._started = False
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        if self._started:
+            raise RuntimeError("one Heliograph serves one application in this version; make another one")
+        self._started = True
+        settings = self._given or from_environment(LIBRARY)
+        self.services = self._services(settings)
+        self.channels = Channels(settings, self.services.metrics.registry)
+        self.services.checks["channels"] = self.channels.hub.ready
+        self.services.lifecycle.on_stop(self.channels.hub.stop)
+        app.extensions["heliograph"] = self
+        app.extensions[EXTENSION] = self.services
+        app.extensions[channels_.EXTENSION] = self.channels
+        answers.register_errors(app, {Problem: lambda problem: problem, ChannelError: problem_of})
+        metrics_.init_app(app)
+        for bp in dict.fromkeys(bp for name in self._endpoints for bp in ENDPOINTS[name]):
+            app.register_blueprint(bp, url_prefix=self._prefix or None)
+        options = settings[RequestOptions]
+        access_log = logs.configure(options.log)
+        edge = Edge(app.wsgi_app, options, access_log, self.services.metrics, self.services.lifecycle)
+        app.wsgi_app = edge  # type: ignore[method-assign]
+        self.on_close(self.services.spool.close)
+        self.on_close(self.channels.hub.close)
+        self.on_close(edge.close)
+        atexit.register(self.close)
+
+    def _services(self, settings: Settings) -> Services:
+        options = settings[RequestOptions]
+        spool = Spool(options.spool, options.spool_max)
+        return Services(settings=settings, spool=spool, metrics=Metrics(), lifecycle=Lifecycle())
+
+    def on_close(self, release: Callable[[], None]) -> None:
+        """Have `release` called by `close`, before what was registered earlier."""
+        self._closing.append(release)
+
+    def close(self) -> None:
+        """Stop, and release everything that belongs to the application: it can answer no more requests after that."""
+        atexit.unregister(self.close)
+        self.services.lifecycle.stop()
+        while self._closing:
+            self._closing.pop()()
+
+
+def _checked(endpoints: tuple[str, ...]) -> tuple[str, ...]:
+    for name in endpoints:
+        if name not in ENDPOINTS:
+            known = ", ".join(ENDPOINTS)
+            raise ValueError(f"endpoints={name!r}: one of {known} is allowed in this version")
+    if ("channels" in endpoints) != ("events" in endpoints):
+        raise ValueError("endpoints: channels and events come together in this version")
+    return endpoints
+
+
+def announce_limits(settings: Settings) -> None:
+    """Raise the descriptor limit, log what bounds this process, and say who may use its channels."""
+    request, channels = settings[RequestOptions], settings[ChannelsOptions]
+    log.info(
+        "limits: %d open descriptors, bodies of %d bytes, spool of %d bytes, WebSocket messages of %d bytes",
+        raise_descriptor_limit(),
+        request.max_body,
+        request.spool_max,
+        settings[WebSocketOptions].max_message,
+    )
+    log.info(
+        "channels: %s, %d messages or %d s of history, %d channels, %s publishes a second and connection",
+        channels.channels.shown,
+        channels.history_size,
+        channels.history_ttl,
+        channels.max_channels,
+        channels.rate or "any number of",
+    )
+    if not settings[AccessOptions].auth_secret:
+        log.info("channels are open to everybody who can connect: HELIOGRAPH_AUTH_SECRET is not set")

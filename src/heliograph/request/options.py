@@ -1,0 +1,131 @@
+"""Settings of every request: who is believed, who may come, how much is taken, and what is logged. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from heliograph.settings import (
+    FLAG,
+    GIB,
+    TEXT,
+    Kind,
+    NotAllowed,
+    Options,
+    SettingError,
+    choice,
+    is_loopback,
+    items,
+    matching,
+    option,
+    require_folder,
+    size,
+)
+
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)
+_ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.IGNORECASE | re.ASCII)
+_SCHEME_PORTS = {"http": 80, "https": 443}
+
+#: Bytes of a secret, as RFC 7518 (3.2) wants them for HS256.
+SHORTEST_SECRET = 32
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class TrustedProxies(NamedTuple):
+    """Whose forwarding headers are believed: networks, and whether those of peers on Unix sockets are."""
+
+    networks: tuple[Network, ...]
+    unix: bool
+
+
+def _trusted(text: str) -> TrustedProxies:
+    parts = items(text)
+    networks: list[Network] = []
+    for part in parts:
+        if part == "unix":
+            continue
+        try:
+            networks.append(ipaddress.ip_network(part))
+        except ValueError as exc:
+            raise NotAllowed(part) from exc
+    return TrustedProxies(tuple(networks), "unix" in parts)
+
+
+def _hosts(text: str) -> frozenset[str]:
+    parts = items(text)
+    for part in parts:
+        if part != "*" and not _HOST.fullmatch(part):
+            raise NotAllowed(part)
+    return frozenset(part.lower() for part in parts)
+
+
+def _origins(text: str) -> frozenset[str]:
+    """The origins in the form in which browsers send them: lower case, without the scheme's default port."""
+    found = set()
+    for part in items(text):
+        match = _ORIGIN.fullmatch(part)
+        if not match or int(match[3] or 1) not in range(1, 65536):
+            raise NotAllowed(part)
+        scheme, host, port = match[1].lower(), match[2].lower(), match[3]
+        default = port is None or int(port) == _SCHEME_PORTS[scheme]
+        found.add(f"{scheme}://{host}" if default else f"{scheme}://{host}:{int(port)}")
+    return frozenset(found)
+
+
+def _secret(text: str) -> str:
+    if len(text.encode()) < SHORTEST_SECRET:
+        raise NotAllowed
+    return text
+
+
+HOSTS = Kind(_hosts, "host names without port, *.name, or * are allowed")
+ORIGINS = Kind(_origins, "origins such as https://example.org are allowed")
+PROXIES = Kind(_trusted, "addresses, networks such as 10.0.0.0/8, and unix are allowed")
+SECRET = Kind(_secret, f"at least {SHORTEST_SECRET} bytes are allowed, or nothing")
+INSTANCE = matching(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of the characters A-Z a-z 0-9 . _ - are allowed")
+
+
+class RequestOptions(Options):
+    """What is done with every request."""
+
+    instance: str = option(INSTANCE, "web", "the name of this instance in answers, logs and metrics")
+    spool: str = option(TEXT, "var/spool", "the folder for bodies over 1 MiB")
+    spool_max: int = option(
+        size(), 8 * GIB, "bytes of all bodies in the spool, of all instances that share it"
+    )
+    max_body: int = option(size(), 4 * GIB, "bytes of the longest body of a request")
+    allowed_origins: frozenset[str] = option(ORIGINS, frozenset(), "other origins whose pages may write")
+    allowed_hosts: frozenset[str] = option(
+        HOSTS, frozenset(), "hosts that are served beside localhost and IP literals"
+    )
+    trusted_proxies: TrustedProxies = option(
+        PROXIES, _trusted("127.0.0.1 ::1 unix"), "peers whose forwarding headers are believed"
+    )
+    log: str = option(choice("json", "text"), "json", "the format of logs")
+
+    def require(self) -> None:
+        require_folder(self.definitions["spool"].name, self.spool)
+
+
+class AccessOptions(Options):
+    """Who may use what is not open to everyone."""
+
+    auth_secret: str = option(
+        SECRET, "", "the key that tokens are signed with; empty: no tokens", secret=True
+    )
+    open: bool = option(FLAG, False, "whether everyone beyond loopback may use the service without a token")
+
+
+def refuse_open_listening(environ: Mapping[str, str], host: str, name: str) -> None:
+    """Raise SettingError when `host`, set by variable `name`, is beyond loopback and nothing protects the service."""
+    access = AccessOptions.read(environ)
+    if is_loopback(host) or access.auth_secret or access.open:
+        return
+    raise SettingError(
+        name,
+        environ.get(name, "").strip() or host,
+        "listens beyond loopback, which is allowed only with HELIOGRAPH_AUTH_SECRET, or with HELIOGRAPH_OPEN=1 to let everybody in",
+    )

@@ -1,3 +1,0 @@
-"""The version of the whole stack."""
-
-VERSION = "0.1.0"
