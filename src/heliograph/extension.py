@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Callable, Iterable
+from importlib import metadata
 
 from flask import Blueprint, Flask
 from heliograph_proxy.limits import raise_descriptor_limit
@@ -92,7 +93,8 @@ class Heliograph:
     def _services(self, settings: Settings) -> Services:
         options = settings[RequestOptions]
         spool = Spool(options.spool, options.spool_max)
-        return Services(settings=settings, spool=spool, metrics=Metrics(), lifecycle=Lifecycle())
+        facts = {"version": metadata.version("heliograph")}
+        return Services(settings, spool, Metrics(), Lifecycle(), facts=facts)
 
     def on_close(self, release: Callable[[], None]) -> None:
         """Have `release` called by `close`, before what was registered earlier."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-import heliograph
 from heliograph.problems import Stopping, Unavailable
 from heliograph.request.metrics import CONTENT_TYPE
 from heliograph.request.models import Alive, Readiness
@@ -26,8 +25,7 @@ def healthz() -> Response:
     own = services()
     if own.lifecycle.stopping:
         raise Stopping()
-    instance = own.settings[RequestOptions].instance
-    return jsonify(status="ok", version=heliograph.__version__, instance=instance, **own.facts)
+    return jsonify(status="ok", instance=own.settings[RequestOptions].instance, **own.facts)
 
 
 @bp.get("/readyz")
