@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from heliograph.stack import children
+from script import javascript
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str]) -> int:
         if status := run([sys.executable, "-m", *check]):
             say(f"{' '.join(check)} FAILED with status {status}")
             failed = True
+    failed |= not javascript.check(run, say, required=strict)
     plugin = ["-p", "tests.only_allowed_skips"] if strict else []
     say("pytest")
     return run([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *plugin, *arguments[strict:]]) or int(failed)

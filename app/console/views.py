@@ -1,4 +1,4 @@
-"""The console: one page where everything the service does can be tried. Its views are modules below static/console."""
+"""The console: one page where everything the service does can be tried. Its views are modules in static/."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.options import RequestOptions
 from heliograph.request.services import services
 
-bp = Blueprint("console", __name__)
+bp = Blueprint("console", __name__, template_folder="templates")
 
 #: What the console may load: its own files and nothing inline. Pictures and sounds that it makes itself are `blob:` and `data:`.
 #: Chromium and Safari of today take 'self' for WebSockets of the same host, too.
@@ -27,7 +27,7 @@ VIEWS = (
 )
 
 #: What every view needs, asked for together with the page and not one after the other as the modules name each other.
-MODULES = ("main", "dom", "state", "api", "curl", "problem")
+MODULES = ("main", "lib/dom", "state", "api", "curl", "problem")
 
 
 @bp.get("/")

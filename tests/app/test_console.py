@@ -9,7 +9,10 @@ from proxy_tests.processes import ROOT
 from app.console.views import MODULES, POLICY, VIEWS
 from tests.serving import Server
 
-CONSOLE = ROOT / "app/static/console"
+CONSOLE = ROOT / "app/console/static"
+
+#: The modules of the console, and those that it shares with the proxy's page.
+SCRIPTS = sorted([*CONSOLE.glob("*.js"), *CONSOLE.glob("lib/*.js")])
 
 
 def test_the_front_page_is_the_console_and_names_who_answered(server: Server) -> None:
@@ -47,7 +50,7 @@ def test_scripts_make_no_markup() -> None:
         "Function(",
         "text/html",
     )
-    for path in CONSOLE.glob("*.js"):
+    for path in SCRIPTS:
         code = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("//"))
         assert [word for word in forbidden if word in code] == [], path.name
 
@@ -59,7 +62,8 @@ def test_every_answer_names_its_instance_errors_too(server: Server) -> None:
 
 
 def test_modules_are_small_and_open_with_their_contract() -> None:
-    for path in CONSOLE.glob("*.js"):
+    for path in SCRIPTS:
         lines = path.read_text().splitlines()
-        assert lines[0].startswith("// "), path.name
+        assert lines[0] == "// @ts-check", path.name
+        assert lines[1].startswith("// "), path.name
         assert len(lines) <= 300, path.name

@@ -244,6 +244,12 @@ def test_the_checks_of_a_test_run_are_all_run_and_pytest_ends_it(tmp_path: Path)
         "def test_lacks() -> None:\n    pytest.skip('redis is not installed')\n\n\n"
         "def test_may_lack() -> None:\n    pytest.skip('Python 2.7 is not to be had')\n"
     )
+    (root / "package.json").write_text(
+        '{"name": "x", "version": "1.0.0", "scripts": {"types": "exit 3", "lint": "exit 0"}}\n'
+    )
+    (root / "package-lock.json").write_text(
+        '{"name": "x", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "x", "version": "1.0.0"}}}\n'
+    )
     # At its start pytest closes the folder of all runs, through which the nginx of a test beside this may have to get.
     environment = {**clean_environment(), "PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
     ended, strict = (
@@ -261,6 +267,9 @@ def test_the_checks_of_a_test_run_are_all_run_and_pytest_ends_it(tmp_path: Path)
     assert "── ruff check FAILED" in ended.stdout
     assert "── ruff format --check FAILED" in ended.stdout
     assert "── mypy" in ended.stdout
+    assert (
+        "── npm run --silent types FAILED" if shutil.which("npm") else "── npm is missing"
+    ) in ended.stdout
     assert " 1 passed, 2 skipped in " in ended.stdout.splitlines()[-1]
     assert strict.returncode == 1
     assert "not allowed here: Skipped: redis is not installed" in strict.stdout

@@ -137,8 +137,10 @@ def test_reduced_motion_moves_nothing(crowd: Farm, open_dashboard: OpenDashboard
 
 
 DRAWING = """async () => {
-    const draw = await import("/draw.js"), stream = await import("/stream.js");
-    const events = (pieces) => { const all = new stream.Events(); return pieces.flatMap((piece) => [...all.feed(piece)]); };
+    const draw = await import("/draw.js"), { delay } = await import("/lib/backoff.js");
+    const { EventStreamParser } = await import("/lib/eventstream.js");
+    const { FIRST: first, LONGEST: longest } = await import("/stream.js");
+    const events = (pieces) => { const all = new EventStreamParser(); return pieces.flatMap((piece) => [...all.feed(piece)]); };
     const text = 'event: a\\ndata: {"x": "é"}\\n\\nevent: b\\ndata: [1]\\n\\n';
     return {
         rate: [0, 0.01, 0.1, 9.94, 12.5, 1234.4].map(draw.rate),
@@ -149,8 +151,8 @@ DRAWING = """async () => {
         gap: draw.path([null, 1, null], 4, 1),
         line: draw.path([0, 2, 1], 3, 1).line,
         stretches: draw.stretches([0, 4, 4, null, 4], 6, 4),
-        waits: [0, 1, 2, 3, 4, 5, 99, 5000].map((n) => stream.delay(n, () => 1)),
-        shortest: stream.delay(0, () => 0),
+        waits: [0, 1, 2, 3, 4, 5, 99, 5000].map((n) => delay(n, { first, longest, random: () => 1 })),
+        shortest: delay(0, { first, longest, random: () => 0 }),
         whole: events([text]),
         bytes: events([...text]),
         rest: events([text.slice(0, -1)]),

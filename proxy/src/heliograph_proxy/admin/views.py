@@ -29,6 +29,9 @@ EVENT_SECONDS = 1.0
 PAGE = Path(__file__).parent / "page"
 INDEX = "index.html"
 
+#: By their paths below the folder, such as lib/dom.js.
+PARTS = tuple(str(file.relative_to(PAGE)) for file in PAGE.rglob("*.*") if file.is_file())
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -51,7 +54,7 @@ class Console:
         self._live = live
         self._started = monotonic()
         # Read once: a view must not wait for a disk.
-        self._page = {file.name: file.read_bytes() for file in PAGE.iterdir()}
+        self._page = {name: (PAGE / name).read_bytes() for name in PARTS}
 
     def status(self) -> dict[str, Any]:
         runtime = self._runtime
@@ -135,7 +138,7 @@ _KINDS = {
     "svg": "image/svg+xml",
 }
 
-_FILES = "|".join(re.escape(file.name) for file in PAGE.iterdir() if file.name != INDEX)
+_FILES = "|".join(re.escape(name) for name in PARTS if name != INDEX)
 
 _NAME = values.NAME.pattern
 

@@ -1,9 +1,9 @@
+// @ts-check
 // Changes of a backend: the dialog that asks first, and the keys of the table.
 
 import { count } from "./draw.js";
+import { byId as $ } from "./lib/dom.js";
 import { put, Refused } from "./stream.js";
-
-const $ = (id) => document.getElementById(id);
 
 const plural = (number, one, many) => (number === 1 ? `1 ${one}` : `${count(number)} ${many}`);
 
@@ -57,7 +57,9 @@ export class Changes {
 
   // `changed(backend)` gets the description that the proxy answers, `say(text)` what to tell.
   constructor({ changed, say, token }) {
-    Object.assign(this, { changed, say, token });
+    this.changed = changed;
+    this.say = say;
+    this.token = token;
     $("change").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), this.#go()));
     $("change-no").addEventListener("click", () => $("change").close());
   }

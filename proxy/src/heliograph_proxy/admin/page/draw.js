@@ -1,6 +1,7 @@
-// Text of numbers, elements, and sparklines.
+// @ts-check
+// Text of numbers, changes of the document, and sparklines.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { svg } from "./lib/dom.js";
 
 const whole = new Intl.NumberFormat("en");
 
@@ -16,10 +17,10 @@ export function rate(number) {
 export function seconds(number) {
   if (number === null || number === undefined) return "–";
   const ms = number * 1000;
-  if (ms < 1) return ms.toFixed(2) + " ms";
-  if (ms < 10) return ms.toFixed(1) + " ms";
-  if (ms < 999.5) return ms.toFixed(0) + " ms";
-  return number.toFixed(number < 10 ? 1 : 0) + " s";
+  if (ms < 1) return `${ms.toFixed(2)} ms`;
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  if (ms < 999.5) return `${ms.toFixed(0)} ms`;
+  return `${number.toFixed(number < 10 ? 1 : 0)} s`;
 }
 
 export function duration(number) {
@@ -31,18 +32,7 @@ export function duration(number) {
   return `${days} d ${hours % 24} h`;
 }
 
-export const clock = (time) =>
-  new Date(time * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-
 export const date = (time) => new Date(time * 1000).toISOString();
-
-// An element with attributes and children. Strings become text, never markup.
-export function make(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 
 // Most of what is drawn every second is as it was: the document is touched for the rest only.
 const written = new WeakMap();
@@ -102,21 +92,11 @@ export function stretches(values, room, wanted) {
   return found;
 }
 
-function shape(name) {
-  const made = document.createElementNS(SVG, "path");
-  made.setAttribute("class", name);
-  return made;
-}
+const shape = (name) => svg("path", { class: name });
 
-function canvas(name, room, height, ...shapes) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", name);
-  svg.setAttribute("viewBox", `0 0 ${room} ${height}`);
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("aria-hidden", "true"); // the figure beside it says the same
-  svg.append(...shapes);
-  return svg;
-}
+// Hidden from screen readers: the figure beside it says the same.
+const canvas = (name, room, height, ...shapes) =>
+  svg("svg", { class: name, viewBox: `0 0 ${room} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" }, shapes);
 
 // One series or two, each a line above its area; the stylesheet says which of them are seen.
 export class Sparkline {

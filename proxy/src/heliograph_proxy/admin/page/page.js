@@ -1,11 +1,11 @@
+// @ts-check
 // The page: keeps what the stream tells and hands it to the parts that show it.
 
 import { Changes, keys } from "./changes.js";
+import { byId as $ } from "./lib/dom.js";
 import { FailedList, Link, Totals, Verdict } from "./panels.js";
 import { Rows } from "./rows.js";
 import { Follower, hasToken, keepToken } from "./stream.js";
-
-const $ = (id) => document.getElementById(id);
 
 const rows = new Rows($("rows"), document.querySelectorAll("#backends th"));
 const verdict = new Verdict(), totals = new Totals(), link = new Link(verdict), failed = new FailedList();
@@ -68,7 +68,7 @@ function tellShown() {
 let asking = null;
 
 function token(reason) {
-  asking ??= new Promise((resolve) => {
+  asking ??= /** @type {Promise<void>} */ (new Promise((resolve) => {
     const dialog = $("ask-token");
     $("token-text").textContent = reason;
     $("token").value = "";
@@ -80,7 +80,7 @@ function token(reason) {
     dialog.oncancel = (event) => event.preventDefault(); // without it there is nothing to see
     dialog.onclose = () => asking && dialog.showModal(); // browsers let a second Escape close it nonetheless
     dialog.showModal();
-  });
+  }));
   return asking;
 }
 
@@ -96,7 +96,7 @@ const changes = new Changes({
 });
 const ask = (kind, element) => changes.ask(kind, rows.backend(element), status?.backends ?? []);
 
-$("rows").addEventListener("click", ({ target }) => {
+$("rows").addEventListener("click", (/** @type {any} */ { target }) => {
   const kind = target.closest("button")?.dataset.change;
   if (kind) ask(kind, target);
 });

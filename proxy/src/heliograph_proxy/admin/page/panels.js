@@ -1,9 +1,10 @@
+// @ts-check
 // What stands around the table: the verdict, the totals, the connection, the failed exchanges.
 
-import { Sparkline, Strip, clock, count, date, duration, make, mark, rate, roundUp, seconds, write } from "./draw.js";
+import { Sparkline, Strip, count, date, duration, mark, rate, roundUp, seconds, write } from "./draw.js";
+import { clock } from "./lib/clock.js";
+import { byId as $, el } from "./lib/dom.js";
 import { CONDITIONS, TROUBLE } from "./rows.js";
-
-const $ = (id) => document.getElementById(id);
 
 // Backends named in the verdict, and failed exchanges in their list: as many as the proxy keeps.
 const NAMED = 3, KEPT = 50;
@@ -24,7 +25,7 @@ function headline(status) {
 function reason(backend, time) {
   const { condition, last_check: check, since } = backend;
   const why = condition === "down" && check ? check.detail : CONDITIONS[condition].toLowerCase();
-  return [make("bdi", { class: "name" }, backend.name), ` ${why}${since ? `, for ${duration(time - since)}` : ""}`];
+  return [el("bdi", { class: "name" }, backend.name), ` ${why}${since ? `, for ${duration(time - since)}` : ""}`];
 }
 
 export class Verdict {
@@ -36,7 +37,7 @@ export class Verdict {
 
   draw(steps, fields) {
     const place = fields.indexOf("condition");
-    this.strip.draw(steps.map((step) => step && step[place]));
+    this.strip.draw(steps.map((step) => step?.[place] ?? null));
   }
 
   show(status) {
@@ -52,17 +53,17 @@ export class Verdict {
   lost(reason, at) {
     mark($("verdict"), "data-condition", "lost");
     write($("verdict-text"), "No connection to the proxy");
-    $("verdict-why").replaceChildren(`${reason}; ${at ? `all below is of ${clock(at)}` : "there are no figures yet"}`);
+    $("verdict-why").replaceChildren(`${reason}; ${at ? `all below is of ${clock(new Date(at * 1000))}` : "there are no figures yet"}`);
     this.why = "";
     document.title = "Stale · Heliograph proxy";
   }
 
   #why(status, concerned) {
-    const parts = concerned.slice(0, NAMED).map((one) => make("span", {}, ...reason(one, status.time)));
-    if (concerned.length > NAMED) parts.push(make("span", {}, `and ${concerned.length - NAMED} more`));
+    const parts = concerned.slice(0, NAMED).map((one) => el("span", {}, ...reason(one, status.time)));
+    if (concerned.length > NAMED) parts.push(el("span", {}, `and ${concerned.length - NAMED} more`));
     if (!parts.length) {
       const latest = status.backends.reduce((one, other) => ((other.since ?? 0) > (one?.since ?? 0) ? other : one), null);
-      if (latest) parts.push(make("span", {}, "No change for ", duration(status.time - latest.since)));
+      if (latest) parts.push(el("span", {}, "No change for ", duration(status.time - latest.since)));
     }
     const text = parts.map((part) => part.textContent).join();
     if (text === this.why) return;
@@ -86,11 +87,11 @@ export class Totals {
     this.tiles = TILES.map((tile) => ({
       ...tile,
       spark: new Sparkline(tile.fields, room),
-      values: tile.fields.map((field) => make("span", { class: `value ${field}` }, "–")),
+      values: tile.fields.map((field) => el("span", { class: `value ${field}` }, "–")),
     }));
     $("totals").replaceChildren(
       ...this.tiles.map(({ label, spark, values }) =>
-        make("div", {}, make("dt", {}, label), make("dd", {}, ...[...values].reverse().flatMap((value) => [value, " "]), spark.svg))),
+        el("div", {}, el("dt", {}, label), el("dd", {}, ...[...values].reverse().flatMap((value) => [value, " "]), spark.svg))),
     );
   }
 
@@ -107,7 +108,7 @@ export class Totals {
 
   draw(steps, all) {
     for (const { fields, spark, least } of this.tiles) {
-      const series = fields.map((field) => steps.map((step) => step && step[all.indexOf(field)]));
+      const series = fields.map((field) => steps.map((step) => step?.[all.indexOf(field)] ?? null));
       spark.draw(series, roundUp(Math.max(0, ...series.flat()), least));
     }
   }
@@ -118,6 +119,7 @@ export class Link {
   // `verdict` gives way to the news that nobody knows.
   constructor(verdict) {
     this.verdict = verdict;
+    this.at = 0; // seconds since 1970: the time of the last figures
   }
 
   show(state, { reason, wait }) {
@@ -148,16 +150,16 @@ export class FailedList {
   }
 
   #row(one) {
-    const cell = (label, ...content) => make("td", { role: "cell", "data-label": label }, ...content);
-    return make(
+    const cell = (label, ...content) => el("td", { role: "cell", "data-label": label }, ...content);
+    return el(
       "tr", { role: "row" },
-      cell("Time", make("time", { datetime: date(one.time), title: date(one.time) }, clock(one.time))),
-      cell("Status", make("span", { class: "status" }, one.status || "none")),
-      cell("Request", make("bdi", { class: "request" }, `${one.method} ${one.path}`)),
-      cell("Backend", make("bdi", {}, one.backend === "-" ? "none" : one.backend)),
+      cell("Time", el("time", { datetime: date(one.time), title: date(one.time) }, clock(new Date(one.time * 1000)))),
+      cell("Status", el("span", { class: "status" }, one.status || "none")),
+      cell("Request", el("bdi", { class: "request" }, `${one.method} ${one.path}`)),
+      cell("Backend", el("bdi", {}, one.backend === "-" ? "none" : one.backend)),
       cell("Tries", String(one.tries)),
-      cell("Reason", make("bdi", {}, one.reason), " ", make("span", { class: "ended" }, one.ended === "done" ? "" : one.ended)),
-      cell("Request id", make("bdi", { class: "id" }, one.request_id)),
+      cell("Reason", el("bdi", {}, one.reason), " ", el("span", { class: "ended" }, one.ended === "done" ? "" : one.ended)),
+      cell("Request id", el("bdi", { class: "id" }, one.request_id)),
     );
   }
 }

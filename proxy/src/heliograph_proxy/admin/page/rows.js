@@ -1,6 +1,8 @@
+// @ts-check
 // The table of backends: rows that are made once and then changed in place, those in trouble first.
 
-import { Sparkline, Strip, count, date, duration, make, mark, rate, roundUp, seconds, write } from "./draw.js";
+import { Sparkline, Strip, count, date, duration, mark, rate, roundUp, seconds, write } from "./draw.js";
+import { el } from "./lib/dom.js";
 
 export const CONDITIONS = { up: "Up", drain: "Draining", maint: "Maintenance", ejected: "Ejected", down: "Down" };
 export const TROUBLE = ["down", "ejected"];
@@ -26,32 +28,32 @@ class Row {
     this.dirty = true;
     this.strip = new Strip(conditions, room);
     this.sparks = COLUMNS.map((column) => new Sparkline(column.fields, room));
-    this.values = COLUMNS.map((column) => column.fields.map((field) => make("span", { class: `value ${field}` })));
-    this.address = make("bdi");
-    this.backup = make("span", { class: "tag", hidden: "" }, "backup");
-    this.chip = make("span", { class: "chip" });
-    this.check = make("span", { class: "check" });
-    this.since = make("span", { class: "since" });
-    this.weight = make("button", { type: "button", "data-change": "weight", tabindex: "-1" });
+    this.values = COLUMNS.map((column) => column.fields.map((field) => el("span", { class: `value ${field}` })));
+    this.address = el("bdi");
+    this.backup = el("span", { class: "tag", hidden: "" }, "backup");
+    this.chip = el("span", { class: "chip" });
+    this.check = el("span", { class: "check" });
+    this.since = el("span", { class: "since" });
+    this.weight = el("button", { type: "button", "data-change": "weight", tabindex: "-1" });
     this.states = Object.entries(STATES).map(([state, text]) =>
-      make("button", { type: "button", "data-change": state, tabindex: "-1", "aria-label": `${text} ${name}` }, text));
+      el("button", { type: "button", "data-change": state, tabindex: "-1", "aria-label": `${text} ${name}` }, text));
     this.element = this.#build();
   }
 
   #build() {
-    const cell = (label, ...content) => make("td", { role: "cell", "data-label": label }, ...content);
-    const name = make("bdi", { class: "name" }, this.name);
-    return make(
+    const cell = (label, ...content) => el("td", { role: "cell", "data-label": label }, ...content);
+    const name = el("bdi", { class: "name" }, this.name);
+    return el(
       "tr", { role: "row", tabindex: "-1", "data-name": this.name },
-      make("th", { role: "rowheader", scope: "row" }, name, " ", this.backup, make("span", { class: "address" }, this.address)),
-      make("td", { role: "cell", class: "health" },
-        make("div", { class: "verdict" }, this.chip, " ", this.since, " "), this.check, this.strip.svg),
+      el("th", { role: "rowheader", scope: "row" }, name, " ", this.backup, el("span", { class: "address" }, this.address)),
+      el("td", { role: "cell", class: "health" },
+        el("div", { class: "verdict" }, this.chip, " ", this.since, " "), this.check, this.strip.svg),
       ...COLUMNS.map((column, index) => {
-        const values = make("span", { class: "values" }, ...[...this.values[index]].reverse().flatMap((value) => [value, " "]));
-        return cell(column.label, make("div", { class: "figure" }, values, this.sparks[index].svg));
+        const values = el("span", { class: "values" }, ...[...this.values[index]].reverse().flatMap((value) => [value, " "]));
+        return cell(column.label, el("div", { class: "figure" }, values, this.sparks[index].svg));
       }),
       cell("Weight", this.weight),
-      cell("State", make("div", { class: "states", role: "group", "aria-label": `State of ${this.name}` }, ...this.states)),
+      cell("State", el("div", { class: "states", role: "group", "aria-label": `State of ${this.name}` }, ...this.states)),
     );
   }
 
@@ -85,7 +87,7 @@ class Row {
 
   draw(fields, tops) {
     this.dirty = false;
-    const series = (field) => this.steps.map((step) => step && step[fields.indexOf(field)]);
+    const series = (field) => this.steps.map((step) => step?.[fields.indexOf(field)] ?? null);
     this.strip.draw(series("condition"));
     this.sparks.forEach((spark, index) => spark.draw(COLUMNS[index].fields.map(series), tops[index]));
   }
@@ -99,8 +101,16 @@ class Row {
 
 export class Rows {
   constructor(body, heads) {
-    Object.assign(this, { body, words: [], rows: new Map(), tops: [], fields: [], current: null });
-    this.scales = COLUMNS.map((_, index) => heads[index + 2].appendChild(make("small", { "aria-hidden": "true" })));
+    this.body = body;
+    this.words = [];
+    this.rows = new Map();
+    this.tops = [];
+    this.fields = [];
+    this.conditions = [];
+    this.room = 0;
+    this.order = null;
+    this.current = null;
+    this.scales = COLUMNS.map((_, index) => heads[index + 2].appendChild(el("small", { "aria-hidden": "true" })));
     this.movedAt = -STEADY;
     body.addEventListener("pointermove", () => (this.movedAt = performance.now()));
     body.addEventListener("focusin", (event) => this.#take(event.target.closest("tr")));
@@ -109,7 +119,9 @@ export class Rows {
   }
 
   reset({ fields, conditions, kept_steps: room }) {
-    Object.assign(this, { fields, conditions, room });
+    this.fields = fields;
+    this.conditions = conditions;
+    this.room = room;
     for (const row of this.rows.values()) row.steps = [];
   }
 
@@ -167,7 +179,7 @@ export class Rows {
 
   #move(element, place) {
     // moveBefore would keep the focus, but Chromium 156 leaves parts of a row that it moves without their style.
-    const active = document.activeElement, had = element.contains(active);
+    const active = /** @type {HTMLElement} */ (document.activeElement), had = element.contains(active);
     this.body.insertBefore(element, place);
     if (had) active.focus({ preventScroll: true });
   }
@@ -182,7 +194,7 @@ export class Rows {
     for (const row of this.rows.values()) {
       const hidden = !row.matches(this.words);
       if (row.element.hidden !== hidden) row.element.hidden = hidden;
-      shown += !hidden;
+      if (!hidden) shown++;
     }
     this.shown = shown;
   }

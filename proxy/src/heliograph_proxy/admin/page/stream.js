@@ -1,18 +1,16 @@
+// @ts-check
 // What the proxy tells and takes: the stream of events, with its reconnecting, and the writes. Nothing here touches the page.
 //
 // EventSource cannot send a token, so the stream is read from a fetch.
+
+import { delay } from "./lib/backoff.js";
+import { readEvents } from "./lib/eventstream.js";
 
 // Milliseconds: the first wait before another attempt, which doubles up to the longest; and of silence on a stream that
 // speaks every second, after which it is taken for dead; and for the answer to a write.
 export const FIRST = 500, LONGEST = 8000, SILENCE = 6000, ANSWER = 10000;
 
-// Characters of one event: ten minutes of a backend have a hundredth of it. More is not our proxy.
-const MAX_EVENT = 1 << 22;
-
 const TOKEN = "heliograph-admin-token";
-
-export const delay = (failures, random = Math.random) =>
-  Math.min(LONGEST, FIRST * 2 ** Math.min(failures, 16)) * (0.5 + random() / 2);
 
 const stored = () => sessionStorage.getItem(TOKEN);
 
@@ -26,11 +24,14 @@ function fields(more = {}) {
   const token = stored();
   if (!token) return more;
   // A field's value is bytes: those of the token's UTF-8.
-  return { ...more, Authorization: "Bearer " + String.fromCharCode(...new TextEncoder().encode(token)) };
+  return { ...more, Authorization: `Bearer ${String.fromCharCode(...new TextEncoder().encode(token))}` };
 }
 
 // A write was refused, or the proxy did not answer; `status` where it did.
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** @type {number | undefined} */
+  status;
+}
 
 async function refusal(answer) {
   const problem = await answer.json().catch(() => ({}));
@@ -54,32 +55,15 @@ export async function put(path, value) {
   return answer.json();
 }
 
-// Cuts text into events, however it is cut into pieces.
-export class Events {
-  #rest = "";
-
-  *feed(text) {
-    const parts = (this.#rest + text).split("\n\n");
-    this.#rest = parts.pop();
-    if (this.#rest.length > MAX_EVENT) throw new Error("an event has no end");
-    for (const part of parts) {
-      let name = "message", data = "";
-      for (const line of part.split("\n")) {
-        if (line.startsWith("event: ")) name = line.slice(7);
-        else if (line.startsWith("data: ")) data += line.slice(6);
-      }
-      yield [name, JSON.parse(data)];
-    }
-  }
-}
-
 // Follows the stream for ever. `on(name, data)` gets the events; `link(state, facts)` how the connection is: "connecting", "live",
 // or "lost" with the `reason`, and `wait` milliseconds until the next attempt; `token(reason)` must keep a token and come back.
 export class Follower {
   #wake = () => {};
 
   constructor({ on, link, token }) {
-    Object.assign(this, { on, link, token });
+    this.on = on;
+    this.link = link;
+    this.token = token;
   }
 
   // Do not wait any longer for the next attempt.
@@ -101,12 +85,12 @@ export class Follower {
         }
         reason = error instanceof Refused ? error.message : "the proxy does not answer";
       }
-      const wait = delay(failures++);
+      const wait = delay(failures++, { first: FIRST, longest: LONGEST });
       this.link("lost", { reason, wait });
-      await new Promise((resolve) => {
+      await /** @type {Promise<void>} */ (new Promise((resolve) => {
         const timer = setTimeout(resolve, wait);
         this.#wake = () => (clearTimeout(timer), resolve());
-      });
+      }));
     }
   }
 
@@ -121,19 +105,15 @@ export class Follower {
       alive();
       const answer = await fetch("/live", { headers: fields(), cache: "no-store", signal: controller.signal });
       if (!answer.ok) throw await refusal(answer);
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader(), events = new Events();
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) return;
-        alive();
-        for (const [name, data] of events.feed(value)) {
+      await readEvents(answer, {
+        alive,
+        on: (name, data) => {
           this.on(name, data);
-          if (name === "now") {
-            good();
-            this.link("live", {});
-          }
-        }
-      }
+          if (name !== "now") return;
+          good();
+          this.link("live", {});
+        },
+      });
     } finally {
       clearTimeout(timer);
       controller.abort();
