@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
@@ -93,6 +94,9 @@ class Farm:
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
+            # A client that leaves before the answer has ended would itself be the reason that it was not sent whole.
+            with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
+                answer.read()
             return answer.status, answer.getheader("X-Request-Id", "")
         finally:
             connection.close()
