@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import ROOT
 
-from tests.processes import ROOT
 from tests.serving import Server
 
 PACKAGE = ROOT / "clients/javascript"
