@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
 
@@ -16,6 +17,7 @@ from gevent.hub import get_hub
 from gevent.lock import RLock
 
 from heliograph_proxy import eventlog as events
+from heliograph_proxy.batches import BatchWriter, timestamp
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.settings import LogSettings
 
@@ -95,19 +97,6 @@ def combined_line(record: Record, now: float) -> str:
 
 _FORMATS: Final = {"json": json_line, "combined": combined_line}
 
-_second, _text = 0, ""
-_OF_A_SECOND: Final = tuple(f".{number:03d}Z" for number in range(1000))
-
-
-def timestamp(now: float) -> str:
-    """RFC 3339 with milliseconds. The text of a second is made once."""
-    global _second, _text
-    second = int(now)
-    if second != _second:
-        _second, _text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-    return _text + _OF_A_SECOND[int((now - second) * 1000)]
-
-
 CLOSED: Final = -1
 STDOUT: Final = 1
 
@@ -133,22 +122,16 @@ class AccessLog:
 
     def __init__(self, settings: LogSettings, most: int = MAX_WAITING) -> None:
         self._format = _FORMATS[settings.format]
-        self._most = most
-        self._lines: list[str] = []
-        self._dropped = 0
         self._greenlet: gevent.Greenlet[..., None] | None = None
-        self._fd = _open(settings.access)
+        self._writer = BatchWriter(_open(settings.access), most)
         # Held while a thread writes: batches stay in order, and no descriptor is closed, and its number given to
         # somebody else, while lines are on their way to it.
         self._writing = RLock()
 
     def add(self, record: Record) -> None:
-        if self._fd == CLOSED:
-            return
-        if len(self._lines) >= self._most:
-            self._dropped += 1
-            return
-        self._lines.append(self._format(record, time.time()))
+        writer = self._writer
+        if writer.descriptor != CLOSED:
+            writer.add(self._format(record, time.time()))
 
     def start(self) -> None:
         _ = get_hub().threadpool  # made by its first use, which must not come when no descriptor is left
@@ -161,8 +144,8 @@ class AccessLog:
                 self._greenlet.kill()
                 self._greenlet = None
             self._flush()
-            _close(self._fd)
-            self._fd = CLOSED
+            _close(self._writer.descriptor)
+            self._writer.descriptor = CLOSED
 
     def reopen(self, settings: LogSettings) -> None:
         """Go on in another file, or in a new one of the same name after it was rotated. OSError changes
@@ -170,8 +153,8 @@ class AccessLog:
         fd = _open(settings.access)
         with self._writing:
             self._flush()
-            _close(self._fd)
-            self._fd, self._format = fd, _FORMATS[settings.format]
+            _close(self._writer.descriptor)
+            self._writer.descriptor, self._format = fd, _FORMATS[settings.format]
 
     def _run(self) -> None:
         while True:
@@ -179,25 +162,16 @@ class AccessLog:
             self._flush()
 
     def _flush(self) -> None:
+        writer = self._writer
         with self._writing:
-            if self._lines:
-                lines, self._lines = self._lines, []
-                error = get_hub().threadpool.apply(_write, (self._fd, "".join(lines).encode()))
-                if error:
-                    self._dropped += len(lines)
-                    events.log("access-log-failed", reason=error)
-            if self._dropped:
-                events.log("access-log-dropped", lines=self._dropped)
-                self._dropped = 0
+            error = "" if writer.empty else writer.flush(_in_thread)
+            if error:
+                events.log("access-log-failed", reason=error)
+            if writer.dropped:
+                events.log("access-log-dropped", lines=writer.dropped)
+                writer.dropped = 0
 
 
-def _write(fd: int, data: bytes) -> str:
-    """Runs in a native thread. Returns what went wrong, as text."""
-    view = memoryview(data)
-    try:
-        while view:
-            written = os.write(fd, view)  # not inside the slice, which mypyc would evaluate twice
-            view = view[written:]
-    except OSError as exc:
-        return exc.strerror or str(exc)
-    return ""
+def _in_thread(write: Callable[[int, bytes], str], descriptor: int, data: bytes) -> str:
+    failed: str = get_hub().threadpool.apply(write, (descriptor, data))
+    return failed

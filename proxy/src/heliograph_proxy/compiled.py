@@ -30,6 +30,7 @@ HOT = (
     "balancing/latency",
     "balancing/queue",
     "balancing/strategies",
+    "batches",
     "connections",
     "exchange",
     "headers",
@@ -47,6 +48,7 @@ HOT = (
     "settings",
     "streams",
     "waits",
+    "trust",
     "tunnel",
 )
 

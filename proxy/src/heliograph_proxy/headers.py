@@ -6,7 +6,6 @@ framing field and with the forwarding fields that this proxy vouches for.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
 
@@ -14,9 +13,8 @@ from heliograph_proxy.errors import MethodNotAllowed, Problem
 from heliograph_proxy.http1.fields import CLOSE, HOST, KEEP_ALIVE, NOSNIFF, VIA, Field, lines
 from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.problem_document import MEDIA_TYPE
-from heliograph_proxy.values import TrustedPeers
+from heliograph_proxy.trust import REQUEST_ID, UNIX, TrustedPeers, client_address
 
-REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _PROTO: Final = re.compile(rb"https?", re.IGNORECASE)
 
 
@@ -30,17 +28,18 @@ class Forwarding:
     __slots__ = ("_last_host", "_last_lines", "_peers", "peer", "trusted")
 
     def __init__(self, peer: str, trusted: TrustedPeers) -> None:
-        self.trusted = peer in trusted
+        self.trusted = trusted.believes(peer or UNIX)
         self._peers = trusted
-        self.peer = peer.encode() or b"unix"
+        self.peer = (peer or UNIX).encode()
         self._last_host, self._last_lines = b"", b""
 
     def request_id(self, head: RequestHead, new: str) -> str:
         """The request's id: the trusted peer's, or the new one."""
         if self.trusted and head.forwarding:
             given = [value for name, value in head.forwarding if name.lower() == b"x-request-id"]
-            if len(given) == 1 and REQUEST_ID.fullmatch(given[0]):
-                return given[0].decode()
+            told = given[0].decode("latin-1") if len(given) == 1 else ""
+            if REQUEST_ID.fullmatch(told):
+                return told
         return new
 
     def client(self, head: RequestHead) -> str:
@@ -49,14 +48,7 @@ class Forwarding:
         if not self.trusted or not head.forwarding:
             return nearest
         told = [value for name, value in head.forwarding if name.lower() == b"x-forwarded-for"]
-        for one in reversed(b",".join(told).split(b",")):
-            try:
-                nearest = str(ipaddress.ip_address(one.strip(b" \t").decode()))
-            except ValueError:  # not an address, so nothing before it can be believed
-                break
-            if nearest not in self._peers:
-                break
-        return nearest
+        return client_address(nearest, b",".join(told).decode("latin-1"), self._peers)
 
     def https(self, head: RequestHead) -> bool:
         """Whether the client's own connection is encrypted, as a trusted peer tells."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from heliograph_proxy import values
 from heliograph_proxy.errors import SettingsError
+from heliograph_proxy.trust import TrustedPeers
 
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ class Settings:
     admin: values.Address = _key(values.address, "127.0.0.1:8001")
     admin_token: str = _key(values.text, "")
     strategy: str = _key(values.strategy, "least_time")
-    trusted: values.TrustedPeers = _key(values.trusted, ["127.0.0.1", "::1", "unix"])
+    trusted: TrustedPeers = _key(values.trusted, ["127.0.0.1", "::1", "unix"])
     health: HealthSettings = field(default_factory=HealthSettings)
     timeouts: Timeouts = field(default_factory=Timeouts)
     pool: PoolSettings = field(default_factory=PoolSettings)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from heliograph_proxy.trust import UNIX, TrustedPeers
+
 #: Anything longer is a mistake, and names stand in every log line and metric.
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -179,25 +181,11 @@ def secret(value: Any) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedPeers:
-    """Whose forwarding headers are believed: networks, and whether peers on a Unix socket are."""
-
-    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-    unix: bool
-
-    def __contains__(self, peer: str) -> bool:
-        if not peer:
-            return self.unix
-        address = ipaddress.ip_address(peer)
-        return any(address in network for network in self.networks)
-
-
 def trusted(value: Any) -> TrustedPeers:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise Wrong('must be a list of addresses, CIDRs and "unix"')
     try:
-        networks = tuple(ipaddress.ip_network(one) for one in value if one != "unix")
+        networks = tuple(ipaddress.ip_network(one) for one in value if one != UNIX)
     except ValueError as exc:
         raise Wrong(f'must be a list of addresses, CIDRs and "unix": {exc}') from exc
-    return TrustedPeers(networks, "unix" in value)
+    return TrustedPeers(networks, UNIX in value)

@@ -10,15 +10,13 @@ from __future__ import annotations
 import atexit
 import json
 import logging
-import os
 import sys
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime
 
 import gevent
+from heliograph_proxy.batches import BatchWriter, timestamp
 
 from heliograph.request.threads import in_thread
 
@@ -32,53 +30,46 @@ BATCH_INTERVAL = 0.05
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
-class BatchWriter:
-    """Appends lines to a file descriptor without ever blocking the event loop."""
+class ScheduledWriter:
+    """Appends lines to a file descriptor without ever blocking the event loop: a greenlet writes them soon."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._lines: deque[str] = deque()
-        self._dropped = 0
+        self._batches = BatchWriter(descriptor, MAX_BUFFERED)
         self._scheduled = False
         atexit.register(self.flush)
 
     def write(self, line: str) -> None:
         """Queue one line (without line end). Drops it when the buffer is full."""
-        if len(self._lines) >= MAX_BUFFERED:
-            self._dropped += 1
-            return
-        self._lines.append(line)
+        self._batches.add(f"{line}\n")
         if not self._scheduled:
             self._scheduled = True
             gevent.spawn_later(BATCH_INTERVAL, self._write_batches)
 
     def flush(self) -> None:
         """Write what waits, blocking. For the end of the process."""
-        _write_all(self._descriptor, self._take())
+        if not self._batches.empty:
+            self._batches.flush(_at_once, self._note())
 
     def _write_batches(self) -> None:
+        batches = self._batches
         try:
-            while batch := self._take():
-                in_thread(_write_all, self._descriptor, batch)
+            while not batches.empty:
+                if batches.flush(in_thread, self._note()):
+                    batches.dropped = 0  # the reader is gone: no count can be told
                 gevent.sleep(BATCH_INTERVAL)
         finally:
             self._scheduled = False
 
-    def _take(self) -> bytes:
-        lines, self._lines = self._lines, deque()
-        if self._dropped:
-            lines.append(json.dumps({"level": "warning", "message": f"{self._dropped} log lines dropped"}))
-            self._dropped = 0
-        return "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
+    def _note(self) -> str:
+        """The line that tells how many were dropped, if any were."""
+        dropped, self._batches.dropped = self._batches.dropped, 0
+        if not dropped:
+            return ""
+        return json.dumps({"level": "warning", "message": f"{dropped} log lines dropped"}) + "\n"
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except OSError:  # the reader is gone: there is nobody left to tell
-            return
+def _at_once(write: Callable[[int, bytes], str], descriptor: int, data: bytes) -> str:
+    return write(descriptor, data)
 
 
 class JsonFormatter(logging.Formatter):
@@ -115,9 +106,9 @@ def formatter(style: str) -> logging.Formatter:
 
 
 class BatchHandler(logging.Handler):
-    """Sends log records to a BatchWriter."""
+    """Sends log records to a ScheduledWriter."""
 
-    def __init__(self, writer: BatchWriter) -> None:
+    def __init__(self, writer: ScheduledWriter) -> None:
         super().__init__()
         self._writer = writer
 
@@ -125,13 +116,13 @@ class BatchHandler(logging.Handler):
         self._writer.write(self.format(record))
 
 
-class AccessLog:
+class RequestLog:
     """One line for each request, on standard output. Fields: those of `write`'s mapping, after the time.
 
     In ASCII: what clients send cannot end a line for any reader, nor give orders to a terminal (U+0085, U+2028, U+009B).
     """
 
-    def __init__(self, style: str, writer: BatchWriter) -> None:
+    def __init__(self, style: str, writer: ScheduledWriter) -> None:
         self._json = style == "json"
         self._writer = writer
 
@@ -143,22 +134,17 @@ class AccessLog:
             self._writer.write(f"{timestamp(time.time())} {pairs}")
 
 
-def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+_writers: dict[int, ScheduledWriter] = {}
 
 
-_writers: dict[int, BatchWriter] = {}
-
-
-def writer(descriptor: int) -> BatchWriter:
+def writer(descriptor: int) -> ScheduledWriter:
     """The process's one writer for a descriptor, so that lines of two applications never mix."""
     if descriptor not in _writers:
-        _writers[descriptor] = BatchWriter(descriptor)
+        _writers[descriptor] = ScheduledWriter(descriptor)
     return _writers[descriptor]
 
 
-def configure(style: str) -> AccessLog:
+def configure(style: str) -> RequestLog:
     """Send the ``heliograph`` loggers to standard error; return the access log, which goes to standard output."""
     logger = logging.getLogger("heliograph")
     handler = BatchHandler(writer(sys.__stderr__.fileno() if sys.__stderr__ else 2))
@@ -166,4 +152,4 @@ def configure(style: str) -> AccessLog:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    return AccessLog(style, writer(sys.__stdout__.fileno() if sys.__stdout__ else 1))
+    return RequestLog(style, writer(sys.__stdout__.fileno() if sys.__stdout__ else 1))

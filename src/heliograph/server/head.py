@@ -9,18 +9,15 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+from heliograph_proxy.http1 import grammar
+
 from heliograph.problems import BadRequest, HeadersTooLarge
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+#: The grammar of names and field lines is the proxy's, so that both see the same.
+_TOKEN = grammar.TOKEN.decode()
 
 #: RFC 9112, 3: method SP target SP version. Bytes above ASCII are let through: clients forget to encode paths.
 _REQUEST_LINE = re.compile(rf"{_TOKEN} [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]\r\n")
-
-#: RFC 9112, 5: no space before the colon, no folded line, no bare CR or LF, no control character but the tab.
-_FIELD_LINE = re.compile(rb"%b:[\t\x20-\x7e\x80-\xff]*\r\n" % _TOKEN.encode())
-
-#: More digits than any body that fits anywhere.
-_LENGTH = re.compile(r"[0-9]{1,18}")
 
 #: Bytes of all header fields of a request: twice what the proxy takes.
 MAX_HEAD = 64 << 10
@@ -46,7 +43,7 @@ class StrictLines:
         self._left -= len(line)
         if self._left < 0:
             raise HeadersTooLarge(f"At most {MAX_HEAD} bytes of header fields are taken.", limit=MAX_HEAD)
-        if line != b"\r\n" and not _FIELD_LINE.fullmatch(line):
+        if line != b"\r\n" and not grammar.FIELD_LINE.fullmatch(line):
             raise BadRequest("A header line of the request is not valid HTTP/1.1.")
         return line
 
@@ -71,7 +68,9 @@ def check_framing(version: str, lengths: list[str], encodings: list[str]) -> Non
 
     `lengths` and `encodings` are the values of all Content-Length and Transfer-Encoding fields.
     """
-    if len(lengths) > 1 or not all(_LENGTH.fullmatch(value) for value in lengths):
+    if len(lengths) > 1 or not all(
+        grammar.LENGTH.fullmatch(value.encode(errors="replace")) for value in lengths
+    ):
         raise BadRequest("Content-Length must be one whole number.")
     if not encodings:
         return

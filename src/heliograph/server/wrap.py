@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+from heliograph_proxy.trust import TrustedPeers
+
 from heliograph.problems import BadHost, Problem, UnknownHost
 from heliograph.request import logs
 from heliograph.request.answers import response_of
-from heliograph.request.forwarding import Client, Trust, answers_for, host_name, resolve
+from heliograph.request.forwarding import ResolvedClient, answers_for, host_name, resolve
 from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
-from heliograph.request.logs import AccessLog
+from heliograph.request.logs import RequestLog
 from heliograph.request.metrics import Metrics
 from heliograph.request.options import RequestOptions
 from heliograph.websocket.handshake import asks_for_websocket
@@ -38,13 +40,13 @@ class Edge:
         self,
         application: Any,
         options: RequestOptions,
-        access_log: AccessLog,
+        access_log: RequestLog,
         metrics: Metrics,
         lifecycle: Lifecycle,
     ) -> None:
         self._application = application
         self._options = options
-        self._trust = Trust(*options.trusted_proxies)
+        self._trust = TrustedPeers(*options.trusted_proxies)
         self._access_log = access_log
         self._metrics = metrics
         self._lifecycle = lifecycle
@@ -84,7 +86,7 @@ class Edge:
             self._leave()
         self._server = self._leave = None
 
-    def _refusal(self, environ: Environ, client: Client) -> Problem | None:
+    def _refusal(self, environ: Environ, client: ResolvedClient) -> Problem | None:
         if not client.host and environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             environ["HTTP_HOST"] = (
                 "localhost"  # HTTP/1.0 has no Host, and probes of load balancers still speak it
@@ -143,7 +145,7 @@ def _encoded(query: str) -> str:
 class Exchange:
     """One request and its answer, while the server iterates over the answer."""
 
-    def __init__(self, edge: Edge, environ: Environ, start_response: Any, client: Client) -> None:
+    def __init__(self, edge: Edge, environ: Environ, start_response: Any, client: ResolvedClient) -> None:
         self.environ = environ
         self.request_id = client.request_id or secrets.token_hex(16)
         self.status = 0

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from heliograph_proxy.trust import MAX_HOPS, TrustedPeers
 
 from heliograph.request.forwarding import (
-    MAX_HOPS,
-    Client,
-    Trust,
+    ResolvedClient,
     answers_for,
     host_name,
     normal_origin,
@@ -17,12 +16,12 @@ from heliograph.request.forwarding import (
     resolve,
 )
 
-TRUST = Trust(
+TRUST = TrustedPeers(
     (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1")), True
 )
 
 
-def client(peer: str, **headers: str) -> Client:
+def client(peer: str, **headers: str) -> ResolvedClient:
     return resolve(peer, "http", {"HTTP_HOST": "localhost", **headers}, TRUST)
 
 
@@ -68,9 +67,9 @@ def test_an_untrusted_peer_forwards_nothing() -> None:
         "HTTP_X_FORWARDED_HOST": "evil.example",
         "HTTP_X_REQUEST_ID": "theirs",
     }
-    assert client("8.8.8.8", **headers) == Client("8.8.8.8", "http", "localhost", None)
-    assert client("127.0.0.1", **headers) == Client("1.2.3.4", "https", "evil.example", "theirs")
-    no_unix = Trust((), unix=False)
+    assert client("8.8.8.8", **headers) == ResolvedClient("8.8.8.8", "http", "localhost", None)
+    assert client("127.0.0.1", **headers) == ResolvedClient("1.2.3.4", "https", "evil.example", "theirs")
+    no_unix = TrustedPeers((), unix=False)
     assert resolve("unix", "http", headers, no_unix).address == "unix"
 
 
@@ -87,7 +86,7 @@ def test_an_untrusted_peer_forwards_nothing() -> None:
     ],
 )
 def test_malformed_headers_of_a_trusted_proxy_are_left_out(name: str, value: str) -> None:
-    assert client("127.0.0.1", **{name: value}) == Client("127.0.0.1", "http", "localhost", None)
+    assert client("127.0.0.1", **{name: value}) == ResolvedClient("127.0.0.1", "http", "localhost", None)
 
 
 def test_of_lists_the_last_entry_counts() -> None:

@@ -12,16 +12,16 @@ from contextvars import Context
 from pathlib import Path
 
 import pytest
+from heliograph_proxy.batches import timestamp
 from proxy_tests.processes import PYTHON, Process, until
 
 from heliograph.request.logs import (
     MAX_BUFFERED,
-    AccessLog,
     BatchHandler,
-    BatchWriter,
+    RequestLog,
+    ScheduledWriter,
     formatter,
     request_id,
-    timestamp,
 )
 from tests.serving import Server, gunicorn
 
@@ -40,7 +40,7 @@ def record(message: str, error: BaseException | None = None) -> logging.LogRecor
 
 
 def test_lines_wait_and_are_written_together(pipe: tuple[int, int]) -> None:
-    writer = BatchWriter(pipe[1])
+    writer = ScheduledWriter(pipe[1])
     for line in ("one", "two"):
         writer.write(line)
     os.set_blocking(pipe[0], False)
@@ -52,7 +52,7 @@ def test_lines_wait_and_are_written_together(pipe: tuple[int, int]) -> None:
 
 def test_what_does_not_fit_is_dropped_and_counted(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as file:
-        writer = BatchWriter(file.fileno())
+        writer = ScheduledWriter(file.fileno())
         for number in range(MAX_BUFFERED + 3):
             writer.write(str(number))
         writer.flush()
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_dropped_and_counted(tmp_path: Path) -> None:
 
 def test_a_reader_that_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
     with open(os.devnull, "rb") as cannot_be_written:
-        writer = BatchWriter(cannot_be_written.fileno())
+        writer = ScheduledWriter(cannot_be_written.fileno())
         writer.write("lost")
         writer.flush()
 
@@ -98,9 +98,9 @@ def test_a_text_line_says_the_same() -> None:
 
 
 def test_the_access_log_is_json_or_text(pipe: tuple[int, int]) -> None:
-    writer = BatchWriter(pipe[1])
-    AccessLog("json", writer).write({"path": "/\u009b"})
-    AccessLog("text", writer).write({"path": "/é\n", "status": 200})
+    writer = ScheduledWriter(pipe[1])
+    RequestLog("json", writer).write({"path": "/\u009b"})
+    RequestLog("text", writer).write({"path": "/é\n", "status": 200})
     writer.flush()
     one, other = os.read(pipe[0], 1000).decode().splitlines()
     assert json.loads(one)["path"] == "/\u009b"
@@ -109,7 +109,7 @@ def test_the_access_log_is_json_or_text(pipe: tuple[int, int]) -> None:
 
 
 def test_a_handler_passes_records_on(pipe: tuple[int, int]) -> None:
-    writer = BatchWriter(pipe[1])
+    writer = ScheduledWriter(pipe[1])
     handler = BatchHandler(writer)
     handler.setFormatter(formatter("json"))
     handler.emit(record("hello"))

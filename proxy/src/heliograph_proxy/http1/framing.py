@@ -38,7 +38,6 @@ _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*
 _PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8}+)\r\n")
 #: As what may stand first in a piece of a size line: nothing yet, or one of them.
 _HEX_DIGITS: Final = frozenset((b"", *(b"%c" % digit for digit in b"0123456789abcdefABCDEF")))
-_TRAILER_LINE: Final = re.compile(grammar.TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n")
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -206,7 +205,7 @@ class ChunkedReader:
         self._trailers += len(line)
         if line == b"\r\n":
             self._state = _State.DONE
-        elif self._trailers > MAX_TRAILERS or not _TRAILER_LINE.fullmatch(line):
+        elif self._trailers > MAX_TRAILERS or not grammar.FIELD_LINE.fullmatch(line):
             raise FramingError("a trailer is malformed")
         return True
 

@@ -18,12 +18,13 @@ from heliograph_proxy.http1.fields import Field
 TOKEN: bytes = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # RFC 9112 section 5: field-line = field-name ":" OWS field-value OWS; the obsolete folding is not taken
 FIELDS: Final = re.compile(rb"(?:" + TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
+FIELD_LINE: Final = re.compile(TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n")
 _FIELD: Final = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*+)\r\n")
 # What stands in no head at all: controls, a bare LF, a bare CR.
 _IMPOSSIBLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
 # Below 10^18: fits every 64-bit reader behind us, and no leading sign, blank or underscore as int() would
 # take.
-_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
 END: Final = b"\r\n\r\n"
 
@@ -45,7 +46,7 @@ def content_length(given: list[bytes] | None) -> int | None:
     # small.
     if given is None:
         return None
-    if len(given) > 1 or not _LENGTH.fullmatch(given[0]):
+    if len(given) > 1 or not LENGTH.fullmatch(given[0]):
         raise FramingError("Content-Length is not one decimal number below 10^18")
     return int(given[0])
 
