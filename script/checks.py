@@ -1,13 +1,14 @@
-"""Everything that must hold: `python -m script.checks [--ci] [pytest's arguments]`, which script/test calls.
+"""Everything that must hold: `python -m script.checks [--ci] [--all] [pytest's arguments]`, which script/test calls.
 
 Installs the Debian packages that tests need where it may, then runs each check whatever the others said, pytest last, so
 that its closing line ends the output. The status is 0 only if all of them passed. With --ci, a test that is skipped for
-another reason than the allowed ones fails.
+another reason than the allowed ones fails. With --all, the tests that are marked as slow run, too.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,25 @@ SYSTEM_PATH = ":".join(
     ("/usr/local/sbin", "/usr/sbin", "/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
 )
 
-CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
+
+def shell_scripts() -> list[str]:
+    files = [
+        path for folder in ("script", ".ci") for path in sorted((ROOT / folder).glob("*")) if path.is_file()
+    ]
+    return [str(path.relative_to(ROOT)) for path in files if re.match(rb"#!.*sh\b", path.read_bytes())]
+
+
+#: Programs of our environment, and how each is called.
+CHECKS = (
+    ("ruff", "check"),
+    ("ruff", "format", "--check"),
+    ("mypy",),
+    ("uv", "lock", "--check"),
+    ("shellcheck", *shell_scripts()),
+)
+
+#: Selects all tests: pyproject.toml deselects those that are marked as slow.
+ALL = ("-m", "slow or not slow")
 
 #: After a Ctrl-C tests stop the processes they started; a whole stack takes at most 12 s.
 GRACE = 20.0
@@ -86,19 +105,22 @@ def say(text: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    strict = arguments[:1] == ["--ci"]
+    options = {"--ci": ("-p", "tests.only_allowed_skips"), "--all": ALL}
+    before = [part for name, parts in options.items() if name in arguments for part in parts]
+    others = [argument for argument in arguments if argument not in options]
     if packages := missing_packages():
         install(packages)
+    programs = Path(sys.prefix, "bin")
     failed = False
-    for check in CHECKS:
-        say(" ".join(check))
-        if status := run([sys.executable, "-m", *check]):
-            say(f"{' '.join(check)} FAILED with status {status}")
+    for name, *rest in CHECKS:
+        shown = " ".join((name, *rest))
+        say(shown)
+        if status := run([str(programs / name), *rest]):
+            say(f"{shown} FAILED with status {status}")
             failed = True
-    failed |= not javascript.check(run, say, required=strict)
-    plugin = ["-p", "tests.only_allowed_skips"] if strict else []
+    failed |= not javascript.check(run, say, required="--ci" in arguments)
     say("pytest")
-    return run([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *plugin, *arguments[strict:]]) or int(failed)
+    return run([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *before, *others]) or int(failed)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Copies of this checkout with a .venv of their own, for tests that break something or run as another user.
+"""Copies of this checkout with an environment of their own, for tests that break something or run as another user.
 
-Such a .venv takes its packages from the one the tests run in, so making it needs no network and no time.
+Such an environment takes its packages from the one the tests run in, so making it needs no network and no time.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from proxy_tests.processes import ROOT
+from script.setup import COMPLETE, PROFILES, key
+from tests.processes import ROOT
 
-from script.environment import Stamp
-
-#: What a running stack reads.
-PARTS = ("app", "codecs", "conf", "nginx", "proxy", "script", "wsgi.py", "Procfile", "requirements.txt")
+#: What a running stack reads. The distributions that are installed as wheels come from the environment of the tests.
+PARTS = ("app", "conf", "nginx", "script", "src", "wsgi.py", "Procfile", "pyproject.toml", "uv.lock")
 
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
 
@@ -34,21 +33,22 @@ def copy_checkout(folder: Path, python: str | None = None) -> Path:
             shutil.copytree(source, root / name, symlinks=True, ignore=_NOT_COPIED)
         else:
             shutil.copy2(source, root / name)
-    make_venv(root / ".venv", python or sys.executable)
-    stamp(root)
+    (root / "var").mkdir()
+    make_environment(root, python or sys.executable)
     return root
 
 
-def make_venv(venv: Path, python: str) -> None:
+def make_environment(root: Path, python: str) -> None:
+    """The environment that script/server of this copy looks for, with the library of the copy and our packages."""
+    asked = [python, "-c", "import sys; print(sys.version, end='')"]
+    version = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    venv = root / ".venvs" / key(root, PROFILES["app"], "", version)
     subprocess.run([python, "-m", "venv", "--without-pip", str(venv)], check=True)
     [packages] = venv.glob("lib/python3.*/site-packages")
     ours = sysconfig.get_path("purelib")
-    (packages / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-
-
-def stamp(root: Path) -> None:
-    """Say that requirements.txt is installed as it stands."""
-    Stamp(root / ".venv").write(root / "requirements.txt", "")
+    (packages / "ours.pth").write_text(f"{root / 'src'}\nimport site; site.addsitedir({ours!r})\n")
+    (venv / COMPLETE).touch()
+    (root / ".venv").symlink_to(venv)
 
 
 def open_to_everyone(folder: Path) -> None:

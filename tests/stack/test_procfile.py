@@ -73,7 +73,6 @@ def test_honcho_runs_all_of_it(tmp_path: Path) -> None:
         text = (root / file).read_text()
         assert old in text
         (root / file).write_text(text.replace(old, new))
-    (root / "var").mkdir()
     settings = {"PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin", "HELIOGRAPH_OPEN": "1"}
     with Process(
         [PYTHON, "-m", "honcho", "start", "-p", str(web)], tmp_path / "honcho", settings, root

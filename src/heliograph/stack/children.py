@@ -65,13 +65,15 @@ def signal_group(pid: int, signum: int) -> bool:
 
 
 @contextlib.contextmanager
-def background(command: Sequence[str], *, cwd: Path, grace: float) -> Iterator[subprocess.Popen[bytes]]:
+def background(
+    command: Sequence[str], *, cwd: Path, grace: float, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command while the block runs; the block waits for it.
 
     When the block ends by an exception, as when this process is to end, the command gets a Ctrl-C, `grace` seconds to
     clean up, and is killed then.
     """
-    child = spawn(command, cwd=cwd)
+    child = spawn(command, cwd=cwd, environment=environment)
     try:
         yield child
     except BaseException:
@@ -83,9 +85,11 @@ def background(command: Sequence[str], *, cwd: Path, grace: float) -> Iterator[s
         raise
 
 
-def run(command: Sequence[str], *, cwd: Path, grace: float) -> int:
+def run(
+    command: Sequence[str], *, cwd: Path, grace: float, environment: Mapping[str, str] | None = None
+) -> int:
     """Run a command to its end and return its status."""
-    with background(command, cwd=cwd, grace=grace) as child:
+    with background(command, cwd=cwd, grace=grace, environment=environment) as child:
         return child.wait()
 
 
