@@ -14,8 +14,9 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from proxy_tests.processes import ROOT
+
 from script.setup import COMPLETE, PROFILES, key
-from tests.processes import ROOT
 
 #: What a running stack reads. The distributions that are installed as wheels come from the environment of the tests.
 PARTS = ("app", "conf", "nginx", "script", "src", "wsgi.py", "Procfile", "pyproject.toml", "uv.lock")

@@ -16,9 +16,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import PYTHON, ROOT, Process, alive, clean_environment, until
 
 from script.setup import COMPLETE, KEPT, PROFILES, UV, key
-from tests.processes import PYTHON, ROOT, Process, alive, clean_environment, until
 
 #: The stand-in. What it does to `sync` is told by a file beside it, so that a test changes it while others run.
 STANDIN = """\
