@@ -373,7 +373,9 @@ def test_the_checks_of_a_test_run_are_all_run_and_pytest_ends_it(untidy: Path) -
     for check in ("mypy", "shellcheck"):
         assert f"── {check}" in ended.stdout
         assert f"── {check} FAILED" not in ended.stdout
-    assert ("── npm run --silent types FAILED" if shutil.which("npm") else "── npm is missing") in ended.stdout
+    assert (
+        "── npm run --silent types FAILED" if shutil.which("npm") else "── npm is missing"
+    ) in ended.stdout
     assert " 1 passed, 2 skipped, 1 deselected in " in ended.stdout.splitlines()[-1]
 
 
