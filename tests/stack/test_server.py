@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 import websockets.exceptions
@@ -22,6 +23,8 @@ from tests.stack.front import NGINX
 from tests.stack.running import Stack
 
 PATIENCE = 15
+
+MIB = 1 << 20
 
 #: What is promised for a stop, whatever runs.
 STOP_PROMISE = 12
@@ -90,6 +93,11 @@ def test_stack_json_tells_others_what_runs(stack: Stack) -> None:
     named = {part["name"]: part for part in state["parts"]}
     assert named["web2"]["port"] == stack.ports.base + 1
     assert all(alive(part["pid"]) for part in state["parts"])
+
+
+def test_the_manager_needs_little_memory(stack: Stack) -> None:
+    assert len(stack.pids()) >= 3
+    assert psutil.Process(stack.pid).memory_full_info().uss < 20 * MIB
 
 
 def test_every_process_has_the_hard_limit_of_descriptors(stack: Stack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,5 +18,8 @@ _APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 def main(arguments: Sequence[str]) -> int:
     if len(arguments) > 1 or not all(_APP.fullmatch(text) for text in arguments):
         return refuse("run takes one application, such as wsgi:app; settings are HELIOGRAPH_* variables")
+    root = Path.cwd()
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))  # the settings that the application declares are found there
     with children.ending_on_signals():
-        return commands.run(Path.cwd(), *arguments or (DEFAULT_APP,))
+        return commands.run(root, *arguments or (DEFAULT_APP,))

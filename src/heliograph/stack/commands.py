@@ -25,13 +25,22 @@ from heliograph.stack.terminal import announcement, say, show
 #: Debian puts nginx where the PATH of ordinary users does not lead.
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
-Refusal = (SettingError, ports.PortError, folder.TooManyStacks, render.RenderError, OSError)
+#: What the parts of a stack are started with.
+CONFIGURATIONS = ("conf/gunicorn.conf.py", "conf/proxy.toml")
+
+
+class NoProject(Exception):
+    """There is nothing to run in this folder. Its text is one line."""
+
+
+Refusal = (NoProject, SettingError, ports.PortError, folder.TooManyStacks, render.RenderError, OSError)
 
 
 def run(root: Path, app: str) -> int:
     """Run the stack of the project in `root` until it is stopped. The exit status."""
     environ = environment()
     try:
+        require_project(root)
         settings = configuration.load(environ, os.cpu_count() or 1)
         RequestOptions.read(environ).require()
         for warning in configuration.unknown_names(environ):
@@ -46,6 +55,13 @@ def run(root: Path, app: str) -> int:
     except Refusal as exc:
         say(f"Heliograph does not start: {exc}")
         return 1
+
+
+def require_project(root: Path) -> None:
+    """Raise NoProject where a folder lacks the configurations that a stack is made from."""
+    for name in CONFIGURATIONS:
+        if not (root / name).is_file():
+            raise NoProject(f"{root} has no {name}; call it in the folder of a project")
 
 
 def _run_in(claimed: Folder, layout: Layout, project: Project, environ: Mapping[str, str]) -> int:

@@ -1,0 +1,77 @@
+"""Gunicorn's configuration of one instance: `gunicorn -c python:heliograph.server.config wsgi:app`.
+
+Plain assignments, a reason at every number. Importing it patches the process, as an instance needs it.
+"""
+
+from gevent import monkey
+monkey.patch_all()  # Gunicorn's arbiter imports ssl, and the application must find everything patched
+
+import gc
+import os
+
+from heliograph_proxy.limits import raise_descriptor_limit
+from heliograph.request.logs import formatter
+from heliograph.request.options import AccessOptions, RequestOptions
+from heliograph.server.options import ServerOptions, instance_address
+from heliograph.settings import environment, exit_on_error, from_environment
+
+settings = from_environment((RequestOptions, AccessOptions, ServerOptions))
+with exit_on_error():
+    _host, _port = instance_address(environment())
+
+bind = f"{_host}:{_port}"
+
+# One worker an instance: what an instance knows (its WebSockets, its metrics) is in one process, and the proxy, which sees
+# health and load, spreads requests better than the kernel does.
+workers = 1
+worker_class = "heliograph.server.worker.Worker"
+
+# Connections, not requests: most of them wait. The proxy sends at most 1,000 requests and 20,000 tunnels to a backend.
+worker_connections = 21_000
+
+# Pending connections while the worker is busy for a moment; the kernel caps it at net.core.somaxconn.
+backlog = 4096
+
+# The arbiter kills a worker whose event loop stood still this long. Nothing blocks the loop for even a second.
+timeout = 30
+
+# Seconds for requests and WebSockets to end after SIGTERM. The whole stack stops within 12.
+graceful_timeout = 7
+
+# The proxy keeps idle connections for 1 s.
+keepalive = 2
+
+# The heartbeat file must not be on a disk that can make it wait.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+# Instances are many and their manager steers them with signals; the socket would be one file for all of them.
+control_socket_disable = True
+
+# The application writes the access log, with request ids.
+accesslog = None
+
+
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"ours": {"()": lambda: formatter(settings[RequestOptions].log)}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours", "stream": "ext://sys.stderr"}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.access": {"level": "INFO", "handlers": [], "propagate": False},
+    },
+}
+
+
+def post_worker_init(worker: object) -> None:
+    # What is there now stays: each full collection would look through all of it, and the loop would stand for 15 ms.
+    gc.collect()
+    gc.freeze()
+
+
+def on_starting(server: object) -> None:
+    limit = raise_descriptor_limit()
+    server.log.info(  # type: ignore[attr-defined]
+        "limits: %d open descriptors, %d connections a worker, %d pending ones", limit, worker_connections, backlog
+    )

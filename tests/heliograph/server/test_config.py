@@ -1,0 +1,39 @@
+"""Gunicorn's configuration as a module of the library, for an application that is not this checkout's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import requests
+from proxy_tests.processes import PYTHON, ROOT, Process, free_port
+
+PATIENCE = 15
+
+APPLICATION = """\
+import socket
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"patched: {socket.socket.__module__}".encode()]
+"""
+
+
+def test_any_folder_with_an_application_can_name_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(APPLICATION)
+    port = free_port()
+    command = [PYTHON, "-m", "gunicorn", "-c", "python:heliograph.server.config"]
+    command += ["--bind", f"127.0.0.1:{port}", "mine:app"]
+    with Process(command, tmp_path / "output", cwd=tmp_path).wait_for_port(port) as server:
+        answer = requests.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE)
+        assert answer.text == "patched: gevent._socket3"
+        assert "Using worker: heliograph.server.worker.Worker" in server.output
+
+
+def test_the_checkouts_configuration_is_the_librarys() -> None:
+    lines = (ROOT / "conf/gunicorn.conf.py").read_text().splitlines()
+    statements = [line.partition("  #")[0] for line in lines if line and not line.startswith('"""')]
+    assert statements == [
+        "from gevent import monkey",
+        "monkey.patch_all()",
+        "from heliograph.server.config import *",
+    ]
