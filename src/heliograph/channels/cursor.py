@@ -14,7 +14,7 @@ from heliograph.channels.errors import BadCursor
 #: Offsets fit into 63 bits everywhere: SQLite's and PostgreSQL's integers.
 MAX_OFFSET = (1 << 63) - 1
 
-#: Characters of an epoch. Ours have 20; longer ones are nobody's.
+#: Characters of an epoch. Those of our engines have 20.
 MAX_EPOCH = 64
 
 _CURSOR = re.compile(rf"([A-Za-z0-9_-]{{1,{MAX_EPOCH}}}):(0|[1-9][0-9]{{0,18}})", re.ASCII)

@@ -1,11 +1,11 @@
 """What can go wrong in a log, named by who is at fault. Pure; the statuses of the answers stand in src/heliograph/problems.py.
 
 ChannelError
-├── BadName, BadCursor, MessageTooLong      the caller's
+├── BadName, BadCursor, MessageTooLong      the caller's fault
 ├── KeyReused                               the same idempotency key with another body
 ├── TooManyChannels                         a limit that an operator can raise
-└── Unavailable                             the engine cannot do this now; it heals by itself
-    └── Overloaded                          too much waits already
+└── LogUnavailable                          the engine cannot do this now; it recovers
+    └── LogOverloaded                       too much waits already
 
 LocationError                               a URL of an engine that is not allowed; at the start of a process
 """
@@ -37,10 +37,10 @@ class TooManyChannels(ChannelError):
     """A new channel would be one too many."""
 
 
-class Unavailable(ChannelError):
+class LogUnavailable(ChannelError):
     """The engine cannot do this now, and its text says why.
 
-    `uncertain`: the message may have been stored all the same. Whoever repeats it should use an idempotency key.
+    `uncertain`: the message may have been stored. A caller that repeats it should use an idempotency key.
     """
 
     def __init__(self, reason: str, *, uncertain: bool = False) -> None:
@@ -48,7 +48,7 @@ class Unavailable(ChannelError):
         self.uncertain = uncertain
 
 
-class Overloaded(Unavailable):
+class LogOverloaded(LogUnavailable):
     """More is waiting than the bounds of the engine allow."""
 
 

@@ -1,11 +1,11 @@
 """The interface of the log engines. Everything here is for greenlets on the event loop.
 
-- An engine opens itself at its first use, after the fork, and heals by itself. Until it does, calls raise `Unavailable`, and
-  `ready()` says why.
+- An engine opens itself at its first use, after the fork, and opens again after a failure. While it is not open, calls raise
+  `LogUnavailable`, and `ready()` says why.
 - What a call answers is committed: an acknowledged message survives the death of this process.
-- `News` are hints. They may come twice, late or never; the log is the truth. Whoever follows a channel compares the offset with
-  its own position (`position.py`) and reads what is missing.
-- Each channel has one order of its messages, the same for everybody.
+- A `Notification` is a hint. It may come twice, late or never; the log is the truth. A follower compares its offset with the
+  follower's own position (`live/position.py`) and reads what is missing.
+- Each channel has one order of its messages, the same for all followers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gevent.event import AsyncResult
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.errors import ChannelError
+from heliograph.channels.location import Location
 from heliograph.channels.message import Append, Message
 from heliograph.channels.presence import PRESENCE_TTL, Changes, Present
 
@@ -27,21 +28,21 @@ KEY_TTL = 600.0
 #: Messages and bytes of one page. A page that is full of bytes has fewer messages than were asked for: read on after its last.
 MAX_PAGE_MESSAGES, MAX_PAGE_BYTES = 1000, 4 << 20
 
-#: Appends and their bytes that wait for the engine in one process; more are refused at once with `Overloaded`. At 10,000 appends a
-#: second this is about a second.
+#: Appends and their bytes that wait for the engine in one process; more are refused at once with `LogOverloaded`. At 10,000 appends
+#: a second this is about a second.
 MAX_WAITING_APPENDS, MAX_WAITING_BYTES = 10_000, 32 << 20
 
 #: Other calls that wait for the engine in one process: as many as 1,000 clients that resume at once, and some.
 MAX_WAITING_CALLS = 4000
 
-#: Seconds between two searches for channels that ended, when there are as many as are allowed. Whoever asks for 100,000 new
+#: Seconds between two searches for channels that ended, when the limit of channels is reached. A client that asks for 100,000 new
 #: channels must not make each refusal expensive.
 FORGET_INTERVAL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the settings say. `history_ttl` and `presence_ttl` are in seconds."""
+    """The limits from the settings. `history_ttl` and `presence_ttl` are in seconds."""
 
     history_size: int = 10_000
     history_ttl: float = 86_400.0
@@ -59,7 +60,7 @@ class Appended:
     repeated: bool = False
 
 
-#: What becomes of an append.
+#: The result of an append.
 Outcome = Appended | ChannelError
 Done = Callable[[Outcome], None]
 
@@ -77,7 +78,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Notification:
     """The channel's top is `top` now, or higher. `messages` are the newest ones, up to `top`, if the engine has them at hand."""
 
     channel: str
@@ -94,14 +95,14 @@ class ChannelInfo:
     subscribers: int
 
 
-class Shared(ABC):
-    """The small things that instances know of each other. All of it may wait, and raise Unavailable."""
+class PresenceStore(ABC):
+    """What instances know of each other: subscribers, and tickets that were used. Each call may wait and raise LogUnavailable."""
 
     @abstractmethod
     def announce(self, changes: Changes) -> bool:
         """Replace what this engine announced for these channels, and extend the life of all of it. `announce({})` is the heartbeat.
 
-        False: nothing was known of this instance any more, so everything has to be announced again.
+        False: this instance was not known any more, so everything has to be announced again.
         """
 
     @abstractmethod
@@ -117,13 +118,18 @@ class Shared(ABC):
 
 
 class Log(ABC):
-    """See the module. `shared` is the same engine's store for presence and tickets."""
+    """See the module. `presence` is the same engine's store for presence and tickets."""
 
-    shared: Shared
+    presence: PresenceStore
+
+    @classmethod
+    @abstractmethod
+    def at(cls, location: Location, limits: Limits) -> Log:
+        """The log at a location. Opens nothing before its first call. Raises LocationError."""
 
     @abstractmethod
-    def listen(self, listener: Callable[[News], None]) -> None:
-        """Call `listener` on the event loop with news of the channels that are followed. It must not wait. Once, at the start."""
+    def listen(self, listener: Callable[[Notification], None]) -> None:
+        """Call `listener` on the event loop with notifications of followed channels. It must not wait. Once, at the start."""
 
     @abstractmethod
     def submit(self, append: Append, done: Done) -> None:
@@ -133,7 +139,7 @@ class Log(ABC):
         """
 
     def append(self, append: Append) -> Appended:
-        """Append and wait. Raises KeyReused, TooManyChannels, Unavailable."""
+        """Append and wait. Raises KeyReused, TooManyChannels, LogUnavailable."""
         outcome = self.append_many((append,))[0]
         if isinstance(outcome, ChannelError):
             raise outcome
@@ -157,19 +163,22 @@ class Log(ABC):
 
     @abstractmethod
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
-        """Messages after a cursor, or from the earliest one. Raises Unavailable."""
+        """Messages after a cursor, or from the earliest one. Raises LogUnavailable."""
 
     @abstractmethod
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
-        """Epoch and top of each; a channel that nobody used has top 0. Raises Unavailable."""
+        """Epoch and top of each; an unused channel has top 0. Raises LogUnavailable."""
 
     @abstractmethod
     def channels(self) -> list[ChannelInfo]:
-        """Those that were used or are subscribed to, by name. Raises Unavailable."""
+        """Those that were used or are subscribed to, by name. Raises LogUnavailable."""
 
     @abstractmethod
     def follow(self, channel: str) -> None:
-        """From when this returns, news of the channel arrive while the engine is available; after an interruption comes a hint."""
+        """After this returns, notifications of the channel arrive while the engine is available.
+
+        After an interruption there is one in any case.
+        """
 
     @abstractmethod
     def unfollow(self, channel: str) -> None: ...
@@ -180,4 +189,4 @@ class Log(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Finish what waits, and let go of everything. Calls fail from now on."""
+        """Finish what waits, and release everything. Calls fail from now on."""

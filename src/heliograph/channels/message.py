@@ -19,7 +19,7 @@ MAX_KEY = 128
 class Kind(IntEnum):
     """What the bytes of a message are. The numbers are in stored logs: never give one a new meaning."""
 
-    JSON = 0  # UTF-8, checked by whoever published it
+    JSON = 0  # UTF-8, checked by the publisher
     TEXT = 1  # UTF-8
     BYTES = 2
 

@@ -1,7 +1,7 @@
 """Who subscribes, as instances tell each other. Pure.
 
 An instance announces, channel by channel, how many subscribers it has there and who they are. What it announced ends with its
-heartbeat: `PRESENCE_TTL` seconds after the last one nobody sees it any more.
+heartbeat: `PRESENCE_TTL` seconds after the last one other instances ignore it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Subscriber:
+class SubscriberInfo:
     """`since` is in seconds since 1970, `transport` is "websocket" or "sse"."""
 
     id: str
@@ -35,18 +35,18 @@ class Present:
     """`count` is exact; `subscribers` are at most MAX_LISTED of each instance."""
 
     count: int
-    subscribers: tuple[Subscriber, ...]
+    subscribers: tuple[SubscriberInfo, ...]
 
 
 #: For each channel that changed, all its subscribers at this instance; none at all when the last one left.
-Changes = Mapping[str, Iterable[Subscriber]]
+Changes = Mapping[str, Iterable[SubscriberInfo]]
 
 
-def encode(subscribers: Iterable[Subscriber]) -> tuple[int, str]:
+def encode(subscribers: Iterable[SubscriberInfo]) -> tuple[int, str]:
     """Their number, and the first ones as text."""
-    everybody = list(subscribers)
-    rows = [[s.id, s.since, s.transport, s.instance] for s in everybody[:MAX_LISTED]]
-    return len(everybody), json.dumps(rows, separators=(",", ":"))
+    found = list(subscribers)
+    rows = [[s.id, s.since, s.transport, s.instance] for s in found[:MAX_LISTED]]
+    return len(found), json.dumps(rows, separators=(",", ":"))
 
 
 def gather(rows: Iterable[tuple[int, str]]) -> Present:
@@ -54,5 +54,5 @@ def gather(rows: Iterable[tuple[int, str]]) -> Present:
     count, found = 0, []
     for number, text in rows:
         count += number
-        found += [Subscriber(*row) for row in json.loads(text)]
+        found += [SubscriberInfo(*row) for row in json.loads(text)]
     return Present(count, tuple(sorted(found, key=lambda s: (s.since, s.id))))

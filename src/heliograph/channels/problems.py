@@ -43,7 +43,7 @@ _BY_ERROR: tuple[tuple[type[errors.ChannelError], type[Problem]], ...] = (
     (errors.MessageTooLong, MessageTooLongProblem),
     (errors.KeyReused, KeyReusedProblem),
     (errors.TooManyChannels, TooManyChannelsProblem),
-    (errors.Overloaded, ChannelsOverloaded),
+    (errors.LogOverloaded, ChannelsOverloaded),
     (errors.ChannelError, ChannelsUnavailable),
 )
 

@@ -52,8 +52,8 @@ class Counters:
     def delivered(self, messages: int) -> None:
         self._delivered.inc(messages)
 
-    def lost(self, members: int) -> None:
-        self._lost.inc(members)
+    def lost(self, subscribers: int) -> None:
+        self._lost.inc(subscribers)
 
 
 class Channels:

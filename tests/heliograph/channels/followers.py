@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import gevent
 from gevent.queue import Queue
 
+from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import open_log
-from heliograph.channels.errors import Unavailable
-from heliograph.channels.live.position import Position, Step
+from heliograph.channels.errors import LogUnavailable
+from heliograph.channels.live.position import Arrival, classify
 from heliograph.channels.location import parse_location
-from heliograph.channels.log import Appended, Limits, Log, News
+from heliograph.channels.log import Appended, Limits, Log, Notification
 from heliograph.channels.message import Kind, Message, new_append
 
 
@@ -44,20 +45,20 @@ class Follower:
         self.messages: list[Message] = []
         self.lost = 0
         self._log, self._channel = log, channel
-        self._news: Queue[News] = Queue()
-        log.listen(self._news.put)
+        self._notification: Queue[Notification] = Queue()
+        log.listen(self._notification.put)
         log.follow(channel)
         top = log.tops([channel])[channel]
-        self.position = Position(top.epoch, top.offset)
+        self.position = top
         self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
         while True:
-            news = self._news.get()
-            if news.channel != self._channel:
+            notification = self._notification.get()
+            if notification.channel != self._channel:
                 continue
-            step, messages = self.position.step(news)
-            if step in (Step.GAP, Step.LOST):
+            arrival, messages = classify(self.position, notification)
+            if arrival in (Arrival.GAP, Arrival.LOST):
                 self._catch_up()
             else:
                 self._pass(messages)
@@ -66,18 +67,18 @@ class Follower:
         for message in messages:  # type: ignore[attr-defined]
             assert message.offset == self.position.offset + 1, "the order is broken"
             self.messages.append(message)
-            self.position = Position(self.position.epoch, message.offset)
+            self.position = Cursor(self.position.epoch, message.offset)
 
     def _catch_up(self) -> None:
         while True:
             try:
-                page = self._log.read(self._channel, self.position.cursor)
-            except Unavailable:
+                page = self._log.read(self._channel, self.position)
+            except LogUnavailable:
                 gevent.sleep(0.05)
                 continue
             if not page.recovered:
                 self.lost += 1
-                self.position = Position(page.epoch, page.top)
+                self.position = Cursor(page.epoch, page.top)
                 return
             self._pass(page.messages)
             if self.position.offset >= page.top:

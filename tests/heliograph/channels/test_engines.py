@@ -8,11 +8,17 @@ from gevent.event import Event
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import open_log
-from heliograph.channels.errors import KeyReused, LocationError, Overloaded, TooManyChannels, Unavailable
+from heliograph.channels.errors import (
+    KeyReused,
+    LocationError,
+    LogOverloaded,
+    LogUnavailable,
+    TooManyChannels,
+)
 from heliograph.channels.location import parse_location
-from heliograph.channels.log import MAX_PAGE_BYTES, Appended, ChannelInfo, Limits, News, Outcome
+from heliograph.channels.log import MAX_PAGE_BYTES, Appended, ChannelInfo, Limits, Notification, Outcome
 from heliograph.channels.message import MAX_MESSAGE, Kind, new_append
-from heliograph.channels.presence import Subscriber
+from heliograph.channels.presence import SubscriberInfo
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
 
@@ -220,7 +226,7 @@ def test_two_instances_see_one_order(url: str) -> None:
 @patched
 def test_only_followed_channels_give_news(url: str) -> None:
     with opened(url, count=2) as (log, other):
-        heard: list[News] = []
+        heard: list[Notification] = []
         log.listen(heard.append)
         for name in ("a", "b", "end"):
             log.follow(name)
@@ -259,7 +265,7 @@ def test_too_much_at_once_is_refused_and_the_rest_is_stored(url: str) -> None:
         append = new_append("a", Kind.BYTES, b"x" * 1000)
         outcomes = log.append_many([append] * 60_000)
         refused = [outcome for outcome in outcomes if not isinstance(outcome, Appended)]
-        assert all(isinstance(outcome, Overloaded) for outcome in refused)
+        assert all(isinstance(outcome, LogOverloaded) for outcome in refused)
         assert bool(refused) is (url != "memory://"), "memory never makes anybody wait"
         assert log.tops(["a"])["a"].offset == 60_001 - len(refused)
         assert publish(log, "after").offset == 60_002 - len(refused)
@@ -267,54 +273,54 @@ def test_too_much_at_once_is_refused_and_the_rest_is_stored(url: str) -> None:
 
 @patched
 def test_presence_is_known_everywhere_and_ends_without_heartbeat(url: str) -> None:
-    anna, ben = Subscriber("1", 1.5, "websocket", "web1"), Subscriber("2", 2.5, "sse", "web1")
+    anna, ben = SubscriberInfo("1", 1.5, "websocket", "web1"), SubscriberInfo("2", 2.5, "sse", "web1")
     with opened(url, Limits(presence_ttl=1.0), count=2) as (log, other):
-        log.shared.announce({"a": [anna], "b": [anna, ben]})
-        assert other.shared.present("b").subscribers == (anna, ben)
-        assert log.shared.announce({"b": [ben]})
-        assert other.shared.present("a").count == 1
-        assert other.shared.present("b").subscribers == (ben,)
+        log.presence.announce({"a": [anna], "b": [anna, ben]})
+        assert other.presence.present("b").subscribers == (anna, ben)
+        assert log.presence.announce({"b": [ben]})
+        assert other.presence.present("a").count == 1
+        assert other.presence.present("b").subscribers == (ben,)
         publish(log, "x", "a")
         epoch = log.tops(["a"])["a"].epoch
         assert other.channels() == [ChannelInfo("a", epoch, 1, 1), ChannelInfo("b", epoch, 0, 1)]
-        log.shared.announce({"a": [], "b": []})
-        assert other.shared.present("a").count == 0
-        log.shared.announce({"a": [anna]})
+        log.presence.announce({"a": [], "b": []})
+        assert other.presence.present("a").count == 0
+        log.presence.announce({"a": [anna]})
         if url != "memory://":  # with one process there is nobody to miss it
-            eventually(lambda: other.shared.present("a").count == 0, "the end of a silent instance")
+            eventually(lambda: other.presence.present("a").count == 0, "the end of a silent instance")
             assert [info.subscribers for info in other.channels()] == [0]
-            assert log.shared.announce({}) is False, "it has to say everything again"
-            assert other.shared.present("a").count == 0
-            log.shared.announce({"a": [anna]})
-        assert other.shared.present("a").count == 1
-        log.shared.leave()
-        assert other.shared.present("a").count == 0
+            assert log.presence.announce({}) is False, "it has to say everything again"
+            assert other.presence.present("a").count == 0
+            log.presence.announce({"a": [anna]})
+        assert other.presence.present("a").count == 1
+        log.presence.leave()
+        assert other.presence.present("a").count == 0
 
 
 @patched
 def test_presence_adds_up_over_instances(url: str) -> None:
     with opened(url, count=2) as (log, other):
-        here, there = Subscriber("1", 1, "sse", "web1"), Subscriber("2", 2, "sse", "web2")
-        log.shared.announce({"a": [here]})
+        here, there = SubscriberInfo("1", 1, "sse", "web1"), SubscriberInfo("2", 2, "sse", "web2")
+        log.presence.announce({"a": [here]})
         if log is other:
             return
-        other.shared.announce({"a": [there]})
-        assert log.shared.present("a").subscribers == (here, there)
-        assert log.shared.present("a").count == 2
-        crowd = [Subscriber(str(n), n, "sse", "web1") for n in range(1500)]
-        log.shared.announce({"crowd": crowd})
-        present = other.shared.present("crowd")
+        other.presence.announce({"a": [there]})
+        assert log.presence.present("a").subscribers == (here, there)
+        assert log.presence.present("a").count == 2
+        crowd = [SubscriberInfo(str(n), n, "sse", "web1") for n in range(1500)]
+        log.presence.announce({"crowd": crowd})
+        present = other.presence.present("crowd")
         assert (present.count, len(present.subscribers)) == (1500, 1000)
 
 
 @patched
 def test_a_token_is_used_once_on_any_instance(url: str) -> None:
     with opened(url, count=2) as (log, other):
-        assert log.shared.use_once("t1", 30)
-        assert not other.shared.use_once("t1", 30)
-        assert not log.shared.use_once("t1", 30)
-        assert other.shared.use_once("t2", 0.2)
-        eventually(lambda: log.shared.use_once("t2", 30), "the end of a token")
+        assert log.presence.use_once("t1", 30)
+        assert not other.presence.use_once("t1", 30)
+        assert not log.presence.use_once("t1", 30)
+        assert other.presence.use_once("t2", 0.2)
+        eventually(lambda: log.presence.use_once("t2", 30), "the end of a token")
 
 
 @patched
@@ -331,7 +337,7 @@ def test_an_engine_that_was_closed_says_so(url: str) -> None:
         log.channels,
         lambda: log.tops(["a"]),
     ):
-        with pytest.raises(Unavailable):
+        with pytest.raises(LogUnavailable):
             call()
 
 

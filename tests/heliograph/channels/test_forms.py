@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from heliograph.channels.cursor import Cursor
 from heliograph.channels.live.events import Batch, Event, Lost, Subscribed, batches
-from heliograph.channels.live.position import Position
 from heliograph.channels.message import Kind, Message
 from heliograph.channels.transports.forms import json_frames, plain_frames, server_sent
 from heliograph.websocket.deflate import Deflate
 
-AT = Position("epoch", 7)
+AT = Cursor("epoch", 7)
 
 
 def batch(*contents: tuple[Kind, bytes]) -> Batch:
@@ -81,4 +81,4 @@ def test_batches_are_bounded_and_complete() -> None:
     assert [message for part in found for message in part.messages] == messages
     assert all(len(part.messages) <= 100 for part in found)
     assert all(sum(len(m.data) for m in part.messages) <= 65_536 for part in found)
-    assert found[-1].end == Position("e", 399)
+    assert found[-1].end == Cursor("e", 399)

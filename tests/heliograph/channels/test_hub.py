@@ -10,12 +10,11 @@ import gevent
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.errors import ChannelError, TooManyChannels
-from heliograph.channels.live.events import Batch, Event, Lost, Subscribed
+from heliograph.channels.live.events import Batch, Event, Form, Lost, Subscribed
 from heliograph.channels.live.hub import CHECK_INTERVAL, Hub
 from heliograph.channels.live.start import From, Start
 from heliograph.channels.live.subscriber import AT_ONCE
-from heliograph.channels.log import Limits, Log, News
-from heliograph.channels.transports.forms import Form
+from heliograph.channels.log import Limits, Log, Notification
 from tests.heliograph.channels.followers import eventually, opened, publish
 from tests.heliograph.channels.patched import patched
 
@@ -30,12 +29,12 @@ class Tally:
     def delivered(self, messages: int) -> None:
         self.deliveries += messages
 
-    def lost(self, members: int) -> None:
-        self.losses += members
+    def lost(self, subscribers: int) -> None:
+        self.losses += subscribers
 
 
 class Seen:
-    """A member that keeps the offsets it is told of; `pause` is how long it takes for each event of the history."""
+    """A subscriber that keeps the offsets it is sent; `pause` is how long it takes for each event of the history."""
 
     def __init__(self, hub: Hub, start: Start, channel: str = "a", pause: float = 0.0) -> None:
         self.offsets: list[int] = []
@@ -57,7 +56,7 @@ class Seen:
     def offer(self, data: bytes) -> None:
         self.offsets += map(int, data.split())
 
-    def lose(self, event: Lost) -> None:
+    def report_loss(self, event: Lost) -> None:
         self.events.append(event)
 
     def _run(self) -> None:
@@ -142,15 +141,15 @@ def test_a_hint_that_is_lost_does_no_harm(url: str) -> None:
 def test_hints_that_come_twice_late_and_in_pieces_do_no_harm(url: str) -> None:
     with hub_on(url) as (log, hub):
         chance = random.Random(2)
-        heard: list[News] = []
-        listeners = [hub._hear]
+        heard: list[Notification] = []
+        listeners = [hub._on_notification]
         seen = Seen(hub, From.NOW)
         seen.live.wait()
         log.listen(heard.append)
         for number in range(100):
             publish(log, str(number))
         eventually(lambda: heard and heard[-1].top == 100, "all hints")
-        bare = [News(news.channel, news.epoch, news.top) for news in heard]
+        bare = [Notification(news.channel, news.epoch, news.top) for news in heard]
         mixed = heard * 2 + bare
         chance.shuffle(mixed)
         for news in mixed:
@@ -177,7 +176,7 @@ def test_nobody_follows_what_nobody_subscribes_to(url: str) -> None:
                 one.leave()
         assert tally.present == 0
         Seen(hub, From.NOW, "c").wait().leave()
-        eventually(lambda: log.shared.present("a").count == 0, "the roster")
+        eventually(lambda: log.presence.present("a").count == 0, "the roster")
 
 
 @patched
@@ -186,7 +185,9 @@ def test_a_trim_that_overtakes_a_subscriber_is_a_notice(url: str) -> None:
     with hub_on(url, Limits(history_size=5), tally) as (log, hub):
         seen = Seen(hub, From.NOW)
         seen.live.wait()
-        log.listen(lambda news: hub._hear(news) if news.top > 20 else None)  # the other hints are lost
+        log.listen(
+            lambda news: hub._on_notification(news) if news.top > 20 else None
+        )  # the other hints are lost
         for number in range(20):
             publish(log, str(number))
         publish(log, "last")

@@ -2,32 +2,35 @@ from __future__ import annotations
 
 import pytest
 
-from heliograph.channels.live.position import Position, Step
-from heliograph.channels.log import News
+from heliograph.channels.cursor import Cursor
+from heliograph.channels.live.position import Arrival, classify
+from heliograph.channels.log import Notification
 from heliograph.channels.message import Kind, Message
 
 
-def news(first: int, last: int, epoch: str = "e") -> News:
+def news(first: int, last: int, epoch: str = "e") -> Notification:
     messages = tuple(Message(n, 0, Kind.TEXT, b"") for n in range(first, last + 1))
-    return News("a", epoch, last, messages)
+    return Notification("a", epoch, last, messages)
 
 
 @pytest.mark.parametrize(
-    ("coming", "step", "offsets"),
+    ("coming", "arrival", "offsets"),
     [
-        (news(6, 6), Step.NEXT, [6]),
-        (news(6, 9), Step.NEXT, [6, 7, 8, 9]),
-        (news(3, 7), Step.NEXT, [6, 7]),
-        (news(4, 5), Step.OLD, []),
-        (news(1, 2), Step.OLD, []),
-        (news(7, 9), Step.GAP, []),
-        (News("a", "e", 6), Step.GAP, []),
-        (News("a", "e", 5), Step.OLD, []),
-        (News("a", "e", 0), Step.OLD, []),
-        (news(6, 6, "other"), Step.LOST, []),
-        (News("a", "other", 0), Step.LOST, []),
+        (news(6, 6), Arrival.NEXT, [6]),
+        (news(6, 9), Arrival.NEXT, [6, 7, 8, 9]),
+        (news(3, 7), Arrival.NEXT, [6, 7]),
+        (news(4, 5), Arrival.OLD, []),
+        (news(1, 2), Arrival.OLD, []),
+        (news(7, 9), Arrival.GAP, []),
+        (Notification("a", "e", 6), Arrival.GAP, []),
+        (Notification("a", "e", 5), Arrival.OLD, []),
+        (Notification("a", "e", 0), Arrival.OLD, []),
+        (news(6, 6, "other"), Arrival.LOST, []),
+        (Notification("a", "other", 0), Arrival.LOST, []),
     ],
 )
-def test_only_the_next_message_is_passed_on(coming: News, step: Step, offsets: list[int]) -> None:
-    found, messages = Position("e", 5).step(coming)
-    assert (found, [m.offset for m in messages]) == (step, offsets)
+def test_only_the_next_message_is_passed_on(
+    coming: Notification, arrival: Arrival, offsets: list[int]
+) -> None:
+    found, messages = classify(Cursor("e", 5), coming)
+    assert (found, [m.offset for m in messages]) == (arrival, offsets)

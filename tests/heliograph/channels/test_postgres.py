@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.errors import Unavailable
+from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.log import Limits
 from heliograph.channels.message import Kind, new_append
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
@@ -163,7 +163,7 @@ def test_the_table_stays_small_whatever_was_published(url: str) -> None:
 @patched
 def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
     with opened("postgresql://somebody:secret-word@127.0.0.1:1/x") as (log,):
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(LogUnavailable) as caught:
             publish(log, "x")
         eventually(lambda: "127.0.0.1" in log.ready(), "the reason")
         assert "secret-word" not in f"{caught.value} {log.ready()}"
@@ -174,7 +174,7 @@ def test_closing_interrupts_those_who_use_it_and_answers_everybody(url: str) -> 
     """The event loop would abort the process if a socket that it watches were closed."""
 
     def until_closed(use: Callable[[], object]) -> None:
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(LogUnavailable):
             while True:
                 use()
 

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.errors import Unavailable
+from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.log import Appended, Limits, Log
 from heliograph.channels.message import Kind, new_append
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
@@ -32,7 +32,7 @@ def publishing(log: Log, told: dict[tuple[str, int], str]) -> gevent.Greenlet[..
                 assert (answer.epoch, answer.offset) not in told
                 told[answer.epoch, answer.offset] = str(n)
                 n += 1
-            except Unavailable:
+            except LogUnavailable:
                 gevent.sleep(0.01)
             gevent.sleep(0.001)
 
@@ -51,7 +51,7 @@ def test_a_restart_that_may_have_lost_something_changes_the_epoch_and_says_so_on
         follower.until(5)
         server.kill()
         eventually(lambda: log.ready() != "ok", "the loss of the server")
-        with pytest.raises(Unavailable):
+        with pytest.raises(LogUnavailable):
             publish(other, "x")
         server.start()
         eventually(lambda: other.ready() == "ok" and log.ready() == "ok", "healing")
@@ -123,7 +123,7 @@ def test_scripts_and_data_that_were_flushed_come_back_with_another_epoch() -> No
         before = publish(log, "one")
         with server.client() as client:
             client.script_flush()
-            with pytest.raises(Unavailable):
+            with pytest.raises(LogUnavailable):
                 publish(log, "x")
             eventually(lambda: log.ready() == "ok", "healing")
             assert publish(log, "two").offset == 2
@@ -149,7 +149,7 @@ def test_a_full_memory_is_unavailable_and_heals() -> None:
     with RedisServer("--save", "", "--maxmemory", "3mb") as server, opened(server.url) as (log,):
         outcomes = log.append_many([new_append("a", Kind.BYTES, b"x" * 50_000)] * 100)
         stored = [outcome for outcome in outcomes if isinstance(outcome, Appended)]
-        refused = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+        refused = [outcome for outcome in outcomes if isinstance(outcome, LogUnavailable)]
         assert stored
         assert refused
         assert "memory" in str(refused[0])
@@ -165,7 +165,7 @@ def test_a_wrong_password_is_named_but_not_shown() -> None:
         wrong = server.url.replace("redis://", "redis://:wrong-one@")
         right = server.url.replace("redis://", "redis://:right-one@")
         with opened(wrong) as (log,):
-            with pytest.raises(Unavailable) as caught:
+            with pytest.raises(LogUnavailable) as caught:
                 publish(log, "x")
             assert "-one" not in f"{caught.value} {log.ready()}"
             assert log.ready() != "ok"

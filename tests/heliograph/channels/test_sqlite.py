@@ -21,9 +21,9 @@ from proxy_tests.processes import PYTHON, Process, until
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import open_log
-from heliograph.channels.errors import Unavailable
+from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.location import parse_location
-from heliograph.channels.log import Appended, Limits, News
+from heliograph.channels.log import Appended, Limits, Notification
 from heliograph.channels.message import Kind, new_append
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
@@ -229,7 +229,7 @@ def test_a_full_disk_is_unavailable_and_heals(tmp_path: Path) -> None:
         first = publish(log, "first")
         outcomes = [log.append_many([new_append("a", Kind.TEXT, b"x" * 60_000)])[0] for _ in range(40)]
         stored = 1 + sum(isinstance(outcome, Appended) for outcome in outcomes)
-        assert isinstance(outcomes[-1], Unavailable)
+        assert isinstance(outcomes[-1], LogUnavailable)
         assert "full" in str(outcomes[-1])
         assert log.ready() != "ok"
         grow()
@@ -245,7 +245,7 @@ def test_a_read_only_file_is_unavailable_and_heals(tmp_path: Path) -> None:
     with opened(at(path)) as (log,):
         first = publish(log, "first")
     with read_only(path.parent) as end, opened(at(path)) as (log,):
-        with pytest.raises(Unavailable, match=r"written|Read-only|denied"):
+        with pytest.raises(LogUnavailable, match=r"written|Read-only|denied"):
             publish(log, "x")
         assert log.ready() != "ok"
         end()
@@ -264,7 +264,7 @@ def test_what_is_not_our_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     for path in (text, foreign, tmp_path):
         before = path.read_bytes() if path.is_file() else b""
         with opened(at(path)) as (log,):
-            with pytest.raises(Unavailable) as caught:
+            with pytest.raises(LogUnavailable) as caught:
                 publish(log, "x")
             assert str(tmp_path) not in str(caught.value)
             assert log.ready() != "ok"
@@ -293,7 +293,7 @@ def test_instances_wake_each_other_by_datagrams(tmp_path: Path) -> None:
     path = tmp_path / "channels.db"
     with opened(at(path), count=2) as (log, other):
         publish(other, "x", "b")
-        heard: list[News] = []
+        heard: list[Notification] = []
         log.listen(heard.append)
         log.follow("a")
         eventually(lambda: len(list((tmp_path / "channels.db-wake").iterdir())) == 2, "both sockets")
@@ -397,7 +397,8 @@ def test_a_log_that_was_used_before_the_fork_says_so(tmp_path: Path) -> None:
     program = (
         "from gevent import monkey; monkey.patch_all()\n"
         "import os, sys\n"
-        "from heliograph.channels.engines import open_log\nfrom heliograph.channels.location import parse_location\n"
+        "from heliograph.channels.engines import open_log\n"
+        "from heliograph.channels.location import parse_location\n"
         "from heliograph.channels.log import Limits\n"
         "log = open_log(parse_location(sys.argv[1]), Limits())\n"
         "log.tops(['a'])\n"

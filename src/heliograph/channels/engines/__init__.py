@@ -1,50 +1,57 @@
-"""The engines by the scheme of their URL, and how to open one."""
+"""The engines of the log: what an engine is, and which one a URL names.
+
+An engine is a folder whose `engine.py` has a subclass of `heliograph.channels.log.Log`; its `at` opens nothing and checks the URL.
+The other files have the same names in each engine, as far as it needs them:
+
+    connection   opens and checks a connection     listener    is notified that the log grew
+    store        appends and trims                 presence    who subscribes, and used tickets (`PresenceStore`)
+    reader       pages, tops, what is new          schema      tables, keys and scripts in the store
+    pool         all connections of one process
+
+`plan` decides what a group of appends leads to, `window` which messages a page has, `segment` packs messages: all engines that need
+these give the same answers. An engine is imported when a URL names it, so an instance on SQLite needs no client of a server.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from typing import NamedTuple
 
+from heliograph.channels.errors import LocationError
 from heliograph.channels.location import Location
 from heliograph.channels.log import Limits, Log
 
 
-def open_log(location: Location, limits: Limits) -> Log:
-    """The engine of a location. Nothing is opened before its first call."""
-    return ENGINES[location.scheme](location, limits)
+class Engine(NamedTuple):
+    """`folder` is in this package, `log` the class in its `engine.py`. `extra` of heliograph installs the client `package`."""
+
+    folder: str
+    log: str
+    extra: str = ""
+    package: str = ""
 
 
-# ruff: noqa: PLC0415 (imported when chosen: an instance on SQLite needs no client of a database)
-
-
-def _memory(_location: Location, limits: Limits) -> Log:
-    from heliograph.channels.engines.memory.engine import MemoryLog
-
-    return MemoryLog(limits)
-
-
-def _sqlite(location: Location, limits: Limits) -> Log:
-    from heliograph.channels.engines.sqlite.engine import SqliteLog
-
-    return SqliteLog(location.path, limits)
-
-
-def _redis(location: Location, limits: Limits) -> Log:
-    from heliograph.channels.engines.redis.engine import RedisLog
-
-    return RedisLog(location.url, limits)
-
-
-def _postgres(location: Location, limits: Limits) -> Log:
-    from heliograph.channels.engines.postgres.engine import PostgresLog
-
-    return PostgresLog(location.url, limits)
-
-
-ENGINES: dict[str, Callable[[Location, Limits], Log]] = {
-    "memory": _memory,
-    "sqlite": _sqlite,
-    "redis": _redis,
-    "rediss": _redis,
-    "redis+unix": _redis,
-    "postgresql": _postgres,
+#: By the scheme of the URL.
+ENGINES: dict[str, Engine] = {
+    "memory": Engine("memory", "MemoryLog"),
+    "sqlite": Engine("sqlite", "SqliteLog"),
+    "redis": Engine("redis", "RedisLog", "redis", "redis"),
+    "rediss": Engine("redis", "RedisLog", "redis", "redis"),
+    "redis+unix": Engine("redis", "RedisLog", "redis", "redis"),
+    "postgresql": Engine("postgres", "PostgresLog", "postgres", "psycopg"),
 }
+
+
+def open_log(location: Location, limits: Limits) -> Log:
+    """The log at a location. Nothing is opened before its first call. Raises LocationError."""
+    engine = ENGINES[location.scheme]
+    try:
+        module = importlib.import_module(f"{__name__}.{engine.folder}.engine")
+    except ImportError as exc:
+        if not engine.package or (exc.name or "").split(".")[0] != engine.package:
+            raise
+        raise LocationError(
+            f"{location.scheme}:// needs a package that is not installed: pip install 'heliograph[{engine.extra}]'"
+        ) from exc
+    kind: type[Log] = getattr(module, engine.log)
+    return kind.at(location, limits)

@@ -1,22 +1,22 @@
-"""What a group of appends comes to: offsets, segments to store, answers. Pure.
+"""What a group of appends leads to: offsets, segments to store, answers. Pure.
 
-A store reads what it has about the channels and keys of the group (`World`), inside its transaction; `plan` decides; the store
-writes. So all engines that commit in groups give the same answers.
+A store reads what it has about the channels and keys of the group (`StoredState`), inside its transaction; `plan_appends` decides;
+the store writes. So all engines that commit in groups give the same answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from heliograph.channels.engines.segment import MAX_SEGMENT_BYTES, MAX_SEGMENT_MESSAGES
 from heliograph.channels.errors import ChannelError, KeyReused, TooManyChannels
-from heliograph.channels.log import Appended, Outcome
-from heliograph.channels.message import Append, Kind
+from heliograph.channels.log import Appended, Notification, Outcome
+from heliograph.channels.message import Append, Kind, Message
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class ChannelState:
     """What is stored of a channel: its epoch, the highest offset given out, and the time of that message."""
 
     epoch: str
@@ -25,7 +25,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredKey:
     """What an idempotency key was used for."""
 
     body: bytes
@@ -33,14 +33,14 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class World:
-    """What the store knows. `epoch` is that of channels that do not exist yet, `room` how many of them may be made."""
+class StoredState:
+    """What the store knows. `epoch` is that of channels that do not exist yet, `room` how many of them may be created."""
 
     epoch: str
     room: int
     now: float
-    channels: Mapping[str, Channel]
-    keys: Mapping[tuple[str, bytes], Kept]
+    channels: Mapping[str, ChannelState]
+    keys: Mapping[tuple[str, bytes], StoredKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +56,43 @@ class Segment:
 
 
 @dataclass
-class Plan:
+class AppendPlan:
     """`changed` are the channels as they will be; `new` of them did not exist. `outcomes` are in the order of the appends."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
-    changed: dict[str, Channel] = field(default_factory=dict)
+    changed: dict[str, ChannelState] = field(default_factory=dict)
     new: set[str] = field(default_factory=set)
-    keys: dict[tuple[str, bytes], Kept] = field(default_factory=dict)
+    keys: dict[tuple[str, bytes], StoredKey] = field(default_factory=dict)
+
+    def notifications(self, followed: Container[str] | None = None) -> list[Notification]:
+        """What followers are told of a group that was committed, less the channels that are not in `followed`."""
+        return [
+            Notification(
+                segment.channel,
+                self.changed[segment.channel].epoch,
+                segment.last,
+                tuple(
+                    Message(segment.first + index, segment.time, kind, data)
+                    for index, (kind, data) in enumerate(segment.messages)
+                ),
+            )
+            for segment in self.segments
+            if followed is None or segment.channel in followed
+        ]
 
 
-def plan(appends: Sequence[Append], world: World) -> Plan:
+def plan_appends(appends: Sequence[Append], world: StoredState) -> AppendPlan:
     return _Planner(world).run(appends)
 
 
 class _Planner:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: StoredState) -> None:
         self._world = world
-        self._plan = Plan()
+        self._plan = AppendPlan()
         self._waiting: dict[str, list[Append]] = {}
 
-    def run(self, appends: Sequence[Append]) -> Plan:
+    def run(self, appends: Sequence[Append]) -> AppendPlan:
         done = self._plan
         for append in appends:
             try:
@@ -105,16 +121,16 @@ class _Planner:
         before = done.changed.get(append.channel) or world.channels.get(append.channel)
         if before is None:
             if len(done.new) >= world.room:
-                raise TooManyChannels("There are as many channels as are allowed, and none of them is empty.")
+                raise TooManyChannels("The limit of channels is reached, and none of them is empty.")
             done.new.add(append.channel)
-            before = Channel(world.epoch, 0, 0.0)
+            before = ChannelState(world.epoch, 0, 0.0)
         # The clock may go back; the times of a channel do not, so that age trims from the front only.
-        after = Channel(before.epoch, before.top + 1, max(before.time, world.now))
+        after = ChannelState(before.epoch, before.top + 1, max(before.time, world.now))
         done.changed[append.channel] = after
         self._waiting.setdefault(append.channel, []).append(append)
         answer = Appended(after.epoch, after.top, after.time)
         if append.key is not None:
-            done.keys[append.channel, append.key.id] = Kept(append.key.body, answer)
+            done.keys[append.channel, append.key.id] = StoredKey(append.key.body, answer)
         return answer
 
 

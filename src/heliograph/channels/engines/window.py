@@ -1,4 +1,4 @@
-"""Which part of a channel's history counts, whatever is still stored. Pure.
+"""Which part of a channel's history counts; more may still be stored. Pure.
 
 A message is history while it is among the newest `history_size` and younger than `history_ttl`. Stores trim later and in larger
 pieces, so reading decides exactly.

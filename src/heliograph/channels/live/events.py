@@ -1,22 +1,21 @@
 """What a subscriber is told, in the order in which it happens. Pure.
 
-An event is one object for all who get it, and remembers what was made of it: whatever the number of subscribers, it is encoded
-once for each form (`forms.py`) that they take it in.
+An event is one object for all who get it, and remembers its encodings: whatever the number of subscribers, it is encoded once for
+each form (`transports/forms.py`) in which they take it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.live.position import Position
 from heliograph.channels.message import Message
 
 T = TypeVar("T")
 
-#: Messages and bytes of a batch: what a subscriber is sent in one piece. Encoding one must not hold up anybody else, and a batch
-#: must be small beside the 1 MiB that may wait for a subscriber.
+#: Messages and bytes of a batch: what a subscriber is sent in one piece. Encoding one must not delay others, and a batch must be
+#: small beside the 1 MiB that may wait for a subscriber.
 MAX_BATCH_MESSAGES, MAX_BATCH_BYTES = 100, 64 << 10
 
 
@@ -26,27 +25,33 @@ class Event:
         self._made: dict[object, object] = {}
 
     def made(self, make: Callable[[Event], T]) -> T:
-        """`make` of this event; called once. `make` must give the same for each event for ever."""
+        """The result of `make`, which is called once for this event and must always give the same."""
         found = self._made.get(make)
         if found is None:
             found = self._made[make] = make(self)
         return found  # type: ignore[return-value]
 
 
-class Subscribed(Event):
-    """The stream begins behind `at`. `recovered`: whether that is where the subscriber wanted it to; None if it did not care."""
+class Form(Protocol):
+    """How a kind of subscriber takes events: a function to bytes that can be sent as they are."""
 
-    def __init__(self, channel: str, at: Position, recovered: bool | None) -> None:
+    def __call__(self, event: Event) -> bytes: ...
+
+
+class Subscribed(Event):
+    """The stream begins after `at`. `recovered`: whether that is the start that was asked for; None if none was."""
+
+    def __init__(self, channel: str, at: Cursor, recovered: bool | None) -> None:
         super().__init__(channel)
-        self.cursor, self.recovered = at.cursor, recovered
+        self.cursor, self.recovered = at, recovered
 
 
 class Lost(Event):
-    """What came after the event before this one was lost. The stream goes on behind `at`."""
+    """Messages after the previous event were lost. The stream goes on after `at`."""
 
-    def __init__(self, channel: str, at: Position) -> None:
+    def __init__(self, channel: str, at: Cursor) -> None:
         super().__init__(channel)
-        self.cursor = at.cursor
+        self.cursor = at
 
 
 class Batch(Event):
@@ -57,8 +62,8 @@ class Batch(Event):
         self.epoch, self.messages = epoch, messages
 
     @property
-    def end(self) -> Position:
-        return Position(self.epoch, self.messages[-1].offset)
+    def end(self) -> Cursor:
+        return Cursor(self.epoch, self.messages[-1].offset)
 
     def cursor(self, message: Message) -> Cursor:
         return Cursor(self.epoch, message.offset)

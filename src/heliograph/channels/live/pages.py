@@ -1,8 +1,8 @@
-"""Pages of histories for those who catch up. Many who come back at once, as after a restart, ask for much the same ones.
+"""Pages of histories for subscribers that catch up. Many that come back at once, as after a restart, ask for much the same ones.
 
-A page with messages is kept for a moment with all that was made of it. Whoever asks for what is in it, or in one that is just being
-read, gets that one from its own cursor on: so even if all come back from different places, the log is read a few times for each
-page. Messages never change, so only the top of such a page may be old, and whoever catches up does not rely on that.
+A page with messages is kept for a moment together with its encodings. A subscriber that asks for messages in it, or in one that is
+just being read, gets that page from its own cursor on. So the log is read a few times for each page, even if all subscribers come
+back with different cursors. Messages never change, so only the top of a kept page may be old, and catching up does not rely on it.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ from gevent.event import AsyncResult
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.live.events import Batch, batches
-from heliograph.channels.live.position import Position
 from heliograph.channels.log import MAX_PAGE_MESSAGES, Log, Page
 
 #: Seconds that a page is kept: as long as clients need to come back.
-KEPT = 2.0
+KEEP_TIME = 2.0
 
-#: Bytes of messages of all pages kept. Encoded, each takes about as much again for every form that is asked for.
+#: Bytes of the messages of all pages kept. Their encodings take about as much again for each form that is asked for.
 MAX_KEPT_BYTES = 8 << 20
 
-#: Pages of a channel, the newest first, in which a cursor is looked for. A storm has a few; more are of those who ask for the end
-#: of a busy channel, each for another one, and looking through all of them would cost more than reading.
-LOOKED_AT = 16
+#: Pages of a channel, the newest first, in which a cursor is searched. A reconnect storm has a few pages; many pages come from
+#: readers at the end of a busy channel, each with another one, and searching all of them would cost more than reading.
+MAX_SEARCHED = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A page in batches. `end` is the position behind it."""
+    """A page in batches. `end` is the position after it."""
 
     page: Page
     batches: tuple[Batch, ...]
@@ -40,16 +39,16 @@ class Replay:
     until: float
 
     @property
-    def start(self) -> Position:
+    def start(self) -> Cursor:
         first = self.page.messages[0].offset - 1 if self.page.messages else self.page.top
-        return Position(self.page.epoch, first)
+        return Cursor(self.page.epoch, first)
 
     @property
-    def end(self) -> Position:
-        return self.batches[-1].end if self.batches else Position(self.page.epoch, self.page.top)
+    def end(self) -> Cursor:
+        return self.batches[-1].end if self.batches else Cursor(self.page.epoch, self.page.top)
 
     def after(self, cursor: Cursor) -> Replay | None:
-        """What follows on a cursor, with the same batches as far as they can be the same; None if that is not in here."""
+        """What follows a cursor, with the same batches as far as possible; None if that is not in this page."""
         skipped = cursor.offset - self.start.offset
         if cursor.epoch != self.page.epoch or not 0 <= skipped < len(self.page.messages):
             return None
@@ -80,7 +79,7 @@ class Pages:
         self._size = 0
 
     def read(self, channel: str, after: Cursor | None) -> Replay:
-        """The page after a cursor, or the earliest one. Raises Unavailable."""
+        """The page after a cursor, or the earliest one. Raises LogUnavailable."""
         self._drop_old()
         found = self._find(channel, after)
         if found is None and after is not None and (other := self._overlapping(channel, after)) is not None:
@@ -94,11 +93,11 @@ class Pages:
             return None
         if (same := kept.get(after)) is not None or after is None:
             return same
-        newest = islice(reversed(kept.values()), LOOKED_AT)
+        newest = islice(reversed(kept.values()), MAX_SEARCHED)
         return next((found for replay in newest if (found := replay.after(after))), None)
 
     def _overlapping(self, channel: str, after: Cursor) -> AsyncResult[Replay] | None:
-        """A page on its way that may have what follows on the cursor: of those that begin before it, the last one."""
+        """A page being read that may have what follows the cursor: of those that begin before it, the last one."""
         begun = {
             start.offset: reading
             for start, reading in self._reading.get(channel, {}).items()
@@ -107,7 +106,7 @@ class Pages:
         return begun[max(begun)] if begun else None
 
     def _read_once(self, channel: str, after: _Start) -> Replay:
-        """Read, and have all who ask for the same meanwhile wait for it."""
+        """Read; callers that ask for the same page meanwhile wait for this one."""
         reading = self._reading.setdefault(channel, {})
         if after in reading:
             same: Replay = reading[after].get()  # type: ignore[assignment]
@@ -130,7 +129,9 @@ class Pages:
     def _read(self, channel: str, after: _Start) -> Replay:
         page = self._log.read(channel, after)
         size = sum(len(message.data) for message in page.messages)
-        return Replay(page, tuple(batches(channel, page.epoch, page.messages)), size, time.monotonic() + KEPT)
+        return Replay(
+            page, tuple(batches(channel, page.epoch, page.messages)), size, time.monotonic() + KEEP_TIME
+        )
 
     def _keep(self, channel: str, after: _Start, replay: Replay) -> None:
         self._kept.setdefault(channel, OrderedDict())[after] = replay

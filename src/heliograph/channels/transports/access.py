@@ -92,6 +92,6 @@ def _of_ticket(text: str, channels: Channels) -> Grant:
     if ticket.grant.expires is not None and ticket.grant.expires <= time.time():
         raise BadToken("The token that this ticket was for has expired.")
     # Twice its life: clocks of instances differ.
-    if not channels.hub.log.shared.use_once(ticket.id, 2 * TICKET_TTL):
+    if not channels.hub.log.presence.use_once(ticket.id, 2 * TICKET_TTL):
         raise BadToken("This ticket was used before.")
     return ticket.grant

@@ -9,9 +9,8 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
-from heliograph.channels.live.events import Batch, Event, Lost, Subscribed
+from heliograph.channels.live.events import Batch, Event, Form, Lost, Subscribed
 from heliograph.channels.message import Kind, Message
 from heliograph.channels.transports.rendering import data_json
 from heliograph.websocket.broadcast import Prepared
@@ -21,10 +20,6 @@ Texts = Callable[[Event], Iterable[str | bytes]]
 
 #: The line ends of a stream of server-sent events (HTML, 9.2.5). A carriage return in a text arrives as a line feed.
 _LINE_END = re.compile("\r\n|\n|\r")
-
-
-class Form(Protocol):
-    def __call__(self, event: Event) -> bytes: ...
 
 
 class Frames:

@@ -175,7 +175,7 @@ def channels() -> Response:
 def presence(name: str) -> Response:
     own = channels_of_app()
     access.subscriber(own, name)
-    present = own.hub.log.shared.present(name)
+    present = own.hub.log.presence.present(name)
     rows = _joined(json.dumps(asdict(subscriber)) for subscriber in present.subscribers)
     return Response(f'{{"count": {present.count}, "subscribers": [{rows}]}}', mimetype="application/json")
 

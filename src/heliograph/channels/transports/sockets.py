@@ -14,7 +14,7 @@ from gevent.hub import get_hub
 from geventwebsocket.exceptions import WebSocketError
 
 from heliograph.channels.errors import ChannelError
-from heliograph.channels.live.events import Event, Lost, Subscribed
+from heliograph.channels.live.events import Event, Form, Lost, Subscribed
 from heliograph.channels.live.start import Start, parse_start
 from heliograph.channels.problems import (
     BadChannel,
@@ -25,7 +25,7 @@ from heliograph.channels.problems import (
 )
 from heliograph.channels.service import channels_of_app
 from heliograph.channels.transports import access
-from heliograph.channels.transports.forms import Form, json_frames, plain_frames
+from heliograph.channels.transports.forms import json_frames, plain_frames
 from heliograph.channels.transports.publisher import Objects, OnlyProblems, Publisher
 from heliograph.channels.transports.tokens import Grant
 from heliograph.problems import BadOption
@@ -70,7 +70,7 @@ class SocketMember:
         if frames:
             _send(self.connection, frames)
 
-    def lose(self, event: Lost) -> None:
+    def report_loss(self, event: Lost) -> None:
         self.offer(event.made(self.form))
 
 
@@ -83,7 +83,7 @@ class PlainMember(SocketMember):
         else:
             super().tell(event)
 
-    def lose(self, event: Lost) -> None:
+    def report_loss(self, event: Lost) -> None:
         """Plain texts cannot tell; the end can."""
         self.connection.close(TRY_AGAIN, "messages were lost")
 

@@ -17,7 +17,7 @@ from gevent.event import Event as Signal
 from gevent.hub import get_hub
 
 from heliograph.channels.errors import BadCursor as _BadCursor
-from heliograph.channels.live.events import Event, Lost
+from heliograph.channels.live.events import Event, Form, Lost
 from heliograph.channels.live.hub import Hub
 from heliograph.channels.live.start import Start, parse_start
 from heliograph.channels.problems import (
@@ -28,7 +28,7 @@ from heliograph.channels.problems import (
 )
 from heliograph.channels.service import channels_of_app
 from heliograph.channels.transports import access
-from heliograph.channels.transports.forms import Form, server_sent
+from heliograph.channels.transports.forms import server_sent
 from heliograph.channels.transports.models import NAME
 from heliograph.problems import Stopping
 from heliograph.request import bodies
@@ -132,7 +132,7 @@ class EventQueue:
         self._size += len(data)
         self._ready.set()
 
-    def lose(self, event: Lost) -> None:
+    def report_loss(self, event: Lost) -> None:
         self.offer(event.made(server_sent))
 
     def end(self) -> None:

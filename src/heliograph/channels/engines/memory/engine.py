@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import window
-from heliograph.channels.engines.expiring import Expiring
-from heliograph.channels.engines.history import Histories, History
-from heliograph.channels.engines.plan import Channel, Kept, World, plan
-from heliograph.channels.epochs import new_half
-from heliograph.channels.errors import ChannelError, Unavailable
+from heliograph.channels.engines.epochs import new_half
+from heliograph.channels.engines.memory.expiring import Expiring
+from heliograph.channels.engines.memory.presence import MemoryPresence
+from heliograph.channels.engines.memory.store import MemoryHistories, MemoryHistory
+from heliograph.channels.engines.plan import ChannelState, StoredKey, StoredState, plan_appends
+from heliograph.channels.errors import ChannelError, LogUnavailable
+from heliograph.channels.location import Location
 from heliograph.channels.log import (
     FORGET_INTERVAL,
     KEY_TTL,
@@ -20,63 +22,34 @@ from heliograph.channels.log import (
     Done,
     Limits,
     Log,
-    News,
+    Notification,
     Page,
-    Shared,
 )
 from heliograph.channels.message import Append, Message
-from heliograph.channels.presence import Changes, Present, encode, gather
 
-#: Idempotency keys and tokens that are remembered. Some 300 bytes each.
-MAX_REMEMBERED = 100_000
-
-
-class MemoryShared(Shared):
-    def __init__(self) -> None:
-        self._present: dict[str, tuple[int, str]] = {}
-        self._tokens: Expiring[str, bool] = Expiring(MAX_REMEMBERED)
-
-    def announce(self, changes: Changes) -> bool:
-        for channel, subscribers in changes.items():
-            count, text = encode(subscribers)
-            if count:
-                self._present[channel] = count, text
-            else:
-                self._present.pop(channel, None)
-        return True
-
-    def present(self, channel: str) -> Present:
-        return gather([self._present[channel]] if channel in self._present else [])
-
-    def leave(self) -> None:
-        self._present.clear()
-
-    def use_once(self, token: str, ttl: float) -> bool:
-        now = time.time()
-        if self._tokens.get(token, now):
-            return False
-        self._tokens.put(token, True, now, ttl)
-        return True
-
-    def counts(self) -> dict[str, int]:
-        return {channel: count for channel, (count, _) in self._present.items()}
+#: Idempotency keys that are remembered. Some 300 bytes each.
+MAX_KEYS = 100_000
 
 
 class MemoryLog(Log):
-    shared: MemoryShared
+    presence: MemoryPresence
 
     def __init__(self, limits: Limits) -> None:
-        self.shared = MemoryShared()
+        self.presence = MemoryPresence()
         self._limits = limits
         self._epoch = new_half() + new_half()
-        self._histories = Histories(limits)
-        self._keys: Expiring[tuple[str, bytes], Kept] = Expiring(MAX_REMEMBERED)
+        self._histories = MemoryHistories(limits)
+        self._keys: Expiring[tuple[str, bytes], StoredKey] = Expiring(MAX_KEYS)
         self._followed: set[str] = set()
-        self._listener: Callable[[News], None] | None = None
+        self._listener: Callable[[Notification], None] | None = None
         self._forget_again = 0.0
         self._closed = False
 
-    def listen(self, listener: Callable[[News], None]) -> None:
+    @classmethod
+    def at(cls, location: Location, limits: Limits) -> MemoryLog:
+        return cls(limits)
+
+    def listen(self, listener: Callable[[Notification], None]) -> None:
         self._listener = listener
 
     def submit(self, append: Append, done: Done) -> None:
@@ -85,7 +58,9 @@ class MemoryLog(Log):
         try:
             self._check_open()
             kept = self._keys.get(key, now) if key else None
-            coming = plan((append,), self._world(append.channel, now, {key: kept} if key and kept else {}))
+            coming = plan_appends(
+                (append,), self._world(append.channel, now, {key: kept} if key and kept else {})
+            )
             for used, entry in coming.keys.items():
                 self._keys.put(
                     used, entry, now, KEY_TTL
@@ -97,7 +72,7 @@ class MemoryLog(Log):
             self._store(name, channel, append)
         done(coming.outcomes[0])
 
-    def _world(self, name: str, now: float, keys: dict[tuple[str, bytes], Kept]) -> World:
+    def _world(self, name: str, now: float, keys: dict[tuple[str, bytes], StoredKey]) -> StoredState:
         stored = self._histories.by_channel
         full = name not in stored and len(stored) >= self._limits.max_channels
         if full and now >= self._forget_again:
@@ -105,19 +80,19 @@ class MemoryLog(Log):
             if self._histories.forget(now):
                 self._epoch = new_half() + new_half()
         history = stored.get(name)
-        known = {name: Channel(history.epoch, history.top, history.time)} if history else {}
-        return World(self._epoch, self._limits.max_channels - len(stored), now, known, keys)
+        known = {name: ChannelState(history.epoch, history.top, history.time)} if history else {}
+        return StoredState(self._epoch, self._limits.max_channels - len(stored), now, known, keys)
 
-    def _store(self, name: str, channel: Channel, append: Append) -> None:
-        history = self._histories.by_channel.setdefault(name, History(channel.epoch))
+    def _store(self, name: str, channel: ChannelState, append: Append) -> None:
+        history = self._histories.by_channel.setdefault(name, MemoryHistory(channel.epoch))
         message = Message(channel.top, channel.time, append.kind, append.data)
         self._histories.add(history, message)
         if name in self._followed and self._listener:
-            self._listener(News(name, channel.epoch, channel.top, (message,)))
+            self._listener(Notification(name, channel.epoch, channel.top, (message,)))
 
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
         self._check_open()
-        history = self._histories.by_channel.get(channel) or History(self._epoch)
+        history = self._histories.by_channel.get(channel) or MemoryHistory(self._epoch)
         if not window.known(after, history.epoch, history.top, self._limits):
             return window.lost(history.epoch, history.top)
         found = history.after(window.floor(after, history.top, self._limits))
@@ -132,7 +107,7 @@ class MemoryLog(Log):
         }
 
     def channels(self) -> list[ChannelInfo]:
-        counts, stored = self.shared.counts(), self._histories.by_channel
+        counts, stored = self.presence.counts(), self._histories.by_channel
         tops = self.tops(sorted({*stored, *counts}))
         return [ChannelInfo(name, top.epoch, top.offset, counts.get(name, 0)) for name, top in tops.items()]
 
@@ -150,4 +125,4 @@ class MemoryLog(Log):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise Unavailable("The log of the channels is closed.")
+            raise LogUnavailable("The log of the channels is closed.")

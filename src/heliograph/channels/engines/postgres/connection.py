@@ -16,18 +16,18 @@ from gevent.lock import BoundedSemaphore
 from gevent.monkey import get_original
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.postgres.schema import LOCK, TABLES, VERSION
-from heliograph.channels.epochs import new_half
-from heliograph.channels.errors import LocationError, Unavailable
+from heliograph.channels.errors import LocationError, LogUnavailable
 
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-#: Seconds to connect, and for whatever is done in one turn of a connection.
-CONNECT_TIMEOUT, TURN_TIMEOUT = 5.0, 10.0
+#: Seconds to connect, and for all statements of one lease.
+CONNECT_TIMEOUT, LEASE_TIMEOUT = 5.0, 10.0
 
-#: Seconds for whoever uses a connection when it is cut, at the end, to let go of it.
-FAREWELL = 1.0
+#: Seconds that `close` waits until an interrupted lease ends.
+CLOSE_TIMEOUT = 1.0
 
 #: The history that the server writes now: another one after a fail-over or a restored backup.
 _SERVER = (
@@ -42,7 +42,7 @@ _poll: Any = get_original("select", "poll")
 
 
 def check_url(url: str) -> None:
-    """Raises LocationError. libpq's own words may contain what was wrong, so they are not shown."""
+    """Raises LocationError. libpq's own text may contain the password, so it is not shown."""
     try:
         conninfo_to_dict(url)
     except psycopg.Error:
@@ -52,7 +52,7 @@ def check_url(url: str) -> None:
 
 
 def connect(url: str) -> Connection:
-    """A connection in autocommit mode, with the tables in place. Raises one of FAILURES, Unavailable."""
+    """A connection in autocommit mode, with the tables in place. Raises one of FAILURES, LogUnavailable."""
     with gevent.Timeout(CONNECT_TIMEOUT, TimeoutError("it does not answer")):
         connection = psycopg.connect(_resolved(url), autocommit=True)
     try:
@@ -66,25 +66,25 @@ def connect(url: str) -> Connection:
 
 @contextmanager
 def bounded(connection: Connection, seconds: float) -> Iterator[None]:
-    """Cut the connection if the block takes longer; then psycopg raises OperationalError wherever it waits.
+    """Shut the connection down if the block takes longer; then psycopg raises OperationalError where it waits.
 
-    An exception thrown into it would not do: psycopg then tells the server that the transaction is over, and waits again.
+    Throwing an exception into it is not enough: psycopg then tells the server that the transaction is over, and waits again.
     """
-    watch = gevent.spawn_later(seconds, _cut, connection)
+    watch = gevent.spawn_later(seconds, _shut_down, connection)
     try:
         yield
     finally:
         watch.kill(block=False)
 
 
-def _cut(connection: Connection) -> None:
+def _shut_down(connection: Connection) -> None:
     if not connection.closed:
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)
 
 
 def _resolved(url: str) -> str:
-    """With the addresses of the host: libpq would look them up itself, and the event loop would stand still meanwhile."""
+    """With the addresses of the host: libpq would look them up itself and block the event loop."""
     options = conninfo_to_dict(url)
     host = str(options.get("host") or "")
     options.setdefault("application_name", "heliograph")
@@ -97,7 +97,7 @@ def _resolved(url: str) -> str:
 
 
 def _prepare(connection: Connection) -> None:
-    # What is acknowledged must survive the server; stricter settings are the operator's and stay.
+    # An acknowledged message must survive a crash of the server; stricter settings of the operator stay.
     connection.execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
@@ -107,7 +107,7 @@ def _prepare(connection: Connection) -> None:
     (server,) = _row(connection, _SERVER)
     version, known = _row(connection, "SELECT version, server FROM heliograph_state")
     if version != VERSION:
-        raise Unavailable("The tables of the channels are of another version.")
+        raise LogUnavailable("The tables of the channels are of another version.")
     if known != server:
         connection.execute(
             "UPDATE heliograph_state SET era = %s, server = %s WHERE server <> %s",
@@ -131,18 +131,18 @@ def _row(connection: Connection, query: str) -> tuple[Any, ...]:
     return row
 
 
-def unavailable(error: Exception, *, uncertain: bool = False) -> Unavailable:
+def unavailable(error: Exception, *, uncertain: bool = False) -> LogUnavailable:
     """Translate what psycopg or a socket raised. Their texts name hosts and users, never passwords."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, LogUnavailable):
         return error
     text = str(error).strip().splitlines()
-    return Unavailable(
+    return LogUnavailable(
         f"PostgreSQL cannot be used now: {text[0] if text else type(error).__name__}", uncertain=uncertain
     )
 
 
-def _ended(connection: Connection) -> bool:
-    """Whether the server has closed an idle connection, or said something unasked, which comes to the same."""
+def _is_stale(connection: Connection) -> bool:
+    """Whether the server has closed an idle connection, or sent something unasked, which has the same reason."""
     if connection.closed:
         return True
     poller = _poll()  # select() takes no descriptors above 1023
@@ -150,54 +150,54 @@ def _ended(connection: Connection) -> bool:
     return bool(poller.poll(0))
 
 
-class Seat:
-    """One connection that greenlets use in turn, made at its first use and again after a failure."""
+class SharedConnection:
+    """One connection that greenlets lease one after the other; opened at its first use and again after a failure."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._turn = BoundedSemaphore()
+        self._lease = BoundedSemaphore()
         self._closed = False
         self.connection: Connection | None = None
 
     @contextmanager
-    def turn(self) -> Iterator[Connection]:
-        """The connection, for a few statements. Raises one of FAILURES, Unavailable; then the next turn gets a new one."""
-        with self._turn:
+    def lease(self) -> Iterator[Connection]:
+        """The connection, for a few statements. Raises one of FAILURES, LogUnavailable; then the next lease gets a new one."""
+        with self._lease:
             try:
                 if self._closed:
-                    raise Unavailable("The log of the channels is closed.")
-                if self.connection is None or _ended(self.connection):
-                    self._drop()
+                    raise LogUnavailable("The log of the channels is closed.")
+                if self.connection is None or _is_stale(self.connection):
+                    self._discard()
                     self.connection = connect(self._url)
-                with bounded(self.connection, TURN_TIMEOUT):
+                with bounded(self.connection, LEASE_TIMEOUT):
                     yield self.connection
             except BaseException:
-                self._drop()
+                self._discard()
                 raise
             if self._closed:
-                self._drop()
+                self._discard()
 
-    def _drop(self) -> None:
-        """Only in a turn: the event loop aborts the process when a socket is closed that somebody else waits for."""
+    def _discard(self) -> None:
+        """Only in a lease: the event loop aborts the process when a socket is closed that another greenlet waits for."""
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()
 
     def close(self) -> None:
-        """Whoever has a turn is interrupted; nobody gets another one."""
+        """Interrupt the lease in progress; there are no further ones."""
         self._closed = True
-        if self.connection is not None and self._turn.locked():
-            _cut(self.connection)
-        if self._turn.acquire(timeout=FAREWELL):  # else it is being connected, which ends by itself
-            self._drop()
-            self._turn.release()
+        if self.connection is not None and self._lease.locked():
+            _shut_down(self.connection)
+        if self._lease.acquire(timeout=CLOSE_TIMEOUT):  # else it is connecting, which has a time limit
+            self._discard()
+            self._lease.release()
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """`work` in a turn. Raises Unavailable. A connection that had died unnoticed is replaced once."""
+        """`work` in a lease. Raises LogUnavailable. A connection that was lost unnoticed is replaced once."""
         for attempt in range(2):
             reused = self.connection is not None
             try:
-                with self.turn() as connection:
+                with self.lease() as connection:
                     return work(connection)
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
                 if attempt or not reused:

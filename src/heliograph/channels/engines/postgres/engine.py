@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.engines.postgres import reading
+from heliograph.channels.engines.postgres import reader
 from heliograph.channels.engines.postgres.connection import Connection, check_url
-from heliograph.channels.engines.postgres.link import Link
-from heliograph.channels.engines.postgres.presence import PostgresShared
-from heliograph.channels.errors import Unavailable
-from heliograph.channels.log import MAX_PAGE_MESSAGES, ChannelInfo, Done, Limits, Log, News, Page
+from heliograph.channels.engines.postgres.pool import PostgresPool
+from heliograph.channels.engines.postgres.presence import PostgresPresence
+from heliograph.channels.errors import LogUnavailable
+from heliograph.channels.location import Location
+from heliograph.channels.log import MAX_PAGE_MESSAGES, ChannelInfo, Done, Limits, Log, Notification, Page
 from heliograph.channels.message import Append
 
 T = TypeVar("T")
@@ -24,59 +25,63 @@ class PostgresLog(Log):
     def __init__(self, url: str, limits: Limits) -> None:
         check_url(url)
         self._url, self._limits = url, limits
-        self._listener: Callable[[News], None] = lambda _news: None
-        self._connected: Link | None = None
+        self._listener: Callable[[Notification], None] = lambda _notification: None
+        self._open_pool: PostgresPool | None = None
         self._pid = 0
         self._closed = False
-        self.shared = PostgresShared(self._run, limits.presence_ttl)
+        self.presence = PostgresPresence(self._run, limits.presence_ttl)
 
-    def _link(self) -> Link:
+    def _pool(self) -> PostgresPool:
         if self._closed:
-            raise Unavailable("The log of the channels is closed.")
-        if self._connected is None:
+            raise LogUnavailable("The log of the channels is closed.")
+        if self._open_pool is None:
             self._pid = os.getpid()
-            self._connected = Link(self._url, self._limits, self._hear)
+            self._open_pool = PostgresPool(self._url, self._limits, self._on_notification)
         elif self._pid != os.getpid():
             raise RuntimeError("the log was used before the process forked")
-        return self._connected
+        return self._open_pool
 
     def _run(self, work: Callable[[Connection], T]) -> T:
-        return self._link().run(work)
+        return self._pool().run(work)
 
-    def _hear(self, news: News) -> None:
-        self._listener(news)
+    def _on_notification(self, notification: Notification) -> None:
+        self._listener(notification)
 
-    def listen(self, listener: Callable[[News], None]) -> None:
+    @classmethod
+    def at(cls, location: Location, limits: Limits) -> PostgresLog:
+        return cls(location.url, limits)
+
+    def listen(self, listener: Callable[[Notification], None]) -> None:
         self._listener = listener
 
     def submit(self, append: Append, done: Done) -> None:
         try:
-            self._link().submit(append, done)
-        except Unavailable as exc:
+            self._pool().submit(append, done)
+        except LogUnavailable as exc:
             done(exc)
 
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
-        return self._run(lambda connection: reading.page(connection, channel, after, limit, self._limits))
+        return self._run(lambda connection: reader.page(connection, channel, after, limit, self._limits))
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         wanted = list(channels)
-        return self._run(lambda connection: reading.tops(connection, wanted))
+        return self._run(lambda connection: reader.tops(connection, wanted))
 
     def channels(self) -> list[ChannelInfo]:
-        return self._run(reading.all_channels)
+        return self._run(reader.all_channels)
 
     def follow(self, channel: str) -> None:
-        ear = self._link().ear
-        ear.followed.add(channel)
-        ear.tried.wait()
+        listener = self._pool().listener
+        listener.followed.add(channel)
+        listener.attempted.wait()
 
     def unfollow(self, channel: str) -> None:
-        self._link().ear.followed.discard(channel)
+        self._pool().listener.followed.discard(channel)
 
     def ready(self) -> str:
-        return "closed" if self._closed else self._link().ready()
+        return "closed" if self._closed else self._pool().ready()
 
     def close(self) -> None:
-        link, self._connected, self._closed = self._connected, None, True
-        if link is not None and self._pid == os.getpid():
-            link.close()
+        pool, self._open_pool, self._closed = self._open_pool, None, True
+        if pool is not None and self._pid == os.getpid():
+            pool.close()

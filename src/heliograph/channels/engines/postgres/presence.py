@@ -8,18 +8,18 @@ from typing import TypeVar
 
 from heliograph.channels.engines.postgres.connection import Connection
 from heliograph.channels.engines.postgres.schema import NOW
-from heliograph.channels.log import Shared
+from heliograph.channels.log import PresenceStore
 from heliograph.channels.presence import Changes, Present, encode, gather
 
 T = TypeVar("T")
 
 
-class PostgresShared(Shared):
-    """`run` gives a connection to a function, and raises Unavailable."""
+class PostgresPresence(PresenceStore):
+    """`run` gives a connection to a function, and raises LogUnavailable."""
 
     def __init__(self, run: Callable[[Callable[[Connection], object]], object], ttl: float) -> None:
         self._run, self._ttl = run, ttl
-        self._member = secrets.token_hex(8)
+        self._instance = secrets.token_hex(8)
 
     def announce(self, changes: Changes) -> bool:
         rows = [(channel, *encode(subscribers)) for channel, subscribers in changes.items()]
@@ -29,24 +29,24 @@ class PostgresShared(Shared):
         connection.execute("BEGIN")  # after an error the connection is closed, and with it the transaction
         known = connection.execute(
             f"UPDATE heliograph_members SET expires = {NOW} + %s WHERE member = %s AND expires > {NOW}".encode(),
-            (self._ttl, self._member),
+            (self._ttl, self._instance),
         ).rowcount
         if not known:
-            connection.execute("DELETE FROM heliograph_present WHERE member = %s", (self._member,))
+            connection.execute("DELETE FROM heliograph_present WHERE member = %s", (self._instance,))
             connection.execute(
                 f"INSERT INTO heliograph_members VALUES (%s, {NOW} + %s) "
                 "ON CONFLICT (member) DO UPDATE SET expires = excluded.expires".encode(),
-                (self._member, self._ttl),
+                (self._instance, self._ttl),
             )
         connection.execute(
             "DELETE FROM heliograph_present WHERE member = %s AND channel = ANY(%s)",
-            (self._member, [channel for channel, _, _ in rows]),
+            (self._instance, [channel for channel, _, _ in rows]),
         )
         present = [row for row in rows if row[1]]
         connection.execute(
             "INSERT INTO heliograph_present SELECT channel, %s, count, who "
             "FROM unnest(%b::text[], %b::int4[], %b::text[]) AS n (channel, count, who)",
-            (self._member, *([row[i] for row in present] for i in range(3))),
+            (self._instance, *([row[i] for row in present] for i in range(3))),
         )
         connection.execute("COMMIT")
         return bool(known)
@@ -67,8 +67,8 @@ class PostgresShared(Shared):
 
     def leave(self) -> None:
         def remove(connection: Connection) -> None:
-            connection.execute("DELETE FROM heliograph_present WHERE member = %s", (self._member,))
-            connection.execute("DELETE FROM heliograph_members WHERE member = %s", (self._member,))
+            connection.execute("DELETE FROM heliograph_present WHERE member = %s", (self._instance,))
+            connection.execute("DELETE FROM heliograph_members WHERE member = %s", (self._instance,))
 
         self._run(remove)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from heliograph.channels.engines.plan import Channel, Kept, Plan, World, plan
+from heliograph.channels.engines.epochs import new_half
+from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey, StoredState, plan_appends
 from heliograph.channels.engines.postgres.connection import Connection
 from heliograph.channels.engines.postgres.schema import NOW
 from heliograph.channels.engines.segment import pack
-from heliograph.channels.epochs import new_half
-from heliograph.channels.log import KEY_TTL, Appended, Limits, News
-from heliograph.channels.message import Append, Message
+from heliograph.channels.log import KEY_TTL, Appended, Limits
+from heliograph.channels.message import Append
 
 #: The notification channel, and the bytes that one notification may have (PostgreSQL: fewer than 8000).
 CHANNEL, MAX_PAYLOAD = "heliograph", 7900
@@ -19,48 +19,50 @@ CHANNEL, MAX_PAYLOAD = "heliograph", 7900
 TRIM_ROWS = 1000
 
 
-class _Again(Exception):
-    """Another instance made the same channel at the same time. Nothing was written: begin again."""
+class _Conflict(Exception):
+    """Another instance created the same channel at the same time. Nothing was written: begin again."""
 
 
-class Store:
+class PostgresStore:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         #: Channels whose history may be longer than allowed: their ids and tops.
         self.grown: dict[int, int] = {}
 
-    def commit(self, connection: Connection, appends: Sequence[Append]) -> Plan:
+    def commit(self, connection: Connection, appends: Sequence[Append]) -> AppendPlan:
         """Append a group in one transaction. The rows of the channels are locked in the order of their names."""
         while True:
             try:
                 done, rows = self._try(connection, appends)
                 break
-            except _Again:
+            except _Conflict:
                 continue  # the channel exists now, so this ends
         for name, channel in done.changed.items():
             if channel.top > self._limits.history_size:
                 self.grown[rows[name]] = channel.top
         return done
 
-    def _try(self, connection: Connection, appends: Sequence[Append]) -> tuple[Plan, dict[str, int]]:
-        """Any other error than `_Again` leaves the transaction open: the connection must be closed then.
+    def _try(self, connection: Connection, appends: Sequence[Append]) -> tuple[AppendPlan, dict[str, int]]:
+        """Any other error than `_Conflict` leaves the transaction open: the connection must be closed then.
 
         psycopg's own contexts for transactions and pipelines would talk to a server again that has just failed.
         """
         connection.execute("BEGIN")
-        rows, world = self._look(connection, appends)
-        done = plan(appends, world)
+        rows, world = self._load_state(connection, appends)
+        done = plan_appends(appends, world)
         try:
             if done.changed:
                 self._create(connection, done, rows)
                 self._write(connection, done, rows, world.now)
-        except _Again:
+        except _Conflict:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
         return done, rows
 
-    def _look(self, connection: Connection, appends: Sequence[Append]) -> tuple[dict[str, int], World]:
+    def _load_state(
+        self, connection: Connection, appends: Sequence[Append]
+    ) -> tuple[dict[str, int], StoredState]:
         names = sorted({append.channel for append in appends})
         found = connection.execute(
             "SELECT name, id, birth, top, time FROM heliograph_channels WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
@@ -73,12 +75,12 @@ class Store:
         if len(found) < len(names):
             birth, room = self._room(connection, names, now)
         rows = {name: id_ for name, id_, _, _, _ in found}
-        channels = {name: Channel(era + own, top, time) for name, _, own, top, time in found}
-        return rows, World(era + birth, room, now, channels, self._keys(connection, appends, now))
+        channels = {name: ChannelState(era + own, top, time) for name, _, own, top, time in found}
+        return rows, StoredState(era + birth, room, now, channels, self._keys(connection, appends, now))
 
     def _keys(
         self, connection: Connection, appends: Sequence[Append], now: float
-    ) -> dict[tuple[str, bytes], Kept]:
+    ) -> dict[tuple[str, bytes], StoredKey]:
         wanted = [(append.channel, append.key.id) for append in appends if append.key]
         if not wanted:
             return {}
@@ -88,14 +90,14 @@ class Store:
             ([channel for channel, _ in wanted], [id_ for _, id_ in wanted], now),
         )
         return {
-            (channel, id_): Kept(body, Appended(epoch, top, time))
+            (channel, id_): StoredKey(body, Appended(epoch, top, time))
             for channel, id_, body, epoch, top, time in found
         }
 
     def _room(self, connection: Connection, names: Sequence[str], now: float) -> tuple[str, int]:
-        """The birth of new channels, and how many may be made. If none, those are forgotten whose messages are all gone.
+        """The birth of new channels, and how many may be created. If none, channels without messages are forgotten first.
 
-        The state is locked: nobody may give an old birth to a name that was forgotten meanwhile.
+        The state is locked: no other instance may give an old birth to a name that was forgotten meanwhile.
         """
         row = connection.execute(
             "SELECT birth, (SELECT count(*) FROM heliograph_channels) FROM heliograph_state FOR UPDATE"
@@ -115,7 +117,7 @@ class Store:
             connection.execute("UPDATE heliograph_state SET birth = %s", (birth,))
         return str(birth), max(0, self._limits.max_channels - count + forgotten)
 
-    def _create(self, connection: Connection, done: Plan, rows: dict[str, int]) -> None:
+    def _create(self, connection: Connection, done: AppendPlan, rows: dict[str, int]) -> None:
         """New channels, in the order of their names; their tops are written with the others'."""
         for name in sorted(done.new):
             channel = done.changed[name]
@@ -125,10 +127,10 @@ class Store:
                 (name, channel.epoch[len(channel.epoch) // 2 :]),
             ).fetchone()
             if made is None:
-                raise _Again
+                raise _Conflict
             rows[name] = made[0]
 
-    def _write(self, connection: Connection, done: Plan, rows: Mapping[str, int], now: float) -> None:
+    def _write(self, connection: Connection, done: AppendPlan, rows: Mapping[str, int], now: float) -> None:
         changed, segments = done.changed, done.segments
         connection.execute(
             "WITH s AS (INSERT INTO heliograph_segments (channel, first, last, time, data) "
@@ -153,7 +155,7 @@ class Store:
             self._write_keys(connection, done.keys, now + KEY_TTL)
 
     def _write_keys(
-        self, connection: Connection, keys: Mapping[tuple[str, bytes], Kept], expires: float
+        self, connection: Connection, keys: Mapping[tuple[str, bytes], StoredKey], expires: float
     ) -> None:
         kept = list(keys.values())
         connection.execute(
@@ -174,7 +176,7 @@ class Store:
         )
 
     def trim(self, connection: Connection) -> bool:
-        """One small step of trimming everything that has an end. True if there may be more to do."""
+        """One small step of trimming everything that expires. True if there may be more to do."""
         grown = dict(list(self.grown.items())[:TRIM_ROWS])
         deleted = connection.execute(
             "DELETE FROM heliograph_segments WHERE (channel, last) IN (SELECT s.channel, s.last "
@@ -203,7 +205,7 @@ class Store:
         return deleted >= TRIM_ROWS
 
 
-def _payloads(changed: Mapping[str, Channel]) -> list[str]:
+def _payloads(changed: Mapping[str, ChannelState]) -> list[str]:
     """A line `name epoch top` for each channel, in as many notifications as they need."""
     payloads: list[str] = []
     lines: list[str] = []
@@ -216,16 +218,3 @@ def _payloads(changed: Mapping[str, Channel]) -> list[str]:
         lines.append(line)
         size += len(line) + 1
     return [*payloads, "\n".join(lines)]
-
-
-def news_of(done: Plan) -> list[News]:
-    """The news of a group that was committed."""
-    return [
-        News(
-            s.channel,
-            done.changed[s.channel].epoch,
-            s.last,
-            tuple(Message(s.first + i, s.time, kind, data) for i, (kind, data) in enumerate(s.messages)),
-        )
-        for s in done.segments
-    ]

@@ -1,7 +1,7 @@
-"""A connection to the server that is made again whenever it is lost, after a time that chance spreads.
+"""A connection to the server that is opened again whenever it is lost, after a wait with jitter.
 
 redis-py makes the socket, speaks the protocol and logs in; it waits cooperatively because the process is patched. Which command
-waits for which answer is ours, because many commands are in flight at once on one connection.
+waits for which answer is kept here, because many commands are in flight at once on one connection.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import gevent
 import redis
 from gevent.event import Event
+from heliograph_proxy.backoff import delay
 from redis import connection as connections
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from heliograph.channels.backoff import delay
 from heliograph.channels.errors import LocationError
 from heliograph.channels.location import redacted
 
@@ -37,7 +37,7 @@ _connections: Any = connections
 
 
 def check_url(url: str) -> None:
-    """Raises LocationError. redis-py's own words may contain what was wrong, so they are not shown."""
+    """Raises LocationError. redis-py's own text may contain the password, so it is not shown."""
     try:
         new_connection(url)
     except (ValueError, TypeError):
@@ -49,9 +49,9 @@ def check_url(url: str) -> None:
 def new_connection(url: str) -> RawConnection:
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT,
-        "socket_timeout": None,  # a watch of our own notices what takes too long
+        "socket_timeout": None,  # `pipeline.py` checks what takes too long
         "protocol": 2,
-        "retry": Retry(NoBackoff(), 0),  # it would reconnect in silence, and silence is what loses messages
+        "retry": Retry(NoBackoff(), 0),  # it would reconnect unnoticed, and notifications would be lost
         "client_name": "heliograph",
         **_connections.parse_url(url.replace("redis+unix://", "unix://", 1)),
     }
@@ -61,15 +61,15 @@ def new_connection(url: str) -> RawConnection:
     return kind(**options)
 
 
-class Connecting(ABC):
+class RedisConnection(ABC):
     """`state` is "ok", or why there is no connection now."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self.state = "Redis is being connected to"
         self.connection: RawConnection | None = None
-        #: Set once the first attempt has ended, one way or the other.
-        self.tried = Event()
+        #: Set once the first attempt has succeeded or failed.
+        self.attempted = Event()
         self._attempts = 0
         self._closing = False
         self._greenlet = gevent.spawn(self._run)
@@ -77,20 +77,20 @@ class Connecting(ABC):
     def _run(self) -> None:
         while True:
             try:
-                self._attempt()
+                self._connect_once()
             except FAILURES as exc:
-                self._complain(exc)
+                self._set_failure(exc)
             except Exception as exc:
-                log.exception("a mistake of ours ended a connection to Redis")
-                self._complain(exc)
-            self.tried.set()
+                log.exception("an error in this program ended a connection to Redis")
+                self._set_failure(exc)
+            self.attempted.set()
             try:
                 gevent.sleep(delay(self._attempts, random.random))
             except FAILURES:
                 continue  # a `reset` that came when the connection was lost already
             self._attempts += 1
 
-    def _attempt(self) -> None:
+    def _connect_once(self) -> None:
         """Connect, and use the connection until it is lost."""
         connection = new_connection(self._url)
         try:
@@ -98,29 +98,29 @@ class Connecting(ABC):
                 connection.connect()
                 self._prepare(connection)
             self._attempts = 0
-            self._opened(connection)
-            self._serve(connection)
+            self._on_connected(connection)
+            self._use(connection)
         finally:
-            self._lost()
+            self._on_disconnected()
             connection.disconnect()
 
-    def _opened(self, connection: RawConnection) -> None:
+    def _on_connected(self, connection: RawConnection) -> None:
         self.connection, self.state = connection, "ok"
-        self.tried.set()
+        self.attempted.set()
 
-    def _lost(self) -> None:
-        """Called in between, whatever the connection was used for. Must not wait: nobody may take it for alive meanwhile."""
+    def _on_disconnected(self) -> None:
+        """Called when the connection was lost or refused. Must not wait: no other greenlet may use it meanwhile."""
         if self.connection is not None and not self._closing:
             log.warning("the connection to %s was lost", redacted(self._url))
             self.state = "the connection to Redis was lost"
         self.connection = None
 
-    def _complain(self, exc: Exception) -> None:
+    def _set_failure(self, exc: Exception) -> None:
         """redis-py's errors name host and port, never the password."""
         self.state = f"Redis cannot be used now: {exc}"
 
     def reset(self, reason: str) -> None:
-        """Make the connection anew."""
+        """Drop the connection and open a new one."""
         if self.connection is not None:
             self._greenlet.kill(redis.ConnectionError(reason), block=False)
 
@@ -134,5 +134,5 @@ class Connecting(ABC):
         """What a new connection needs; raises one of FAILURES."""
 
     @abstractmethod
-    def _serve(self, connection: RawConnection) -> None:
+    def _use(self, connection: RawConnection) -> None:
         """Use it until it raises one of FAILURES."""

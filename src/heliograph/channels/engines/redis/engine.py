@@ -10,10 +10,11 @@ from typing import Any, cast
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import window
 from heliograph.channels.engines.redis.connection import check_url
-from heliograph.channels.engines.redis.link import Link
-from heliograph.channels.engines.redis.presence import RedisShared
+from heliograph.channels.engines.redis.pool import RedisPool
+from heliograph.channels.engines.redis.presence import RedisPresence
 from heliograph.channels.engines.redis.schema import ENTRY, PREFIX
-from heliograph.channels.errors import ChannelError, KeyReused, TooManyChannels, Unavailable
+from heliograph.channels.errors import ChannelError, KeyReused, LogUnavailable, TooManyChannels
+from heliograph.channels.location import Location
 from heliograph.channels.log import (
     FORGET_INTERVAL,
     KEY_TTL,
@@ -24,7 +25,7 @@ from heliograph.channels.log import (
     Done,
     Limits,
     Log,
-    News,
+    Notification,
     Outcome,
     Page,
 )
@@ -37,42 +38,46 @@ LOG, KEY = PREFIX + "log:", PREFIX + "key:"
 class RedisLog(Log):
     """Connects at its first use, after the fork. Raises LocationError for a URL that redis-py cannot read."""
 
-    shared: RedisShared
+    presence: RedisPresence
 
     def __init__(self, url: str, limits: Limits) -> None:
         check_url(url)
         self._url, self._limits = url, limits
-        self._listener: Callable[[News], None] = lambda _news: None
-        self._connected: Link | None = None
+        self._listener: Callable[[Notification], None] = lambda _notification: None
+        self._open_pool: RedisPool | None = None
         self._pid = 0
         self._closed = False
         self._forget_again = 0.0
-        self.shared = RedisShared(self._link, limits.presence_ttl)
+        self.presence = RedisPresence(self._pool, limits.presence_ttl)
 
-    def _link(self) -> Link:
+    def _pool(self) -> RedisPool:
         if self._closed:
-            raise Unavailable("The log of the channels is closed.")
-        if self._connected is None:
+            raise LogUnavailable("The log of the channels is closed.")
+        if self._open_pool is None:
             self._pid = os.getpid()
-            self._connected = Link(self._url, self._hear)
+            self._open_pool = RedisPool(self._url, self._on_notification)
         elif self._pid != os.getpid():
             raise RuntimeError("the log was used before the process forked")
-        return self._connected
+        return self._open_pool
 
-    def _hear(self, news: News) -> None:
-        self._listener(news)
+    def _on_notification(self, notification: Notification) -> None:
+        self._listener(notification)
 
-    def listen(self, listener: Callable[[News], None]) -> None:
+    @classmethod
+    def at(cls, location: Location, limits: Limits) -> RedisLog:
+        return cls(location.url, limits)
+
+    def listen(self, listener: Callable[[Notification], None]) -> None:
         self._listener = listener
 
     def append_many(self, appends: Sequence[Append]) -> list[Outcome]:
-        self._link().line.tried.wait()
+        self._pool().append_connection.attempted.wait()
         return super().append_many(appends)
 
     def submit(self, append: Append, done: Done) -> None:
         try:
-            link = self._link()
-        except Unavailable as exc:
+            pool = self._pool()
+        except LogUnavailable as exc:
             done(exc)
             return
         limits, key = self._limits, append.key
@@ -80,9 +85,9 @@ class RedisLog(Log):
         arguments = (
             *(append.channel, int(append.kind), append.data),
             *(limits.history_size, int(limits.history_ttl * 1000), limits.max_channels),
-            *(key.body.hex() if key else "", int(KEY_TTL * 1000), link.news),
+            *(key.body.hex() if key else "", int(KEY_TTL * 1000), pool.notification_prefix),
         )
-        link.send("append", keys, arguments, lambda answer: self._answered(append, answer, done))
+        pool.send("append", keys, arguments, lambda answer: self._answered(append, answer, done))
 
     def _answered(self, append: Append, answer: object, done: Done) -> None:
         parts: list[Any] = answer if isinstance(answer, list) else [None]
@@ -95,11 +100,11 @@ class RedisLog(Log):
         elif verdict == b"reused":
             done(KeyReused("This idempotency key was used with another body; nothing was published."))
         else:
-            done(answer if isinstance(answer, ChannelError) else Unavailable(f"Redis refused: {answer}"))
+            done(answer if isinstance(answer, ChannelError) else LogUnavailable(f"Redis refused: {answer}"))
 
     def _make_room(self, append: Append, done: Done) -> None:
         """Forget channels that ended, and try once more. Not often: the search is long."""
-        refused = TooManyChannels("There are as many channels as are allowed, and none of them is empty.")
+        refused = TooManyChannels("The limit of channels is reached, and none of them is empty.")
         if time.monotonic() < self._forget_again or self._closed:
             done(refused)
             return
@@ -112,7 +117,7 @@ class RedisLog(Log):
                 done(refused)
 
         arguments = (int(self._limits.history_ttl * 1000), LOG, append.channel)
-        self._link().send("forget", (), arguments, forgotten)
+        self._pool().send("forget", (), arguments, forgotten)
 
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
         start: int | None = None if after is None else after.offset
@@ -126,7 +131,7 @@ class RedisLog(Log):
             start = found[-1].offset  # all of these were too old, and there are more
 
     def _read(self, channel: str, start: int | None, limit: int) -> tuple[str, int, float, list[Message]]:
-        answer = self._link().run(
+        answer = self._pool().run(
             "read",
             (LOG + channel,),
             *(channel, "" if start is None else start, self._limits.history_size, limit, MAX_PAGE_BYTES),
@@ -135,11 +140,11 @@ class RedisLog(Log):
         return epoch.decode(), int(top), int(now) / 1e6, _unpacked(packed)
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
-        return self._link().tops(channels)
+        return self._pool().tops(channels)
 
     def channels(self) -> list[ChannelInfo]:
-        era, birth, fields = cast(tuple[bytes, bytes, list[bytes]], self._link().run("channels", ()))
-        counts = self.shared.counts()
+        era, birth, fields = cast(tuple[bytes, bytes, list[bytes]], self._pool().run("channels", ()))
+        counts = self.presence.counts()
         found = {name: ChannelInfo(name, (era + birth).decode(), 0, count) for name, count in counts.items()}
         for field, stored in zip(fields[::2], fields[1::2], strict=True):
             if not field.startswith(b"="):
@@ -148,20 +153,20 @@ class RedisLog(Log):
         return sorted(found.values(), key=lambda info: info.name)
 
     def follow(self, channel: str) -> None:
-        link = self._link()
-        link.ear.tried.wait()
-        link.ear.follow(channel)
+        pool = self._pool()
+        pool.listener.attempted.wait()
+        pool.listener.follow(channel)
 
     def unfollow(self, channel: str) -> None:
-        self._link().ear.unfollow(channel)
+        self._pool().listener.unfollow(channel)
 
     def ready(self) -> str:
-        return "closed" if self._closed else self._link().ready()
+        return "closed" if self._closed else self._pool().ready()
 
     def close(self) -> None:
-        link, self._connected, self._closed = self._connected, None, True
-        if link is not None and self._pid == os.getpid():
-            link.close()
+        pool, self._open_pool, self._closed = self._open_pool, None, True
+        if pool is not None and self._pid == os.getpid():
+            pool.close()
 
 
 #: Faster to look up than to make.

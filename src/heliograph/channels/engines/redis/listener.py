@@ -1,4 +1,4 @@
-"""The one connection for notifications: what is published on the channels that are followed, and our own probes."""
+"""The one connection for notifications: messages of followed channels, and this process's own probes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections.abc import Callable, Sequence
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
-from heliograph.channels.engines.redis.connection import FAILURES, Connecting, RawConnection
-from heliograph.channels.log import News
+from heliograph.channels.engines.redis.connection import FAILURES, RawConnection, RedisConnection
+from heliograph.channels.log import Notification
 from heliograph.channels.message import Kind, Message
 
 #: Channels in one SUBSCRIBE.
 _BATCH = 512
 
-#: Seconds to wait for a subscription to count. Should it take longer, the connection is about to be made anew.
+#: Seconds to wait until a subscription is confirmed. If it takes longer, the connection is about to be replaced.
 _PATIENCE = 5.0
 
 
-class Ear(Connecting):
-    """`heard` gets the news, `probed` the text of a probe; `back` is called whenever all subscriptions count again.
+class RedisListener(RedisConnection):
+    """`on_notification` gets the notifications, `on_probe` the text of a probe.
 
-    Those are called in the greenlet that reads; only `back` may wait.
+    `on_resubscribed` is called whenever all subscriptions are confirmed again.
+
+    Those are called in the greenlet that reads; only `on_resubscribed` may wait.
     """
 
     def __init__(
@@ -29,22 +31,22 @@ class Ear(Connecting):
         url: str,
         prefix: str,
         probe: str,
-        heard: Callable[[News], None],
-        probed: Callable[[bytes], None],
+        on_notification: Callable[[Notification], None],
+        on_probe: Callable[[bytes], None],
     ) -> None:
         self._prefix, self._probe = prefix.encode(), probe.encode()
-        self._heard, self._probed = heard, probed
+        self._on_notification, self._on_probe = on_notification, on_probe
         self.followed: dict[str, Event] = {}
-        self.back: Callable[[], None] = lambda: None
-        self._awaited = 0
+        self.on_resubscribed: Callable[[], None] = lambda: None
+        self._subscriptions_pending = 0
         self._writing = BoundedSemaphore()
         super().__init__(url)
 
     def follow(self, channel: str) -> None:
-        counts = self.followed.setdefault(channel, Event())
+        subscribed = self.followed.setdefault(channel, Event())
         if self.connection is not None:
             self._send(self.connection, "SUBSCRIBE", [self._name(channel)])
-            counts.wait(_PATIENCE)
+            subscribed.wait(_PATIENCE)
 
     def unfollow(self, channel: str) -> None:
         self.followed.pop(channel, None)
@@ -65,39 +67,39 @@ class Ear(Connecting):
         names = [self._probe, *(self._name(channel) for channel in self.followed)]
         for start in range(0, len(names), _BATCH):
             self._send(connection, "SUBSCRIBE", names[start : start + _BATCH])
-        self._awaited = len(names)
-        while self._awaited:
-            self._take(connection.read_response())
+        self._subscriptions_pending = len(names)
+        while self._subscriptions_pending:
+            self._handle(connection.read_response())
 
-    def _serve(self, connection: RawConnection) -> None:
+    def _use(self, connection: RawConnection) -> None:
         # What was followed while the subscriptions were sent.
-        for channel, counts in list(self.followed.items()):
-            if not counts.is_set():
+        for channel, subscribed in list(self.followed.items()):
+            if not subscribed.is_set():
                 self._send(connection, "SUBSCRIBE", [self._name(channel)])
-        self.back()
+        self.on_resubscribed()
         while True:
-            self._take(connection.read_response())
+            self._handle(connection.read_response())
 
-    def _take(self, answer: Sequence[bytes]) -> None:
+    def _handle(self, answer: Sequence[bytes]) -> None:
         kind, name, content = answer[0], answer[1], answer[2]
         if kind == b"subscribe":
-            self._awaited = max(0, self._awaited - 1)
-            counts = self.followed.get(name.removeprefix(self._prefix).decode())
-            if counts is not None:
-                counts.set()
+            self._subscriptions_pending = max(0, self._subscriptions_pending - 1)
+            subscribed = self.followed.get(name.removeprefix(self._prefix).decode())
+            if subscribed is not None:
+                subscribed.set()
         elif kind == b"message" and name == self._probe:
-            self._probed(content)
+            self._on_probe(content)
         elif kind == b"message":
-            self._heard(_news(name.removeprefix(self._prefix).decode(), content))
+            self._on_notification(_parse_notification(name.removeprefix(self._prefix).decode(), content))
 
-    def _lost(self) -> None:
-        super()._lost()
-        for counts in self.followed.values():
-            counts.clear()
+    def _on_disconnected(self) -> None:
+        super()._on_disconnected()
+        for subscribed in self.followed.values():
+            subscribed.clear()
 
 
-def _news(channel: str, content: bytes) -> News:
+def _parse_notification(channel: str, content: bytes) -> Notification:
     """As the script published it: epoch, offset, kind, time in microseconds, data."""
     epoch, offset, kind, stamp, data = content.split(b" ", 4)
     message = Message(int(offset), int(stamp) / 1e6, Kind(int(kind)), data)
-    return News(channel, epoch.decode(), message.offset, (message,))
+    return Notification(channel, epoch.decode(), message.offset, (message,))

@@ -11,36 +11,36 @@ import gevent
 import redis
 from gevent.event import AsyncResult, Event
 
-from heliograph.channels.engines.redis.connection import Connecting, RawConnection
+from heliograph.channels.engines.redis.connection import RawConnection, RedisConnection
 from heliograph.channels.engines.redis.schema import ALL
-from heliograph.channels.errors import Overloaded, Unavailable
+from heliograph.channels.errors import LogOverloaded, LogUnavailable
 from heliograph.channels.log import MAX_WAITING_APPENDS, MAX_WAITING_BYTES, MAX_WAITING_CALLS
 
-#: Seconds in which some answer must come while any command waits for one.
+#: Seconds within which the next answer must come while commands wait.
 ANSWER_TIMEOUT = 5.0
 
-#: Seconds for the answers that still come at the end.
-FINISHING = 1.0
+#: Seconds that closing waits for answers.
+CLOSE_TIMEOUT = 1.0
 
-#: The oldest version with everything that the scripts use; Valkey says which version of Redis it is like.
+#: The oldest version with everything that the scripts use; Valkey reports the version of Redis that it is compatible with.
 OLDEST = (6, 2)
 
 #: Bytes of one write.
 MAX_WRITE = 1 << 20
 
 Answer = object
-Heard = Callable[[Answer], None]
+OnAnswer = Callable[[Answer], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    heard: Heard
+class _PendingCommand:
+    on_answer: OnAnswer
     size: int
     since: float
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerInfo:
     """`run` is new with each start of the server's process. `durable`: each write is on its disk before the answer."""
 
     run: str
@@ -48,45 +48,45 @@ class Server:
     evicts: bool
 
 
-class Line(Connecting):
-    """Commands fail at once while there is no connection, with `Unavailable`."""
+class PipelinedConnection(RedisConnection):
+    """Commands fail at once while there is no connection, with `LogUnavailable`."""
 
     def __init__(self, url: str) -> None:
-        self.server = Server("", False, False)
+        self.server = ServerInfo("", False, False)
         self.digests: dict[str, str] = {}
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_PendingCommand] = deque()
         self._outgoing: deque[bytes] = deque()
         self._bytes = 0
-        self._heard_at = 0.0
+        self._answered_at = 0.0
         self._ready = Event()
         super().__init__(url)
 
-    def send(self, command: tuple[object, ...], heard: Heard) -> None:
-        """`heard` is called on the event loop with the answer, or with a redis.ResponseError or Unavailable. It must not wait."""
+    def send(self, command: tuple[object, ...], on_answer: OnAnswer) -> None:
+        """`on_answer` gets the answer, a redis.ResponseError or LogUnavailable, on the event loop. It must not wait."""
         if self.connection is None:
-            heard(Unavailable(f"{self.state}."))
+            on_answer(LogUnavailable(f"{self.state}."))
             return
         if len(self._waiting) >= MAX_WAITING_APPENDS + MAX_WAITING_CALLS or self._bytes > MAX_WAITING_BYTES:
-            heard(Overloaded("Too many requests wait for Redis."))
+            on_answer(LogOverloaded("Too many requests wait for Redis."))
             return
         packed = b"".join(self.connection.pack_command(*command))
         self._bytes += len(packed)
-        self._waiting.append(_Waiting(heard, len(packed), time.monotonic()))
+        self._waiting.append(_PendingCommand(on_answer, len(packed), time.monotonic()))
         self._outgoing.append(packed)
         self._ready.set()
 
-    def ask(self, *command: object) -> object:
-        """Send and wait. Raises Unavailable."""
-        self.tried.wait()
+    def request(self, *command: object) -> object:
+        """Send and wait. Raises LogUnavailable."""
+        self.attempted.wait()
         result: AsyncResult[object] = AsyncResult()
         self.send(command, result.set)
         return checked(result.get())
 
-    def finish(self) -> None:
+    def wait_for_answers(self) -> None:
         """Wait a moment for the answers to what was sent: they come in their order."""
         result: AsyncResult[object] = AsyncResult()
         self.send(("PING",), result.set)
-        result.wait(FINISHING)
+        result.wait(CLOSE_TIMEOUT)
 
     def _prepare(self, connection: RawConnection) -> None:
         info = _info(connection, "server")
@@ -94,15 +94,15 @@ class Line(Connecting):
         persistence, memory = _info(connection, "persistence"), _info(connection, "memory")
         policy = memory.get("maxmemory_policy", "noeviction")
         always = persistence.get("aof_enabled") == "1" and _appendfsync(connection) == "always"
-        self.server = Server(info["run_id"], always, policy.startswith("allkeys"))
+        self.server = ServerInfo(info["run_id"], always, policy.startswith("allkeys"))
         for name, text in ALL.items():
             connection.send_command("SCRIPT", "LOAD", text)
             self.digests[name] = connection.read_response().decode()
 
-    def _serve(self, connection: RawConnection) -> None:
+    def _use(self, connection: RawConnection) -> None:
         helpers: list[gevent.Greenlet[..., None]] = [
-            gevent.spawn(self._write, connection),
-            gevent.spawn(self._watch),
+            gevent.spawn(self._send_outgoing, connection),
+            gevent.spawn(self._check_answers),
         ]
         try:
             while True:
@@ -111,16 +111,16 @@ class Line(Connecting):
                     answer = connection.read_response()
                 except redis.ResponseError as exc:
                     answer = exc
-                self._heard_at = time.monotonic()
+                self._answered_at = time.monotonic()
                 waiting = self._waiting.popleft()
                 self._bytes -= waiting.size
-                waiting.heard(answer)
+                waiting.on_answer(answer)
                 if isinstance(answer, redis.exceptions.NoScriptError | redis.ReadOnlyError):
                     raise answer  # the scripts are gone, or this is not the server to write to any more: start again
         finally:
             gevent.killall(helpers, block=False)
 
-    def _write(self, connection: RawConnection) -> None:
+    def _send_outgoing(self, connection: RawConnection) -> None:
         while True:
             self._ready.wait()
             self._ready.clear()
@@ -135,29 +135,31 @@ class Line(Connecting):
                     self.reset(str(exc))
                     return
 
-    def _watch(self) -> None:
+    def _check_answers(self) -> None:
         while True:
             gevent.sleep(ANSWER_TIMEOUT / 5)
             if not self._waiting:
                 continue
-            if time.monotonic() - max(self._heard_at, self._waiting[0].since) > ANSWER_TIMEOUT:
+            if time.monotonic() - max(self._answered_at, self._waiting[0].since) > ANSWER_TIMEOUT:
                 self.reset("Redis does not answer")
                 return
 
-    def _lost(self) -> None:
-        super()._lost()
+    def _on_disconnected(self) -> None:
+        super()._on_disconnected()
         waiting, self._waiting = self._waiting, deque()
         self._outgoing.clear()
         self._bytes = 0
         for entry in waiting:
-            entry.heard(Unavailable("The connection to Redis was lost before it answered.", uncertain=True))
+            entry.on_answer(
+                LogUnavailable("The connection to Redis was lost before it answered.", uncertain=True)
+            )
 
 
 def checked(answer: object) -> object:
-    """Raises Unavailable if an answer is an error."""
+    """Raises LogUnavailable if an answer is an error."""
     if isinstance(answer, redis.ResponseError):
-        raise Unavailable(f"Redis refused: {answer}")
-    if isinstance(answer, Unavailable):
+        raise LogUnavailable(f"Redis refused: {answer}")
+    if isinstance(answer, LogUnavailable):
         raise answer
     return answer
 
@@ -177,7 +179,7 @@ def _check_version(info: dict[str, str]) -> None:
 
 
 def _appendfsync(connection: RawConnection) -> str:
-    """Empty where the server does not say; then the worst is assumed."""
+    """Empty where the server does not tell; then the worst is assumed."""
     connection.send_command("CONFIG", "GET", "appendfsync")
     try:
         found = connection.read_response()

@@ -37,7 +37,7 @@ end
 """
 
 #: KEYS: table, stream, idempotency key. ARGV[5…]: name, kind, data, size and ttl (ms) of the history, channels allowed, digest of
-#: the body or nothing, ttl of the key (ms), where news are published.
+#: the body or nothing, ttl of the key (ms), where notifications are published.
 APPEND = (
     _STATE
     + """

@@ -1,11 +1,11 @@
-"""Opening the file, and telling whether it is still the one that we left.
+"""Opens the file, and checks whether its epochs still hold.
 
 An epoch may live on only while no offset can be given out twice. So the file gets a new era, and all channels new epochs, when
 - it is new, or a copy: its inode is not the one written in it;
-- it went back to an older state: the witness, a small file next to it, saw a higher segment, or belongs to another era;
+- it went back to an older state: the epoch guard, a small file next to it, has a higher segment or another era;
 - the machine went down without an orderly end: commits reach the disk later than their acknowledgement, which a process may
   survive, but not the machine.
-A copy of file and witness together, written over both in place, is not noticed.
+A copy of file and epoch guard together, written over both in place, is not noticed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.sqlite.schema import TABLES, VERSION
-from heliograph.channels.epochs import new_half
-from heliograph.channels.errors import Unavailable
+from heliograph.channels.errors import LogUnavailable
 
 #: Bytes of a page. A commit writes five of them for a single message; with the usual 4096 that is 19 KiB instead of 5.
 _PAGE = 1024
@@ -30,33 +30,33 @@ _CACHE = -8192
 #: Bytes to which the write-ahead log is cut after it was larger.
 _WAL_REST = 16 << 20
 
-#: Bytes that must be free on the disk for messages to count on: a large group, in the write-ahead log and in the file.
+#: Bytes that must be free on the disk: a large group, in the write-ahead log and in the file.
 _ROOM = 8 << 20
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_WITNESS = re.compile(rb"([0-9a-f]{10}) (\d{19})\n", re.ASCII)
+_GUARD = re.compile(rb"([0-9a-f]{10}) (\d{19})\n", re.ASCII)
 
 
 @dataclass
-class State:
+class FileState:
     era: str
     birth: str
     last: int
     boot: str
 
 
-class Witness:
-    """What the file had reached when it was last seen, in a small file next to it. Best effort: it only adds doubt."""
+class EpochGuard:
+    """The last segment that the file had, noted in a small file next to it. Best effort: it can only cause a new epoch."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def read(self) -> tuple[str, int] | None:
-        match = _WITNESS.fullmatch(os.pread(self._file, 64, 0))
+        match = _GUARD.fullmatch(os.pread(self._file, 64, 0))
         return (match[1].decode(), int(match[2])) if match else None
 
     def write(self, era: str, last: int) -> None:
-        """Instances may come here out of order; the lower number must not win."""
+        """Instances may write out of order; the lower number must not win."""
         with contextlib.suppress(OSError):
             seen = self.read()
             if seen is None or seen[0] != era or seen[1] < last:
@@ -73,11 +73,11 @@ class LogFile:
         self.path = path
         self.boot = _BOOT_ID.read_text().strip()
         self.inode = _create(path)
-        self.witness = Witness(path.with_name(path.name + "-seen"))
+        self.epoch_guard = EpochGuard(path.with_name(path.name + "-seen"))
         try:
             self.connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, cached_statements=256)
         except BaseException:
-            self.witness.close()
+            self.epoch_guard.close()
             raise
         try:
             self._prepare()
@@ -89,8 +89,8 @@ class LogFile:
         run = self.connection.execute
         run(f"PRAGMA page_size = {_PAGE}")  # of a new file
         if run("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-            raise Unavailable("The file of the channels cannot be switched to write-ahead logging.")
-        # A commit is in the kernel's hands when it is acknowledged: it survives us, and the disk need not be waited for.
+            raise LogUnavailable("The file of the channels cannot be switched to write-ahead logging.")
+        # The kernel has a commit when it is acknowledged: it survives this process, and the disk need not be waited for.
         run("PRAGMA synchronous = FULL")
         run("PRAGMA wal_autocheckpoint = 0")  # the worker does it after it answered
         run(f"PRAGMA journal_size_limit = {_WAL_REST}")
@@ -100,11 +100,11 @@ class LogFile:
         run("CREATE TEMP TABLE followed (name TEXT PRIMARY KEY) WITHOUT ROWID")
         run("BEGIN IMMEDIATE")
         self._create_tables()
-        self._doubt()
+        self._check_epoch()
         run("COMMIT")
         run("PRAGMA synchronous = NORMAL")
         if self.replaced():
-            raise Unavailable("The file of the channels was replaced while it was opened.")
+            raise LogUnavailable("The file of the channels was replaced while it was opened.")
         self._wal_inode = self._inode_of_wal()
         # From here on we wait for other writers ourselves: SQLite's own waits grow to 100 ms.
         run("PRAGMA busy_timeout = 0")
@@ -115,29 +115,29 @@ class LogFile:
         if version == VERSION:
             return
         if version or run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise Unavailable("The file of the channels is of another version, or not of this program.")
+            raise LogUnavailable("The file of the channels is of another version, or not of this program.")
         for statement in TABLES.split(";\n"):
             run(statement)
         run(f"PRAGMA user_version = {VERSION}")
         run("INSERT INTO state VALUES (1, ?, ?, 0, '', 0)", (new_half(), new_half()))
 
-    def _doubt(self) -> None:
-        """A new era where the file may have gone back; in any case it is ours under this boot from now on."""
+    def _check_epoch(self) -> None:
+        """Give the file a new era if it may have gone back, and note this boot and inode in it."""
         state = self.state()
-        seen = self.witness.read()
+        seen = self.epoch_guard.read()
         (inode,) = self.connection.execute("SELECT inode FROM state").fetchone()
-        doubtful = (
+        went_back = (
             inode != self.inode
             or state.boot not in ("", self.boot)
             or (state.last > 0 and seen is None)
             or (seen is not None and (seen[0] != state.era or seen[1] > state.last))
         )
-        era = new_half() if doubtful else state.era
+        era = new_half() if went_back else state.era
         self.connection.execute("UPDATE state SET era = ?, boot = ?, inode = ?", (era, self.boot, self.inode))
-        self.witness.write(era, state.last)
+        self.epoch_guard.write(era, state.last)
 
-    def state(self) -> State:
-        return State(*self.connection.execute("SELECT era, birth, last, boot FROM state").fetchone())
+    def state(self) -> FileState:
+        return FileState(*self.connection.execute("SELECT era, birth, last, boot FROM state").fetchone())
 
     def replaced(self) -> bool:
         """Whether the path leads to another file now, or to none."""
@@ -146,18 +146,18 @@ class LogFile:
         except FileNotFoundError:
             return True
 
-    def outlook(self) -> str:
-        """ "ok", or why messages may not fit: a file opens well on a disk that has room for nothing else."""
+    def check_space(self) -> str:
+        """ "ok", or why messages may not fit: a file can be opened on a full disk."""
         disk = os.statvfs(self.path)
         full = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < _ROOM
         return "the disk is full" if full else "ok"
 
-    def claim(self) -> None:
-        """Note, on the disk itself, that commits may not be on the disk from now on."""
+    def mark_unsynced(self) -> None:
+        """Note, on the disk, that later commits may not have reached the disk."""
         self._mark(self.boot)
 
-    def settle(self) -> None:
-        """Bring everything to the disk and say so: an orderly end. Others that still write claim the file again."""
+    def mark_synced(self) -> None:
+        """Write everything to the disk and note that: an orderly end. Instances that still write mark the file unsynced again."""
         self._mark("")
 
     def _mark(self, boot: str) -> None:
@@ -179,13 +179,13 @@ class LogFile:
             return 0
 
     def close(self) -> None:
-        """SQLite notices by itself that a file was moved, and leaves what belongs to the new one alone."""
+        """SQLite notices that a file was moved, and does not touch the log of the new one."""
         with contextlib.suppress(sqlite3.Error):
             self.connection.close()
-        self.witness.close()
+        self.epoch_guard.close()
 
     def drop_stale_log(self) -> None:
-        """Another file was put in the place of ours while it was open: our write-ahead log must not be applied to that one."""
+        """Remove our write-ahead log after another file has replaced ours: it must not be applied to that one."""
         if self._wal_inode and self._inode_of_wal() == self._wal_inode:
             for suffix in ("-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
@@ -193,7 +193,7 @@ class LogFile:
 
 
 def _create(path: Path) -> int:
-    """The inode of the file, which is made, readable by us only, if it is missing.
+    """The inode of the file, which is created, readable by this user only, if it is missing.
 
     Only a new one may be opened here: closing any descriptor of a database drops the locks that SQLite has on it.
     """
@@ -203,4 +203,4 @@ def _create(path: Path) -> int:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         return os.stat(path).st_ino
     except OSError as exc:
-        raise Unavailable(f"The file of the channels cannot be opened ({exc.strerror}).") from exc
+        raise LogUnavailable(f"The file of the channels cannot be opened ({exc.strerror}).") from exc

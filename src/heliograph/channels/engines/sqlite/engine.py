@@ -10,9 +10,10 @@ from typing import TypeVar, cast
 from gevent.event import AsyncResult, Event
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.engines.sqlite.session import Session
-from heliograph.channels.engines.sqlite.worker import Call, Follow, Worker
-from heliograph.channels.errors import ChannelError, Overloaded, Unavailable
+from heliograph.channels.engines.sqlite.session import SqliteSession
+from heliograph.channels.engines.sqlite.worker import FollowRequest, SqliteWorker, WorkerCall
+from heliograph.channels.errors import ChannelError, LogOverloaded, LogUnavailable
+from heliograph.channels.location import Location
 from heliograph.channels.log import (
     MAX_PAGE_MESSAGES,
     MAX_WAITING_APPENDS,
@@ -22,10 +23,10 @@ from heliograph.channels.log import (
     Done,
     Limits,
     Log,
-    News,
+    Notification,
     Outcome,
     Page,
-    Shared,
+    PresenceStore,
 )
 from heliograph.channels.message import Append
 from heliograph.channels.presence import Changes, Present, encode
@@ -34,27 +35,31 @@ T = TypeVar("T")
 
 
 class SqliteLog(Log):
-    """Opens the file, in its own thread, at the first call; so it may be made before a fork, and not be used before one."""
+    """Opens the file, in its own thread, at the first call. So it may be created before a fork, and must not be used before one."""
 
     def __init__(self, path: str, limits: Limits) -> None:
         self._path, self._limits = Path(path).absolute(), limits
-        self._listener: Callable[[News], None] = _nobody
-        self._running: Worker | None = None
+        self._listener: Callable[[Notification], None] = _ignore
+        self._running: SqliteWorker | None = None
         self._pid = 0
         self._closed = False
         self._waiting = self._waiting_bytes = 0
-        self.shared = SqliteShared(self)
+        self.presence = SqlitePresence(self)
 
-    def _hear(self, news: News) -> None:
-        self._listener(news)
+    def _deliver(self, notification: Notification) -> None:
+        self._listener(notification)
 
-    def listen(self, listener: Callable[[News], None]) -> None:
+    @classmethod
+    def at(cls, location: Location, limits: Limits) -> SqliteLog:
+        return cls(location.path, limits)
+
+    def listen(self, listener: Callable[[Notification], None]) -> None:
         self._listener = listener
 
     def submit(self, append: Append, done: Done) -> None:
         size = len(append.data)
         if self._waiting >= MAX_WAITING_APPENDS or self._waiting_bytes + size > MAX_WAITING_BYTES:
-            done(Overloaded("Too many messages wait to be stored."))
+            done(LogOverloaded("Too many messages wait to be stored."))
             return
 
         def finished(outcome: Outcome) -> None:
@@ -64,50 +69,50 @@ class SqliteLog(Log):
 
         try:
             worker = self._worker()
-        except Unavailable as exc:
+        except LogUnavailable as exc:
             done(exc)
             return
         self._waiting += 1
         self._waiting_bytes += size
         worker.appends.append((append, finished))
-        worker.ring()
+        worker.notify()
 
-    def call(self, function: Callable[[Session], T]) -> T:
-        """`function` of the worker's session, called in its thread. Raises Unavailable."""
-        return cast(T, self._ask(lambda done: Call(function, done)))
+    def call(self, function: Callable[[SqliteSession], T]) -> T:
+        """`function` of the worker's session, called in its thread. Raises LogUnavailable."""
+        return cast(T, self._ask(lambda done: WorkerCall(function, done)))
 
-    def _ask(self, request: Callable[[Callable[[object], None]], Call | Follow]) -> object:
+    def _ask(self, request: Callable[[Callable[[object], None]], WorkerCall | FollowRequest]) -> object:
         worker = self._worker()
         if len(worker.calls) >= MAX_WAITING_CALLS:
-            raise Overloaded("Too many requests wait for the log of the channels.")
+            raise LogOverloaded("Too many requests wait for the log of the channels.")
         answer: AsyncResult[object] = AsyncResult()
         worker.calls.append(request(answer.set))
-        worker.ring()
+        worker.notify()
         result = answer.get()
         if isinstance(result, ChannelError):
             raise result
         return result
 
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
-        return self.call(lambda session: session.reading.page(channel, after, limit))
+        return self.call(lambda session: session.reader.page(channel, after, limit))
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         wanted = list(channels)
-        return self.call(lambda session: session.reading.tops(wanted))
+        return self.call(lambda session: session.reader.tops(wanted))
 
     def channels(self) -> list[ChannelInfo]:
-        return self.call(lambda session: session.reading.channels())
+        return self.call(lambda session: session.reader.channels())
 
     def follow(self, channel: str) -> None:
-        self._ask(lambda done: Follow(channel, True, done))
+        self._ask(lambda done: FollowRequest(channel, True, done))
 
     def unfollow(self, channel: str) -> None:
-        self._ask(lambda done: Follow(channel, False, done))
+        self._ask(lambda done: FollowRequest(channel, False, done))
 
     def ready(self) -> str:
         try:
             return self._worker().state
-        except Unavailable as exc:
+        except LogUnavailable as exc:
             return str(exc)
 
     def close(self) -> None:
@@ -118,34 +123,34 @@ class SqliteLog(Log):
             ended.wait()
             worker.mailbox.close()
 
-    def _worker(self) -> Worker:
+    def _worker(self) -> SqliteWorker:
         if self._closed:
-            raise Unavailable("The log of the channels is closed.")
+            raise LogUnavailable("The log of the channels is closed.")
         if self._running is None:
             self._pid = os.getpid()
-            self._running = Worker(self._path, self._limits, self._hear)
+            self._running = SqliteWorker(self._path, self._limits, self._deliver)
         elif self._pid != os.getpid():
             raise RuntimeError("the log was used before the process forked; SQLite does not survive that")
         return self._running
 
 
-class SqliteShared(Shared):
+class SqlitePresence(PresenceStore):
     def __init__(self, log: SqliteLog) -> None:
         self._log = log
 
     def announce(self, changes: Changes) -> bool:
         rows = [(channel, *encode(subscribers)) for channel, subscribers in changes.items()]
-        return self._log.call(lambda session: session.sharing.announce(rows))
+        return self._log.call(lambda session: session.presence.announce(rows))
 
     def present(self, channel: str) -> Present:
-        return self._log.call(lambda session: session.sharing.present(channel))
+        return self._log.call(lambda session: session.presence.present(channel))
 
     def leave(self) -> None:
-        self._log.call(lambda session: session.sharing.leave())
+        self._log.call(lambda session: session.presence.leave())
 
     def use_once(self, token: str, ttl: float) -> bool:
-        return self._log.call(lambda session: session.sharing.use_once(token, ttl))
+        return self._log.call(lambda session: session.presence.use_once(token, ttl))
 
 
-def _nobody(_news: News) -> None:
-    """News before anybody listens are of no use: they are only hints."""
+def _ignore(_notification: Notification) -> None:
+    """Before there is a listener, notifications are of no use: they are only hints."""

@@ -1,7 +1,7 @@
-"""How instances of a machine tell each other that the log grew: a datagram to the socket of each, in a folder next to the file.
+"""How instances of a machine notify each other that the log grew: a datagram to the socket of each, in a folder next to the file.
 
-A datagram says nothing but "look". It may get lost: the worker looks by itself from time to time, too. Nothing here waits, and
-nothing uses the standard library's `socket`, which belongs to the event loop.
+A datagram has no content. It may get lost: the worker also polls the file. Nothing here waits, and nothing uses the standard
+library's `socket`, which belongs to the event loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import secrets
 import time
 from pathlib import Path
 
-#: Instances that are told. Others find out when they look by themselves.
+#: Instances that are notified. Others find out when they poll.
 MAX_PEERS = 64
 
 #: Datagrams taken at once. One is as good as many; the rest waits in the socket's buffer, which the kernel bounds.
@@ -23,11 +23,11 @@ _MAX_DRAIN = 256
 #: Nanoseconds after which a change of a folder must have given it another time stamp.
 _COARSE = 50_000_000
 
-#: Errors that mean: nobody has this socket any more.
+#: Errors that mean: the process that had this socket has ended.
 _GONE = (errno.ECONNREFUSED, errno.ENOENT)
 
 
-class WakeUps:
+class SqliteListener:
     """One for each worker. Raises OSError when the folder or the socket cannot be made."""
 
     def __init__(self, folder: Path) -> None:
@@ -49,8 +49,8 @@ class WakeUps:
         """Addresses have at most 107 characters, paths may have more: so by way of the descriptor of the folder."""
         return f"/proc/self/fd/{self._folder}/{name}"
 
-    def ring(self) -> None:
-        """Tell all others. A full buffer is as good as a delivered datagram; a socket without owner is removed."""
+    def notify(self) -> None:
+        """Notify all others. A full buffer is as good as a delivered datagram; a socket without a process is removed."""
         for peer in self._others():
             try:
                 self.socket.sendto(b"!", self._address(peer))
@@ -73,8 +73,8 @@ class WakeUps:
             for _ in range(_MAX_DRAIN):
                 self.socket.recv(16)
 
-    def lost(self) -> bool:
-        """Whether somebody removed our socket or its folder."""
+    def is_removed(self) -> bool:
+        """Whether our socket or its folder was removed."""
         return not os.path.exists(self._address(self._name))
 
     def _remove(self, name: str) -> None:

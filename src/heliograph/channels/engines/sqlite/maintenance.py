@@ -1,8 +1,8 @@
-"""What the worker does beside its work: trimming, checkpoints, looking after the socket. In small steps, after answering."""
+"""What the worker does between its calls: trimming, checkpoints, checking the listener. In small steps, after the answers."""
 
 from __future__ import annotations
 
-from heliograph.channels.engines.sqlite.session import Session
+from heliograph.channels.engines.sqlite.session import SqliteSession
 from heliograph.channels.engines.sqlite.transactions import Locked
 
 #: Groups, and bytes of messages, after which a step is due even under load, so that trimming and checkpoints keep up with
@@ -13,7 +13,7 @@ GROUPS, BYTES = 64, 4 << 20
 INTERVAL = 5.0
 
 
-class Chores:
+class Maintenance:
     def __init__(self) -> None:
         self._groups = self._bytes = 0
         self._next = 0.0
@@ -27,12 +27,12 @@ class Chores:
         """Seconds until the next step is due."""
         return 0.0 if self._more else max(0.0, self._next - now)
 
-    def step(self, session: Session, now: float) -> bool:
+    def step(self, session: SqliteSession, now: float) -> bool:
         """Do one if it is due. True if it was."""
         if self._groups < GROUPS and self._bytes < BYTES and self.wait(now) > 0:
             return False
         if now >= self._next:
-            session.hear()
+            session.ensure_listener()
         self._groups = self._bytes = 0
         self._next = now + INTERVAL
         try:

@@ -1,90 +1,96 @@
-"""The news on their way from the file to the event loop. In the worker's thread, except for `_hear`."""
+"""Notifications on their way from the file to the event loop. In the worker's thread, except for `_deliver`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from heliograph.channels.engines.mailbox import Mailbox
-from heliograph.channels.engines.sqlite.session import Session
+from heliograph.channels.engines.sqlite.mailbox import Mailbox
+from heliograph.channels.engines.sqlite.session import SqliteSession
 from heliograph.channels.engines.sqlite.store import Committed
-from heliograph.channels.log import News
+from heliograph.channels.log import Notification
 
-#: Bytes of news that are on their way to the event loop. While it is behind, the rest stays in the log.
-MAX_UNREAD = 8 << 20
+#: Bytes of notifications that are on their way to the event loop. While it is behind, the rest stays in the log.
+MAX_UNDELIVERED = 8 << 20
 
-#: Seconds between looks at the file by ourselves, should a datagram be lost or not be possible.
-POLL = 0.25
+#: Seconds between polls of the file: a datagram may be lost or not be possible.
+POLL_INTERVAL = 0.25
 
 
-class Feed:
-    """`listener` is called on the event loop; `ring` wakes the worker."""
+class Notifications:
+    """`listener` is called on the event loop; `notify` wakes the worker."""
 
-    def __init__(self, mailbox: Mailbox, listener: Callable[[News], None], ring: Callable[[], None]) -> None:
+    def __init__(
+        self, mailbox: Mailbox, listener: Callable[[Notification], None], notify: Callable[[], None]
+    ) -> None:
         self.followed: set[str] = set()
-        self._mailbox, self._listener, self._ring = mailbox, listener, ring
-        self._sent = self._heard = 0  # bytes of news: each number is written by one thread only
+        self._mailbox, self._listener, self._ring = mailbox, listener, notify
+        self._sent_bytes = self._delivered_bytes = (
+            0  # bytes of notifications: each number is written by one thread only
+        )
         self._behind = False
         self._poll_at = 0.0
 
-    def follow(self, session: Session | None, channel: str, wanted: bool) -> None:
-        """What is committed after this gives news; done even while the file cannot be opened."""
+    def follow(self, session: SqliteSession | None, channel: str, wanted: bool) -> None:
+        """Later commits give notifications, or no longer; done even while the file cannot be opened."""
         if wanted and session is not None:
             if not self.followed:
-                session.look(())  # nobody cared for what came so far
-            session.reading.follow((channel,))
+                session.poll(())  # skip what was committed before there were followers
+            session.reader.follow((channel,))
         elif session is not None:
-            session.reading.unfollow(channel)
+            session.reader.unfollow(channel)
         (self.followed.add if wanted else self.followed.discard)(channel)
 
-    def opened(self, session: Session) -> None:
-        """The file was opened: whoever follows a channel has to look where it is now."""
-        self._tell(session.hints(self.followed))
+    def opened(self, session: SqliteSession) -> None:
+        """The file was opened: followers have to check where their channels are now."""
+        self._send(session.hints(self.followed))
 
-    def committed(self, session: Session, committed: Committed) -> None:
-        """We committed something. Its news go out at once, unless those of others come first or the loop is behind."""
+    def committed(self, session: SqliteSession, committed: Committed) -> None:
+        """We committed a group. Its notifications go out at once, unless those of others come first or the loop is behind."""
         if not self.followed:
             return
-        news = None if self._loaded() else session.own_news(committed, self.followed)
-        if news is None:
+        notifications = None if self._is_backlogged() else session.own_notifications(committed, self.followed)
+        if notifications is None:
             self._behind = True
         else:
-            self._tell(news)
+            self._send(notifications)
 
-    def rung(self) -> None:
-        """Another instance says that there is something."""
+    def on_datagram(self) -> None:
+        """Another instance has committed something."""
         self._behind = True
 
-    def step(self, session: Session, now: float) -> bool:
-        """Look for what others committed, if there is a reason to. True if there was."""
+    def step(self, session: SqliteSession, now: float) -> bool:
+        """Read what others committed, if there is a reason to. True if there was."""
         if not self.followed:
             return False
         if now >= self._poll_at:
-            self._poll_at = now + POLL
+            self._poll_at = now + POLL_INTERVAL
             self._behind = session.changed() or self._behind
-        if not self._behind or self._loaded():
+        if not self._behind or self._is_backlogged():
             return False
-        news, self._behind = session.look(self.followed)
-        self._tell(news)
+        notifications, self._behind = session.poll(self.followed)
+        self._send(notifications)
         return True
 
     def wait(self, now: float) -> float:
-        """Seconds until the next look by ourselves."""
+        """Seconds until the next poll."""
         return max(0.0, self._poll_at - now) if self.followed else 60.0
 
-    def _loaded(self) -> bool:
-        """Whether the event loop has not heard all of what it was sent. What comes now can be read later."""
-        return self._sent - self._heard > MAX_UNREAD
+    def _is_backlogged(self) -> bool:
+        """Whether too much is on its way to the event loop. What is new can be read later."""
+        return self._sent_bytes - self._delivered_bytes > MAX_UNDELIVERED
 
-    def _tell(self, news: list[News]) -> None:
-        if news:
-            size = sum(len(message.data) for item in news for message in item.messages) + len(news)
-            self._sent += size
-            self._mailbox.send(self._hear, news, size)
+    def _send(self, notifications: list[Notification]) -> None:
+        if notifications:
+            size = sum(len(message.data) for item in notifications for message in item.messages) + len(
+                notifications
+            )
+            self._sent_bytes += size
+            self._mailbox.send(self._deliver, notifications, size)
 
-    def _hear(self, news: list[News], size: int) -> None:
+    def _deliver(self, notifications: list[Notification], size: int) -> None:
         """On the event loop."""
-        self._heard += size
-        for item in news:
+        self._delivered_bytes += size
+        for item in notifications:
             self._listener(item)
         if self._behind:
             self._ring()

@@ -10,33 +10,33 @@ from heliograph.channels.engines.sqlite.transactions import writing
 from heliograph.channels.presence import Present, gather
 
 
-class Sharing:
-    def __init__(self, file: LogFile, member: str, ttl: float) -> None:
-        self._file, self._member, self._ttl = file, member, ttl
+class PresenceTable:
+    def __init__(self, file: LogFile, instance: str, ttl: float) -> None:
+        self._file, self._instance, self._ttl = file, instance, ttl
         self._connection = file.connection
 
     def announce(self, changes: Iterable[tuple[str, int, str]]) -> bool:
-        """`changes`: channel, number of subscribers, who they are. See Shared.announce."""
+        """`changes`: channel, number of subscribers, who they are. See PresenceStore.announce."""
         now = time.time()
         run_many = self._connection.executemany
         rows = list(changes)
         with writing(self._file):
             known = self._connection.execute(
                 "UPDATE members SET expires = ? WHERE member = ? AND expires > ?",
-                (now + self._ttl, self._member, now),
+                (now + self._ttl, self._instance, now),
             ).rowcount
             if not known:
-                self._connection.execute("DELETE FROM present WHERE member = ?", (self._member,))
+                self._connection.execute("DELETE FROM present WHERE member = ?", (self._instance,))
                 self._connection.execute(
-                    "INSERT OR REPLACE INTO members VALUES (?, ?)", (self._member, now + self._ttl)
+                    "INSERT OR REPLACE INTO members VALUES (?, ?)", (self._instance, now + self._ttl)
                 )
             run_many(
                 "DELETE FROM present WHERE channel = ? AND member = ?",
-                [(channel, self._member) for channel, count, _ in rows if not count],
+                [(channel, self._instance) for channel, count, _ in rows if not count],
             )
             run_many(
                 "INSERT OR REPLACE INTO present VALUES (?, ?, ?, ?)",
-                [(channel, self._member, count, who) for channel, count, who in rows if count],
+                [(channel, self._instance, count, who) for channel, count, who in rows if count],
             )
         return bool(known)
 
@@ -50,8 +50,8 @@ class Sharing:
 
     def leave(self) -> None:
         with writing(self._file):
-            self._connection.execute("DELETE FROM present WHERE member = ?", (self._member,))
-            self._connection.execute("DELETE FROM members WHERE member = ?", (self._member,))
+            self._connection.execute("DELETE FROM present WHERE member = ?", (self._instance,))
+            self._connection.execute("DELETE FROM members WHERE member = ?", (self._instance,))
 
     def use_once(self, token: str, ttl: float) -> bool:
         now = time.time()

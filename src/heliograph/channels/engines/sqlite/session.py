@@ -1,4 +1,4 @@
-"""An open file with everything that belongs to it, from when it was opened until something failed. In the worker's thread only."""
+"""An open file with everything that belongs to it, until something fails. In the worker's thread only."""
 
 from __future__ import annotations
 
@@ -8,80 +8,80 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from heliograph.channels.engines.sqlite.connection import LogFile
-from heliograph.channels.engines.sqlite.listener import WakeUps
-from heliograph.channels.engines.sqlite.presence import Sharing
-from heliograph.channels.engines.sqlite.reading import Reading
-from heliograph.channels.engines.sqlite.store import Committed, Store
-from heliograph.channels.log import Limits, News
+from heliograph.channels.engines.sqlite.listener import SqliteListener
+from heliograph.channels.engines.sqlite.presence import PresenceTable
+from heliograph.channels.engines.sqlite.reader import SqliteReader
+from heliograph.channels.engines.sqlite.store import Committed, SqliteStore
+from heliograph.channels.log import Limits, Notification
 from heliograph.channels.message import Append
 
-#: Bytes of the write-ahead log from which its contents are moved into the file, and from which others are made to wait for it:
-#: it can start again at its beginning only when nobody uses it.
+#: Bytes of the write-ahead log from which its contents are moved into the file, and from which other instances are made to wait
+#: for that: the log can start again at its beginning only when no connection uses it.
 CHECKPOINT, FORCED_CHECKPOINT = 16 << 20, 64 << 20
 
 #: Milliseconds that a forced one may wait for the others.
 _FORCED_WAIT = 1000
 
 
-class Session:
-    """Raises what opening a file raises: sqlite3.Error, OSError, Unavailable."""
+class SqliteSession:
+    """Raises what opening a file raises: sqlite3.Error, OSError, LogUnavailable."""
 
-    def __init__(self, path: Path, limits: Limits, member: str, followed: Collection[str]) -> None:
+    def __init__(self, path: Path, limits: Limits, instance: str, followed: Collection[str]) -> None:
         self.file = LogFile(path)
-        self.store = Store(self.file, limits)
-        self.reading = Reading(self.file, limits)
-        self.sharing = Sharing(self.file, member, limits.presence_ttl)
+        self.store = SqliteStore(self.file, limits)
+        self.reader = SqliteReader(self.file, limits)
+        self.presence = PresenceTable(self.file, instance, limits.presence_ttl)
         self._folder = path.with_name(path.name + "-wake")
-        self.wakeups: WakeUps | None = None
+        self.listener: SqliteListener | None = None
         state = self.file.state()
-        self._tail, self._epochs = state.last, (state.era, state.birth)
-        self._changes = self.reading.changes()
-        self.reading.follow(followed)
-        self.hear()
+        self._last_segment, self._epochs = state.last, (state.era, state.birth)
+        self._changes = self.reader.changes()
+        self.reader.follow(followed)
+        self.ensure_listener()
 
-    def hear(self) -> bool:
-        """Make the socket for wake-ups if it is missing; without one we find out by looking. True if there is a new one."""
-        if self.wakeups is None or self.wakeups.lost():
-            if self.wakeups is not None:
-                self.wakeups.close()
-                self.wakeups = None
+    def ensure_listener(self) -> bool:
+        """Create the listener if it is missing; without one the worker polls. True if there is a new one."""
+        if self.listener is None or self.listener.is_removed():
+            if self.listener is not None:
+                self.listener.close()
+                self.listener = None
             with contextlib.suppress(OSError):
-                self.wakeups = WakeUps(self._folder)
+                self.listener = SqliteListener(self._folder)
                 return True
         return False
 
     def commit(self, appends: Sequence[Append]) -> Committed:
         committed = self.store.commit(appends)
-        if committed.plan.segments and self.wakeups is not None:
-            self.wakeups.ring()
+        if committed.plan.segments and self.listener is not None:
+            self.listener.notify()
         return committed
 
-    def own_news(self, committed: Committed, followed: Collection[str]) -> list[News] | None:
-        """The news of our own commit; None if others committed before it and have to be read first."""
-        if self._tail != committed.first - 1:
+    def own_notifications(self, committed: Committed, followed: Collection[str]) -> list[Notification] | None:
+        """The notifications of our own commit; None if others committed before it and have to be read first."""
+        if self._last_segment != committed.first - 1:
             return None
-        self._tail = committed.last
-        return committed.news(followed)
+        self._last_segment = committed.last
+        return committed.notifications(followed)
 
     def changed(self) -> bool:
         """Whether others committed something since the last call."""
-        before, self._changes = self._changes, self.reading.changes()
+        before, self._changes = self._changes, self.reader.changes()
         return self._changes != before
 
-    def look(self, followed: Collection[str]) -> tuple[list[News], bool]:
-        """What is new, and whether there is more. After an epoch changed, a hint for every channel that is followed."""
-        tail = self.reading.tail(self._tail, bool(followed))
-        self._tail = tail.last
-        if tail.epochs != self._epochs:
-            self._epochs = tail.epochs
-            return [*tail.news, *self.hints(followed)], tail.more
-        return tail.news, tail.more
+    def poll(self, followed: Collection[str]) -> tuple[list[Notification], bool]:
+        """What is new, and whether there is more. After a change of the epoch, a hint for each followed channel."""
+        new_segments = self.reader.new_segments(self._last_segment, bool(followed))
+        self._last_segment = new_segments.last
+        if new_segments.epochs != self._epochs:
+            self._epochs = new_segments.epochs
+            return [*new_segments.notifications, *self.hints(followed)], new_segments.more
+        return new_segments.notifications, new_segments.more
 
-    def hints(self, followed: Collection[str]) -> list[News]:
-        return [News(name, top.epoch, top.offset) for name, top in self.reading.tops(followed).items()]
+    def hints(self, followed: Collection[str]) -> list[Notification]:
+        return [Notification(name, top.epoch, top.offset) for name, top in self.reader.tops(followed).items()]
 
     def checkpoint(self) -> None:
-        """Keep the write-ahead log short. Whether it worked does not matter now: it is tried again."""
+        """Keep the write-ahead log short. A failure does not matter: it is tried again."""
         size = self.file.wal_bytes()
         run = self.file.connection.execute
         if size >= FORCED_CHECKPOINT:
@@ -93,13 +93,13 @@ class Session:
         elif size >= CHECKPOINT:
             run("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
-    def close(self, last_words: Callable[[], None] = lambda: None) -> None:
-        """`last_words` may still use the connection; it is closed whatever they raise."""
+    def close(self, before_close: Callable[[], None] = lambda: None) -> None:
+        """`before_close` may still use the connection; it is closed even if that raises."""
         try:
-            last_words()
+            before_close()
         except sqlite3.Error:
-            pass  # the file may be what failed; then there will be doubt about it, as there should be
+            pass  # the file may be what failed; then the next opening gives it a new epoch, as it should
         finally:
-            if self.wakeups is not None:
-                self.wakeups.close()
+            if self.listener is not None:
+                self.listener.close()
             self.file.close()

@@ -1,6 +1,6 @@
 """Appending and trimming in the file: each method is one transaction, in the worker's thread.
 
-Raises sqlite3.Error; the worker translates it. Statements are few and take whole groups, because each step of each of them gives
+Raises sqlite3.Error; the worker translates it. Statements are few and take whole groups, because each step of a statement releases
 the interpreter to the event loop and has to get it back.
 """
 
@@ -11,13 +11,13 @@ import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from heliograph.channels.engines.plan import Channel, Kept, Plan, World, plan
+from heliograph.channels.engines.epochs import new_half
+from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey, StoredState, plan_appends
 from heliograph.channels.engines.segment import pack
-from heliograph.channels.engines.sqlite.connection import LogFile, State
+from heliograph.channels.engines.sqlite.connection import FileState, LogFile
 from heliograph.channels.engines.sqlite.transactions import SHORT, writing
-from heliograph.channels.epochs import new_half
-from heliograph.channels.log import FORGET_INTERVAL, KEY_TTL, Appended, Limits, News, Outcome
-from heliograph.channels.message import Append, Message
+from heliograph.channels.log import FORGET_INTERVAL, KEY_TTL, Appended, Limits, Notification, Outcome
+from heliograph.channels.message import Append
 
 #: Rows that one step of trimming deletes at most of a kind: about a millisecond of work.
 TRIM_ROWS = 256
@@ -30,25 +30,12 @@ TRIM_CHANNELS = 64
 class Committed:
     """A group of appends that is in the log now, as the segments `first` to `last`."""
 
-    plan: Plan
+    plan: AppendPlan
     first: int
     last: int
 
-    def news(self, followed: Container[str]) -> list[News]:
-        done = self.plan
-        return [
-            News(
-                segment.channel,
-                done.changed[segment.channel].epoch,
-                segment.last,
-                tuple(
-                    Message(segment.first + index, segment.time, kind, data)
-                    for index, (kind, data) in enumerate(segment.messages)
-                ),
-            )
-            for segment in done.segments
-            if segment.channel in followed
-        ]
+    def notifications(self, followed: Container[str]) -> list[Notification]:
+        return self.plan.notifications(followed)
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -61,7 +48,7 @@ class _Row:
     birth: str
 
 
-class Store:
+class SqliteStore:
     def __init__(self, file: LogFile, limits: Limits) -> None:
         self._file, self._limits = file, limits
         self._connection = file.connection
@@ -72,17 +59,17 @@ class Store:
     def commit(self, appends: Sequence[Append]) -> Committed:
         """Append a group. All of it is committed when this returns. Raises Locked soon."""
         with writing(self._file, SHORT) as state:
-            rows, world = self._look(appends, state)
-            done = plan(appends, world)
+            rows, world = self._load_state(appends, state)
+            done = plan_appends(appends, world)
             if done.changed:
                 self._write(done, rows, state, world.now)
         last = state.last + len(done.segments)
         if done.segments:
-            self._file.witness.write(state.era, last)
+            self._file.epoch_guard.write(state.era, last)
         return Committed(done, state.last + 1, last)
 
-    def _look(self, appends: Sequence[Append], state: State) -> tuple[dict[str, _Row], World]:
-        """What there is of the channels and keys of the group."""
+    def _load_state(self, appends: Sequence[Append], state: FileState) -> tuple[dict[str, _Row], StoredState]:
+        """What is stored of the channels and keys of the group."""
         now = time.time()
         names = json.dumps(list({append.channel for append in appends}))
         found = self._connection.execute(
@@ -90,12 +77,12 @@ class Store:
             (names,),
         ).fetchall()
         rows = {name: _Row(row, birth) for name, row, birth, _, _ in found}
-        channels = {name: Channel(state.era + birth, top, at) for name, _, birth, top, at in found}
+        channels = {name: ChannelState(state.era + birth, top, at) for name, _, birth, top, at in found}
         missing = any(append.channel not in rows for append in appends)
         room = self._room(names, state, now) if missing else 0
-        return rows, World(state.era + state.birth, room, now, channels, self._keys(appends, now))
+        return rows, StoredState(state.era + state.birth, room, now, channels, self._keys(appends, now))
 
-    def _keys(self, appends: Sequence[Append], now: float) -> dict[tuple[str, bytes], Kept]:
+    def _keys(self, appends: Sequence[Append], now: float) -> dict[tuple[str, bytes], StoredKey]:
         wanted = [[append.channel, append.key.id.hex()] for append in appends if append.key]
         if not wanted:
             return {}
@@ -105,12 +92,12 @@ class Store:
             (json.dumps(wanted), now),
         )
         return {
-            (channel, bytes.fromhex(id_)): Kept(body, Appended(epoch, top, at))
+            (channel, bytes.fromhex(id_)): StoredKey(body, Appended(epoch, top, at))
             for channel, id_, body, epoch, top, at in found
         }
 
-    def _room(self, names: str, state: State, now: float) -> int:
-        """How many channels may be made. If none, those are forgotten first whose messages are all gone, except `names`."""
+    def _room(self, names: str, state: FileState, now: float) -> int:
+        """How many channels may be created. If none, channels without messages are forgotten first, except `names`."""
         room = self._limits.max_channels - self._count()
         if room <= 0 and now >= self._forget_again:
             self._forget_again = now + FORGET_INTERVAL
@@ -131,7 +118,7 @@ class Store:
         (count,) = self._connection.execute("SELECT count(*) FROM channels").fetchone()
         return int(count)
 
-    def _write(self, done: Plan, rows: dict[str, _Row], state: State, now: float) -> None:
+    def _write(self, done: AppendPlan, rows: dict[str, _Row], state: FileState, now: float) -> None:
         run, run_many = self._connection.execute, self._connection.executemany
         for name in done.new:
             channel = done.changed[name]
@@ -158,7 +145,7 @@ class Store:
             if channel.top > self._limits.history_size:
                 self.grown[rows[name].id] = channel.top
 
-    def _write_keys(self, keys: Mapping[tuple[str, bytes], Kept], now: float) -> None:
+    def _write_keys(self, keys: Mapping[tuple[str, bytes], StoredKey], now: float) -> None:
         self._connection.executemany(
             "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
@@ -171,7 +158,7 @@ class Store:
         )
 
     def trim(self) -> bool:
-        """One small step of trimming everything that has an end. True if there may be more to do."""
+        """One small step of trimming everything that expires. True if there may be more to do."""
         now = time.time()
         grown = dict(list(self.grown.items())[:TRIM_CHANNELS])
         with writing(self._file, SHORT):

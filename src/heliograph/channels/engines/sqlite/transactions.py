@@ -10,17 +10,17 @@ from random import random
 
 from gevent.monkey import get_original
 
-from heliograph.channels.engines.sqlite.connection import LogFile, State
-from heliograph.channels.errors import Unavailable
+from heliograph.channels.engines.sqlite.connection import FileState, LogFile
+from heliograph.channels.errors import LogUnavailable
 
-#: Seconds to wait for other writers, whose transactions take about a millisecond: so short that the thread can look after those who
-#: read in between, and so long that it makes sense to wait here where nothing can be done again later.
+#: Seconds to wait for other writers, whose transactions take about a millisecond: SHORT lets the thread serve
+#: readers in between; LONG is for calls that are not repeated.
 SHORT, LONG = 0.02, 1.0
 
 #: Seconds between two tries, at most. SQLite's own waits grow to 0.1 s, which a subscriber would notice.
 _PAUSE = 0.0005
 
-# The worker is a native thread: gevent's sleep would make an event loop in it.
+# The worker is a native thread: gevent's sleep would create an event loop in it.
 _sleep = get_original("time", "sleep")
 
 _BUSY = sqlite3.SQLITE_BUSY
@@ -33,44 +33,44 @@ _REASONS = {
     sqlite3.SQLITE_CORRUPT: "the file is damaged",
     sqlite3.SQLITE_NOTADB: "the file is not a database",
     sqlite3.SQLITE_PERM: "the file may not be opened",
-    sqlite3.SQLITE_BUSY: "another process keeps the file locked",
-    sqlite3.SQLITE_LOCKED: "another process keeps the file locked",
+    sqlite3.SQLITE_BUSY: "another process holds a lock on the file",
+    sqlite3.SQLITE_LOCKED: "another process holds a lock on the file",
 }
 
 
-class Replaced(Unavailable):
-    """Another file is in the place of ours. Nothing was written; it works again once that one is opened."""
+class Replaced(LogUnavailable):
+    """Another file has replaced ours. Nothing was written; it works again once that one is opened."""
 
 
-class Locked(Unavailable):
+class Locked(LogUnavailable):
     """Others are writing. Nothing is wrong with the file."""
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether a disk, a file or its contents can do this. Anything else is a mistake of ours."""
+    """Whether a disk, a file or its contents can cause this. Anything else is an error in this program."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in _REASONS
-    return isinstance(error, OSError | ValueError | Unavailable)
+    return isinstance(error, OSError | ValueError | LogUnavailable)
 
 
-def unavailable(error: Exception) -> Unavailable:
+def unavailable(error: Exception) -> LogUnavailable:
     """Translate what SQLite, the file system or a damaged segment raised."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, LogUnavailable):
         return error
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     reason = _REASONS.get(code, getattr(error, "strerror", None) or str(error))
-    return Unavailable(f"The log of the channels cannot be used now: {reason}.")
+    return LogUnavailable(f"The log of the channels cannot be used now: {reason}.")
 
 
 def pause(seconds: float) -> None:
-    """Sleep in the worker's thread, if there is anything to sleep."""
+    """Sleep in the worker's thread; at once back if `seconds` is not positive."""
     if seconds > 0:
         _sleep(seconds)
 
 
 @contextmanager
-def writing(file: LogFile, patience: float = LONG) -> Iterator[State]:
+def writing(file: LogFile, patience: float = LONG) -> Iterator[FileState]:
     """A write transaction, with the state in which it found the file. Committed at the end of the block, or not at all.
 
     Raises Locked if others do not let us write for `patience` seconds.
@@ -81,9 +81,9 @@ def writing(file: LogFile, patience: float = LONG) -> Iterator[State]:
         if file.replaced():
             raise Replaced("The file of the channels was replaced.")
         state = file.state()
-        if state.boot != file.boot:  # another instance ended in order and settled the file
+        if state.boot != file.boot:  # another instance ended in order and marked the file synced
             run("COMMIT")
-            file.claim()
+            file.mark_unsynced()
             begin(file.connection, patience)
             state = file.state()
         yield state
@@ -95,7 +95,7 @@ def writing(file: LogFile, patience: float = LONG) -> Iterator[State]:
 
 
 def begin(connection: sqlite3.Connection, patience: float) -> None:
-    """Start a write transaction as soon as nobody else has one. Raises Locked."""
+    """Start a write transaction as soon as no other connection has one. Raises Locked."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -105,5 +105,5 @@ def begin(connection: sqlite3.Connection, patience: float) -> None:
             if exc.sqlite_errorcode & 0xFF != _BUSY:
                 raise
             if time.monotonic() > deadline:
-                raise Locked("Another process keeps the log of the channels locked.") from exc
+                raise Locked("Another process holds a lock on the log of the channels.") from exc
         pause(_PAUSE * random())

@@ -1,11 +1,11 @@
-"""The native thread that owns the connection: nothing of SQLite runs anywhere else.
+"""The native thread that owns the connection: SQLite runs nowhere else.
 
-The event loop puts appends and other calls into two queues and rings; the thread takes all appends that wait as one group, commits
-them, sends the outcomes back, and then one of the other calls, so that many who read cannot hold up those who publish. When there
-is nothing to do it waits for the bell, for a datagram of another instance, or for its next chore.
+The event loop puts appends and other calls into two queues and wakes the thread. The thread takes all appends that wait as one
+group, commits them, sends the outcomes back, and then does one of the other calls, so that many readers cannot delay publishers.
+When there is nothing to do it waits for a wake-up, for a datagram of another instance, or for its next maintenance.
 
-After any error the connection is closed and what waits is refused with the reason; the next call opens the file anew, and without
-one the thread tries every second. So everything heals by itself.
+After any error the connection is closed and what waits is refused with the reason; the next call opens the file again, and without
+one the thread tries every second.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-from heliograph.channels.engines.mailbox import Mailbox
-from heliograph.channels.engines.sqlite.maintenance import Chores
-from heliograph.channels.engines.sqlite.notifications import Feed
-from heliograph.channels.engines.sqlite.session import Session
+from heliograph.channels.engines.sqlite.mailbox import Mailbox
+from heliograph.channels.engines.sqlite.maintenance import Maintenance
+from heliograph.channels.engines.sqlite.notifications import Notifications
+from heliograph.channels.engines.sqlite.session import SqliteSession
 from heliograph.channels.engines.sqlite.transactions import Locked, Replaced, is_expected, pause, unavailable
-from heliograph.channels.errors import ChannelError, Unavailable
-from heliograph.channels.log import Done, Limits, News, Outcome
+from heliograph.channels.errors import ChannelError, LogUnavailable
+from heliograph.channels.log import Done, Limits, Notification, Outcome
 from heliograph.channels.message import Append
 
 log = logging.getLogger("heliograph")
 
-#: Appends and bytes of one group. A large group is cheap per message, but all of it waits for all of it.
+#: Appends and bytes of one group. A large group is cheap per message, but each of its messages waits for all of it.
 MAX_GROUP, MAX_GROUP_BYTES = 2000, 4 << 20
 
-#: Seconds from one group to the next. Each commit writes several pages whatever it stores, and under load the time when they reach
-#: the disk would be what subscribers wait for: without it 10 % of the messages took 0.2 s at 20,000 a second from two processes.
-PACE = 0.001
+#: Seconds from one group to the next. Each commit writes several pages however little it stores, and under load subscribers would
+#: wait for the disk: without this interval 10 % of the messages took 0.2 s at 20,000 a second from two processes.
+GROUP_INTERVAL = 0.001
 
-#: A commit of a few appends costs more than the requests that brought them. Where several come at a time, others are about to, and
-#: are waited for longer; somebody who publishes alone, one after the other, is not held up.
-FEW, PATIENT_PACE = 64, 0.005
+#: A commit of a few appends costs more than the requests that brought them. When several come at a time, others are about to come,
+#: so the next group starts later. A single publisher, one message after the other, is not delayed.
+SMALL_GROUP, SMALL_GROUP_INTERVAL = 64, 0.005
 
 #: Seconds that appends wait for other writers, in all.
-PATIENCE = 5.0
+LOCK_PATIENCE = 5.0
 
-#: Seconds between two entries in the log of the process about the same trouble.
-COMPLAINTS = 10.0
+#: Seconds between two log lines about the same failure.
+LOG_INTERVAL = 10.0
 
-#: Seconds between attempts to open the file while nobody asks for it.
+#: Seconds between attempts to open the file while there are no calls.
 RETRY = 1.0
 
 # Those of the standard library, which do not belong to the event loop.
@@ -61,87 +61,91 @@ _poll: Any = get_original("select", "poll")
 
 
 @dataclass(frozen=True)
-class Call:
+class WorkerCall:
     """`function` is called in the thread; `done` on the event loop, with its result or a ChannelError."""
 
-    function: Callable[[Session], object]
+    function: Callable[[SqliteSession], object]
     done: Callable[[object], None]
 
 
 @dataclass(frozen=True)
-class Follow:
-    """Whether the news of a channel are wanted. Done even while the file cannot be opened: it counts once it can."""
+class FollowRequest:
+    """Whether notifications of a channel are wanted. Done even while the file cannot be opened: it counts once it can."""
 
     channel: str
     wanted: bool
     done: Callable[[object], None]
 
 
-class Worker:
+class SqliteWorker:
     """Made on the event loop. `state` is "ok", or why the file cannot be used."""
 
-    def __init__(self, path: Path, limits: Limits, listener: Callable[[News], None]) -> None:
+    def __init__(self, path: Path, limits: Limits, listener: Callable[[Notification], None]) -> None:
         self.appends: deque[tuple[Append, Done]] = deque()
-        self.calls: deque[Call | Follow] = deque()
+        self.calls: deque[WorkerCall | FollowRequest] = deque()
         self.state = "the file is being opened"
         self.mailbox = Mailbox()
-        self._feed = feed = Feed(self.mailbox, listener, self.ring)
-        self._open_session = partial(Session, path, limits, secrets.token_hex(8), feed.followed)
-        self._session: Session | None = None
+        self._notifications = notifications = Notifications(self.mailbox, listener, self.notify)
+        self._open_session = partial(
+            SqliteSession, path, limits, secrets.token_hex(8), notifications.followed
+        )
+        self._session: SqliteSession | None = None
         self._retry_at = 0.0
-        self._chores = Chores()
-        self._paced_until = self._locked_since = self._complain_at = 0.0
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._maintenance = Maintenance()
+        self._next_group_at = self._locked_since = self._log_again_at = 0.0
+        self._wake_up = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._asleep = self._closing = False
         _start_thread(self._run, ())
 
     # On the event loop.
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         if self._asleep:
-            os.eventfd_write(self._bell, 1)
+            os.eventfd_write(self._wake_up, 1)
 
     def close(self, done: Callable[[], None]) -> None:
-        """Finish what waits, settle the file, and call `done`."""
+        """Finish what waits, mark the file synced, and call `done`."""
         self._done = done
         self._closing = True
-        os.eventfd_write(self._bell, 1)
+        os.eventfd_write(self._wake_up, 1)
 
     # In the thread.
 
     def _run(self) -> None:
         while not (self._closing and not self.appends and not self.calls):
             try:
-                self._turn()
-            except Exception as exc:  # whatever it was, those who wait for this thread must not wait for ever
-                self._failed(exc)
+                self._run_once()
+            except Exception as exc:  # callers must not wait for this thread for ever
+                self._handle_failure(exc)
                 pause(RETRY)
         if self._session is not None:
-            self._session.close(self._session.file.settle)
+            self._session.close(self._session.file.mark_synced)
         self.state = "closed"
-        os.close(self._bell)
+        os.close(self._wake_up)
         self.mailbox.send(self._done)
 
-    def _turn(self) -> None:
-        busy = self._group()
-        busy = self._call() or busy
-        busy = self._attempt(self._feed.step, self._work) or busy
+    def _run_once(self) -> None:
+        busy = self._commit_group()
+        busy = self._run_call() or busy
+        busy = self._run_steps(self._notifications.step, self._maintain) or busy
         if not busy:
             self._sleep()
 
-    def _group(self) -> bool:
-        """Commit what waits, as far as it is one group. True if anything did."""
+    def _commit_group(self) -> bool:
+        """Commit the appends that wait, up to one group. True if there were any."""
         if not self.appends:
             return False
-        while (left := self._paced_until - time.monotonic()) > 0:
-            if not self._call():
+        while (left := self._next_group_at - time.monotonic()) > 0:
+            if not self._run_call():
                 pause(left)
         group: list[tuple[Append, Done]] = []
         size = 0
         while self.appends and len(group) < MAX_GROUP and size < MAX_GROUP_BYTES:
             group.append(self.appends.popleft())
             size += len(group[-1][0].data)
-        self._paced_until = time.monotonic() + (PATIENT_PACE if 1 < len(group) < FEW else PACE)
+        self._next_group_at = time.monotonic() + (
+            SMALL_GROUP_INTERVAL if 1 < len(group) < SMALL_GROUP else GROUP_INTERVAL
+        )
         outcomes = self._commit([append for append, _ in group], size)
         if outcomes is None:
             self.appends.extendleft(reversed(group))
@@ -156,58 +160,58 @@ class Worker:
                 session = self._opened()
                 committed = session.commit(appends)
             except Replaced as exc:
-                error: ChannelError = self._failed(exc)
+                error: ChannelError = self._handle_failure(exc)
                 if not attempt:
                     continue  # nothing was written, and the next attempt opens the new file
             except Locked as exc:
                 self._locked_since = self._locked_since or time.monotonic()
-                if time.monotonic() - self._locked_since < PATIENCE:
+                if time.monotonic() - self._locked_since < LOCK_PATIENCE:
                     return None
                 error = exc
                 self.state = str(exc)
             except Exception as exc:
-                error = self._failed(exc)
+                error = self._handle_failure(exc)
             else:
                 self._locked_since = 0.0
                 self.state = "ok"
-                self._chores.committed(size)
-                self._feed.committed(session, committed)
+                self._maintenance.committed(size)
+                self._notifications.committed(session, committed)
                 return committed.outcomes
             break
         self._locked_since = 0.0
         return [error] * len(appends)
 
-    def _call(self) -> bool:
+    def _run_call(self) -> bool:
         if not self.calls:
             return False
         call = self.calls.popleft()
         result: object
         try:
-            if isinstance(call, Follow):
+            if isinstance(call, FollowRequest):
                 result = None
-                self._feed.follow(self._session, call.channel, call.wanted)
+                self._notifications.follow(self._session, call.channel, call.wanted)
             else:
                 result = call.function(self._opened())
         except Locked as exc:
             result = exc
         except Exception as exc:
-            result = self._failed(exc)
+            result = self._handle_failure(exc)
         self.mailbox.send(call.done, result)
         return True
 
-    def _opened(self) -> Session:
+    def _opened(self) -> SqliteSession:
         if self._session is None:
             self._session = session = self._open_session()
-            self.state = session.file.outlook()
-            self._feed.opened(session)
+            self.state = session.file.check_space()
+            self._notifications.opened(session)
         return self._session
 
-    def _failed(self, exc: Exception) -> Unavailable:
+    def _handle_failure(self, exc: Exception) -> LogUnavailable:
         error = unavailable(exc)
         if not is_expected(exc):
-            self.mailbox.send(_report, exc)
-        elif time.monotonic() >= self._complain_at:
-            self._complain_at = time.monotonic() + COMPLAINTS
+            self.mailbox.send(_log_failure, exc)
+        elif time.monotonic() >= self._log_again_at:
+            self._log_again_at = time.monotonic() + LOG_INTERVAL
             self.mailbox.send(log.warning, "%s", error)
         session, self._session = self._session, None
         if session is not None:
@@ -218,53 +222,53 @@ class Worker:
         self._retry_at = time.monotonic() + RETRY
         return error
 
-    def _attempt(self, *steps: Callable[[Session, float], bool]) -> bool:
+    def _run_steps(self, *steps: Callable[[SqliteSession, float], bool]) -> bool:
         """Take the steps that need an open file. True if one of them found something to do."""
         now = time.monotonic()
         if self._session is None and now < self._retry_at:
             return False
         try:
             session = self._opened()
-            return sum(step(session, now) for step in steps) > 0  # each of them, whatever the others found
+            return sum(step(session, now) for step in steps) > 0  # all steps, even if one found nothing
         except Exception as exc:
-            self._failed(exc)
+            self._handle_failure(exc)
             return False
 
-    def _work(self, session: Session, now: float) -> bool:
-        if self._chores.step(session, now):
-            if self.state != "ok":  # nobody may have tried to store anything since
-                self.state = session.file.outlook()
+    def _maintain(self, session: SqliteSession, now: float) -> bool:
+        if self._maintenance.step(session, now):
+            if self.state != "ok":  # there may have been no append since
+                self.state = session.file.check_space()
             return bool(self.appends or self.calls)
         return False
 
     def _sleep(self) -> None:
-        """Until the bell, a datagram, or something is due."""
+        """Until a wake-up, a datagram, or something is due."""
         now = time.monotonic()
         poller = _poll()
-        poller.register(self._bell, select.POLLIN)
+        poller.register(self._wake_up, select.POLLIN)
         if self._session is None:
             pause = self._retry_at - now
         else:
-            pause = min(self._chores.wait(now), self._feed.wait(now))
-            if self._session.wakeups is not None:
-                poller.register(self._session.wakeups.socket, select.POLLIN)
+            pause = min(self._maintenance.wait(now), self._notifications.wait(now))
+            if self._session.listener is not None:
+                poller.register(self._session.listener.socket, select.POLLIN)
         self._asleep = True
         if not (self.appends or self.calls or self._closing):
             ready = poller.poll(max(0.0, pause) * 1000)
             self._asleep = False
-            self._woken([descriptor for descriptor, _ in ready])
+            self._on_wake_up([descriptor for descriptor, _ in ready])
         self._asleep = False
 
-    def _woken(self, descriptors: Iterable[int]) -> None:
+    def _on_wake_up(self, descriptors: Iterable[int]) -> None:
         for descriptor in descriptors:
-            if descriptor == self._bell:
-                os.eventfd_read(self._bell)
-            elif self._session is not None and self._session.wakeups is not None:
-                self._session.wakeups.drain()
-                self._feed.rung()
+            if descriptor == self._wake_up:
+                os.eventfd_read(self._wake_up)
+            elif self._session is not None and self._session.listener is not None:
+                self._session.listener.drain()
+                self._notifications.on_datagram()
 
 
-def _report(error: Exception) -> None:
+def _log_failure(error: Exception) -> None:
     log.error("the log of the channels failed", exc_info=error)
 
 

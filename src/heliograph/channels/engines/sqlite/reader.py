@@ -14,24 +14,24 @@ from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import window
 from heliograph.channels.engines.segment import unpack
 from heliograph.channels.engines.sqlite.connection import LogFile
-from heliograph.channels.log import ChannelInfo, Limits, News, Page
+from heliograph.channels.log import ChannelInfo, Limits, Notification, Page
 from heliograph.channels.message import Message
 
-#: Segments in one look at what is new: at most 16 MiB.
-TAIL_SEGMENTS = 64
+#: Segments in one poll: at most 16 MiB.
+MAX_NEW_SEGMENTS = 64
 
 
 @dataclass(frozen=True)
-class Tail:
-    """News of the followed channels after a segment, up to segment `last`; `more`: that is not the newest one."""
+class NewSegments:
+    """Notifications of the followed channels after a segment, up to segment `last`; `more`: that is not the newest one."""
 
-    news: list[News]
+    notifications: list[Notification]
     last: int
     more: bool
     epochs: tuple[str, str]
 
 
-class Reading:
+class SqliteReader:
     def __init__(self, file: LogFile, limits: Limits) -> None:
         self._connection = file.connection
         self._file, self._limits = file, limits
@@ -54,7 +54,7 @@ class Reading:
         return state.era + state.birth, 0
 
     def _messages(self, row: int, after: int) -> Iterator[Message]:
-        """From the cursor on; the statement ends with the caller's interest."""
+        """From the cursor on; the statement ends when the caller stops iterating."""
         found = self._connection.execute(
             "SELECT first, time, data FROM segments WHERE channel = ? AND last > ? ORDER BY last",
             (row, after),
@@ -100,21 +100,21 @@ class Reading:
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         return int(version)
 
-    def tail(self, after: int, anybody: bool) -> Tail:
-        """What came after segment `after`; without `anybody` who follows a channel only how far the log is."""
+    def new_segments(self, after: int, any_followed: bool) -> NewSegments:
+        """What came after segment `after`; if no channel is followed, only how far the log is."""
         state = self._file.state()
         epochs = (state.era, state.birth)
-        if not anybody or after >= state.last:
-            return Tail([], state.last, False, epochs)
+        if not any_followed or after >= state.last:
+            return NewSegments([], state.last, False, epochs)
         rows = self._connection.execute(
             "SELECT s.id, c.name, c.birth, s.first, s.last, s.time, s.data FROM segments AS s "
             "JOIN channels AS c ON c.id = s.channel "
             "WHERE s.id > ? AND s.id <= ? AND c.name IN (SELECT name FROM followed) ORDER BY s.id LIMIT ?",
-            (after, state.last, TAIL_SEGMENTS),
+            (after, state.last, MAX_NEW_SEGMENTS),
         ).fetchall()
-        news = [
-            News(name, state.era + birth, last, tuple(unpack(first, at, data)))
+        notifications = [
+            Notification(name, state.era + birth, last, tuple(unpack(first, at, data)))
             for _, name, birth, first, last, at, data in rows
         ]
-        more = len(rows) == TAIL_SEGMENTS
-        return Tail(news, rows[-1][0] if more else state.last, more, epochs)
+        more = len(rows) == MAX_NEW_SEGMENTS
+        return NewSegments(notifications, rows[-1][0] if more else state.last, more, epochs)

@@ -1,25 +1,27 @@
 from __future__ import annotations
 
 import pytest
+from heliograph_proxy.backoff import FIRST, LONGEST, delay
 
-from heliograph.channels.backoff import FIRST, LONGEST, delay
-from heliograph.channels.engines.expiring import Expiring
-from heliograph.channels.engines.history import Histories, History
-from heliograph.channels.errors import Overloaded
+from heliograph.channels.engines.memory.expiring import Expiring
+from heliograph.channels.engines.memory.store import MemoryHistories, MemoryHistory
+from heliograph.channels.errors import LogOverloaded
 from heliograph.channels.log import Limits
 from heliograph.channels.message import Kind, Message
-from heliograph.channels.presence import MAX_LISTED, Subscriber, encode, gather
+from heliograph.channels.presence import MAX_LISTED, SubscriberInfo, encode, gather
 
 
-def filled(histories: Histories, name: str, count: int, size: int = 10, time: float = 0.0) -> History:
-    history = histories.by_channel.setdefault(name, History("e"))
+def filled(
+    histories: MemoryHistories, name: str, count: int, size: int = 10, time: float = 0.0
+) -> MemoryHistory:
+    history = histories.by_channel.setdefault(name, MemoryHistory("e"))
     for _ in range(count):
         histories.add(history, Message(history.top + 1, time, Kind.BYTES, b"x" * size))
     return history
 
 
 def test_memory_stays_flat_over_a_million_messages() -> None:
-    histories = Histories(Limits(history_size=100))
+    histories = MemoryHistories(Limits(history_size=100))
     for n in range(10_000):
         filled(histories, f"c{n % 50}", 100)
     assert sum(len(h.messages) for h in histories.by_channel.values()) == 5000
@@ -28,7 +30,7 @@ def test_memory_stays_flat_over_a_million_messages() -> None:
 
 
 def test_the_oldest_of_all_go_first_when_there_are_too_many_bytes() -> None:
-    histories = Histories(Limits(), max_bytes=10_000)
+    histories = MemoryHistories(Limits(), max_bytes=10_000)
     first = filled(histories, "a", 10, 1000)
     second = filled(histories, "b", 5, 1000)
     assert histories.bytes <= 10_000
@@ -38,7 +40,7 @@ def test_the_oldest_of_all_go_first_when_there_are_too_many_bytes() -> None:
 
 
 def test_what_is_too_old_goes_and_with_it_the_channel() -> None:
-    histories = Histories(Limits(history_ttl=10))
+    histories = MemoryHistories(Limits(history_ttl=10))
     filled(histories, "a", 3, time=100)
     filled(histories, "b", 3, time=105)
     assert not histories.forget(109)
@@ -51,7 +53,7 @@ def test_entries_of_a_table_end_and_a_full_one_refuses() -> None:
     table.put("a", 1, 0, 10)
     table.put("b", 2, 5, 10)
     assert (table.get("a", 9), table.get("a", 10), table.get("b", 10)) == (1, None, 2)
-    with pytest.raises(Overloaded):
+    with pytest.raises(LogOverloaded):
         table.put("c", 3, 9, 10)
     table.put("c", 3, 10, 10)
     assert len(table) == 2
@@ -64,9 +66,9 @@ def test_waits_grow_to_a_bound_and_chance_spreads_them() -> None:
 
 
 def test_presence_counts_all_and_names_some() -> None:
-    crowd = [Subscriber(f"é{n}", n + 0.5, "sse", "web1") for n in range(MAX_LISTED + 5)]
-    present = gather([encode(crowd), encode([Subscriber("x", 0, "websocket", "web2")])])
+    crowd = [SubscriberInfo(f"é{n}", n + 0.5, "sse", "web1") for n in range(MAX_LISTED + 5)]
+    present = gather([encode(crowd), encode([SubscriberInfo("x", 0, "websocket", "web2")])])
     assert present.count == MAX_LISTED + 6
     assert len(present.subscribers) == MAX_LISTED + 1
-    assert present.subscribers[:2] == (Subscriber("x", 0, "websocket", "web2"), crowd[0])
+    assert present.subscribers[:2] == (SubscriberInfo("x", 0, "websocket", "web2"), crowd[0])
     assert gather([]).count == 0

@@ -1,7 +1,7 @@
-"""The newest messages of a channel, kept while somebody catches up with it. Pure.
+"""The newest messages of a channel, kept while a subscriber catches up with it. Pure.
 
-Whoever reads the history meets the live stream here: what came while it was reading is at hand, so that nothing is missing
-between the last page and the first message that is passed on.
+A subscriber that reads the history meets the live stream here: the messages that came while it was reading are at hand, so that
+none is missing between the last page and the first message that is passed on.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from itertools import islice
 
 from heliograph.channels.message import Message
 
-#: Bytes and messages. Whoever needs more reads another page. Together with what is sent next it must stay far below the 1 MiB that
-#: may wait for a subscriber.
-MAX_TAIL_BYTES, MAX_TAIL_MESSAGES = 128 << 10, 500
+#: Bytes and messages. A subscriber that needs more reads another page. Together with what is sent next it must stay far below the
+#: 1 MiB that may wait for a subscriber.
+MAX_RECENT_BYTES, MAX_RECENT_MESSAGES = 128 << 10, 500
 
 
-class Tail:
+class RecentMessages:
     def __init__(self) -> None:
         self._messages: deque[Message] = deque()
         self._bytes = 0
@@ -26,7 +26,7 @@ class Tail:
         for message in messages:
             self._messages.append(message)
             self._bytes += len(message.data)
-        while self._bytes > MAX_TAIL_BYTES or len(self._messages) > MAX_TAIL_MESSAGES:
+        while self._bytes > MAX_RECENT_BYTES or len(self._messages) > MAX_RECENT_MESSAGES:
             self._bytes -= len(self._messages.popleft().data)
 
     def clear(self) -> None:

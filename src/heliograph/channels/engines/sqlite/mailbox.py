@@ -1,4 +1,4 @@
-"""From a native thread to the event loop: calls that the loop makes as soon as it can."""
+"""Calls from a native thread that the event loop makes as soon as it can."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger("heliograph")
 
 
 class Mailbox:
-    """Made on the event loop. `send` is for one other thread; what it sends is bounded by what that thread was asked to do."""
+    """Made on the event loop. `send` is for one other thread; what it sends is bounded by the calls that thread got."""
 
     def __init__(self) -> None:
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -21,7 +21,7 @@ class Mailbox:
         self._watcher.start(self._deliver)
 
     def send(self, function: Callable[..., object], *args: object) -> None:
-        """Have the loop call `function`, which must not wait."""
+        """The loop calls `function`, which must not wait."""
         self._calls.append((function, args))
         self._watcher.send()
 
@@ -31,7 +31,7 @@ class Mailbox:
             try:
                 function(*args)
             except Exception:
-                # The caller's mistake, and the others still have to hear.
+                # An error of one callback; the others are still called.
                 log.exception("a callback of the channels failed")
 
     def close(self) -> None:

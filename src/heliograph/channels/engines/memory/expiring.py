@@ -6,14 +6,14 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from heliograph.channels.errors import Overloaded
+from heliograph.channels.errors import LogOverloaded
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class Expiring(Generic[K, V]):
-    """At most `size` entries. A full table refuses new ones: to forget one early would break what it promises."""
+    """At most `size` entries. A full table refuses new ones: dropping one early would break its promise."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -24,11 +24,11 @@ class Expiring(Generic[K, V]):
         return entry[1] if entry and entry[0] > now else None
 
     def put(self, key: K, value: V, now: float, ttl: float) -> None:
-        """Raises Overloaded when the table is full. Entries should have about the same `ttl`: they are dropped in turn."""
+        """Raises LogOverloaded when the table is full. Entries should have about the same `ttl`: they are dropped in turn."""
         while self._entries and next(iter(self._entries.values()))[0] <= now:
             self._entries.popitem(last=False)
         if key not in self._entries and len(self._entries) >= self._size:
-            raise Overloaded("Too many of these are remembered now.")
+            raise LogOverloaded("Too many of these are remembered now.")
         self._entries[key] = (now + ttl, value)
         self._entries.move_to_end(key)
 

@@ -1,4 +1,4 @@
-"""Histories in memory: bounded by size and age for each channel, and by bytes for all of them. Pure."""
+"""MemoryHistories in memory: bounded by size and age for each channel, and by bytes for all of them. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OVERHEAD = 200
 
 
 @dataclass
-class History:
+class MemoryHistory:
     epoch: str
     top: int = 0
     time: float = 0.0
@@ -30,18 +30,18 @@ class History:
         return islice(self.messages, max(0, offset + 1 - first), None)
 
 
-class Histories:
+class MemoryHistories:
     """By channel. Trimmed with each append, so that it never grows by more than one message beyond its bounds."""
 
     def __init__(self, limits: Limits, max_bytes: int = MAX_BYTES) -> None:
         self._limits, self._max_bytes = limits, max_bytes
-        self.by_channel: dict[str, History] = {}
+        self.by_channel: dict[str, MemoryHistory] = {}
         self.bytes = 0
         self._live = 0
-        # All messages in the order in which they came, and some that their channel dropped already.
-        self._order: deque[tuple[History, int]] = deque()
+        # All messages in the order in which they came, and some that their channel has dropped already.
+        self._order: deque[tuple[MemoryHistory, int]] = deque()
 
-    def add(self, history: History, message: Message) -> None:
+    def add(self, history: MemoryHistory, message: Message) -> None:
         """Append a message to a channel's history; then drop what is too much or too old."""
         history.messages.append(message)
         history.top, history.time = message.offset, message.time
@@ -77,10 +77,10 @@ class Histories:
             del self.by_channel[name]
         return bool(ended)
 
-    def _has(self, owner: History, offset: int) -> bool:
+    def _has(self, owner: MemoryHistory, offset: int) -> bool:
         return bool(owner.messages) and owner.messages[0].offset <= offset
 
-    def _drop(self, history: History) -> None:
+    def _drop(self, history: MemoryHistory) -> None:
         self._live -= 1
         self.bytes -= _size(history.messages.popleft())
 

@@ -1,0 +1,43 @@
+"""Presence and tickets of one process."""
+
+from __future__ import annotations
+
+import time
+
+from heliograph.channels.engines.memory.expiring import Expiring
+from heliograph.channels.log import PresenceStore
+from heliograph.channels.presence import Changes, Present, encode, gather
+
+#: Tickets that are remembered. Some 300 bytes each.
+MAX_TICKETS = 100_000
+
+
+class MemoryPresence(PresenceStore):
+    def __init__(self) -> None:
+        self._present: dict[str, tuple[int, str]] = {}
+        self._tokens: Expiring[str, bool] = Expiring(MAX_TICKETS)
+
+    def announce(self, changes: Changes) -> bool:
+        for channel, subscribers in changes.items():
+            count, text = encode(subscribers)
+            if count:
+                self._present[channel] = count, text
+            else:
+                self._present.pop(channel, None)
+        return True
+
+    def present(self, channel: str) -> Present:
+        return gather([self._present[channel]] if channel in self._present else [])
+
+    def leave(self) -> None:
+        self._present.clear()
+
+    def use_once(self, token: str, ttl: float) -> bool:
+        now = time.time()
+        if self._tokens.get(token, now):
+            return False
+        self._tokens.put(token, True, now, ttl)
+        return True
+
+    def counts(self) -> dict[str, int]:
+        return {channel: count for channel, (count, _) in self._present.items()}
