@@ -114,6 +114,7 @@ def post_and_compare(url: str, size: int) -> None:
     assert received.digest() == sent.digest()
 
 
+@pytest.mark.slow
 def test_a_gibibyte_comes_back_identical_and_no_process_grows(stack: Stack) -> None:
     processes = stack.tree()[1:]
     for pid in processes:

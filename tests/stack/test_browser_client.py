@@ -108,6 +108,7 @@ def without_websockets(context: BrowserContext) -> None:
     context.route_web_socket("**/*", lambda socket: socket.close(code=1011))
 
 
+@pytest.mark.slow
 def test_two_pages_on_one_channel_tell_each_other_everything(
     context: BrowserContext, instance: Instance, name: str
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_page_gets_everything_once_in_order_through_crashes(
     assert follower.told("lost") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transports", [["websocket"], ["sse"]], ids=lambda value: value[0])
 def test_a_log_that_is_gone_gives_a_page_one_notice(
     context: BrowserContext, tmp_path: Path, name: str, transports: list[str]

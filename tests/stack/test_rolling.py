@@ -9,6 +9,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 import requests
 from proxy_tests.processes import PYTHON, clean_environment
 from websockets.exceptions import ConnectionClosed
@@ -127,6 +128,7 @@ def check_output(lines: list[str], after: dict[str, int]) -> None:
     assert lines.index("web2: draining") > lines.index(f"web1: ready again, process {after['web1']}")
 
 
+@pytest.mark.slow
 def test_it_stops_and_says_why_when_one_does_not_come_back(tmp_path: Path) -> None:
     root = copy_checkout(tmp_path)
     with Stack(tmp_path, root=root).started() as stack:

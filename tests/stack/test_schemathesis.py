@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.app.test_openapi import run_schemathesis
 from tests.stack.running import Stack
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing_undocumented_through_the_whole_stack(
     stack: Stack, tmp_path: Path
 ) -> None:

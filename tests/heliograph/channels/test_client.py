@@ -84,6 +84,7 @@ def test_what_arrives_through_crashes_is_everything_once_in_order(tmp_path: Path
     follow_through_crashes(str(tmp_path))
 
 
+@pytest.mark.slow
 @patched
 def test_it_is_the_same_where_the_standard_library_is_patched(tmp_path: str) -> None:
     follow_through_crashes(tmp_path)

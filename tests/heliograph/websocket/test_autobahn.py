@@ -24,6 +24,7 @@ def has_python27() -> bool:
 CASES = 247
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_python27(), reason=MISSING)
 def test_the_autobahn_testsuite_finds_nothing(server: Server, tmp_path: Path) -> None:
     url = f"{server.websocket_url}/ws/echo"

@@ -52,6 +52,7 @@ def backends(stack: Stack) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_rolling_restart_costs_nobody_a_message(stack: Stack) -> None:
     before = stack.pids()
     with Watched(stack.url, [stack.url]) as watched:

@@ -74,6 +74,7 @@ def interrupt(
     watched.caught_up()
 
 
+@pytest.mark.slow
 def test_a_restart_of_a_redis_that_loses_nothing_costs_nobody_a_message(
     redis_server: RedisServer, on_redis: Stack
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_restart_of_a_redis_that_loses_nothing_costs_nobody_a_message(
     assert not any(one.interruptions for one in watched.followers), "only the instances had to reconnect"
 
 
+@pytest.mark.slow
 def test_a_redis_that_comes_back_empty_is_one_notice_for_everybody(
     redis_server: RedisServer, on_redis: Stack
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_redis_that_comes_back_empty_is_one_notice_for_everybody(
         watched.one_notice()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_restart_of_postgresql_costs_nobody_a_message(
     postgres_server: PostgresServer, on_postgres: Stack, end: str

@@ -75,6 +75,7 @@ def kill_instances(stack: Stack) -> None:
             os.kill(process, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_thousand_who_come_back_at_once_miss_nothing_and_share_what_is_read(
     stack: Stack, redis_server: RedisServer, tmp_path: Path
 ) -> None:

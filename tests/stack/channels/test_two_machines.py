@@ -100,6 +100,7 @@ class Traffic(ExitStack):
             assert one.told == list(range(1, last + 1)), told(one.told)
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_cut_off_says_so_and_misses_nothing_once_it_is_joined_again(
     network: Network, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def widest(dashboard: Dashboard) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing(crowd: Farm, open_dashboard: OpenDashboard) -> None:
     dashboard = open_dashboard(f"{crowd.url}?filter=web5", viewport=WIDE, reduced_motion="reduce").live()
     page = dashboard.page

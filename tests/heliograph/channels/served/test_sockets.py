@@ -230,6 +230,7 @@ def test_who_subscribes_is_seen_on_both_instances(two: Two) -> None:
     wait_for_count(two[0], channel, 0)
 
 
+@pytest.mark.slow
 def test_a_dead_instances_subscribers_are_gone_within_60_s(tmp_path: Path) -> None:
     settings = {"HELIOGRAPH_CHANNELS": f"sqlite:///{tmp_path}/c.db"}
     (tmp_path / "other").mkdir()
