@@ -8,12 +8,12 @@ import os
 import sys
 from pathlib import Path
 
-from proxy_tests.processes import ROOT
-
 from heliograph.stack.manager import Manager
 from heliograph.stack.plan import Kind, Plan
 from heliograph.stack.terminal import say, show
 from tests.stack import standin
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def plan(item: dict[str, str], log: str) -> Plan:

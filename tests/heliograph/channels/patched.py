@@ -57,7 +57,11 @@ class Child:
         answers, inner = os.pipe()
         command = f"exec {PYTHON} -m tests.heliograph.channels.patched {_ANSWERS}>&{inner} {inner}>&-"
         process = subprocess.Popen(
-            ["/bin/bash", "-c", command], cwd=ROOT, stdin=subprocess.PIPE, pass_fds=(inner,)
+            ["/bin/bash", "-c", command],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "proxy/tests")},  # as pytest has it here
+            stdin=subprocess.PIPE,
+            pass_fds=(inner,),
         )
         os.close(inner)
         self._process, self._answers = process, answers
