@@ -1,7 +1,8 @@
 """WebSockets: gevent-websocket's handler and environ contract outside, `websockets`' Sans-I/O protocol inside.
 
-Pure: `head`, `handshake`, `frames`, `masking`, `fragments`, `deflate`, `referee`, `inbound` (bytes of a client to messages).
-I/O: `pings` (the timer wheel); `outbox`, `outgoing`, `heartbeat`, `connection`: one WebSocket; `broadcast`: one message to many.
-Interfaces: `socket` is what views see; `handler` (on `strict`, the HTTP before it) puts it into the environ under our own worker
-and pywsgi, `adapters` under other servers; `worker` is Gunicorn's worker; `routing` makes views; `goodbye` ends all of them.
+Pure: `handshake`, `frames` (heads and the rules that they can break), `masking`, `fragments`, `deflate`, `protocol` (`websockets`'
+fallback), `inbound` (bytes of a client to messages), `pings`, `timers`.
+I/O: `connection` is one WebSocket, with its `sender`, `receiver` and `outbox`;
+`registry`: all of a server; `broadcast`: one message to many.
+Interfaces: `socket` is what views see, `routing` makes views, `adapters` takes sockets over from other servers.
 """

@@ -1,14 +1,14 @@
 """A message that arrives in parts. Pure.
 
-RFC 6455, 8.1 lets a connection fail as soon as a text cannot become UTF-8 any more, and nobody should have to send the rest of a
-message, or of a long frame, to be told.
+RFC 6455, 8.1 lets a connection fail as soon as a text cannot become UTF-8 any more: a client need not send the rest of a message,
+or of a long frame, to be told.
 """
 
 from __future__ import annotations
 
 import codecs
 
-from heliograph.websocket.frames import Head
+from heliograph.websocket.frames import FrameHead
 from heliograph.websocket.masking import apply_mask
 
 #: Fragments of one message. Autobahn's case 9.3.1 sends 4 MiB in 65,536 of them; without a bound, empty ones could go on for ever.
@@ -65,8 +65,8 @@ class PartialText:
         self._count = 0
         self.decoder = _utf8_decoder()
 
-    def go_on(self, head: Head, data: bytearray, end: int) -> None:
-        """Raises UnicodeDecodeError as soon as no continuation could mend it."""
+    def go_on(self, head: FrameHead, data: bytearray, end: int) -> None:
+        """Raises UnicodeDecodeError as soon as no continuation could make it valid."""
         turn = self._count % 4
         mask = data[head.mask_at + turn : head.payload_at] + data[head.mask_at : head.mask_at + turn]
         begin = head.payload_at + self._count

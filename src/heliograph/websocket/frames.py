@@ -1,19 +1,20 @@
 """Frames of RFC 6455, section 5, in bytes. Pure.
 
-What a server sends is made here, unmasked. Of what a client sends only the head is looked at here: `inbound` decides who reads the
-frame.
+What a server sends is made here, unmasked. Of what a client sends the head is read here, and checked: `read_head` has a word for
+each rule that a head can break. `inbound` reads payloads.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from enum import Enum
 
 from heliograph.websocket.masking import apply_mask
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
-OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
+_OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 
 FIN, RSV1 = 0x80, 0x40
 
@@ -28,6 +29,9 @@ TOO_SLOW = 3008
 
 #: A close frame carries at most 125 bytes, two of them the code (RFC 6455, 5.5).
 MAX_REASON = 123
+
+#: Of a control frame (RFC 6455, 5.5). A length in more bytes than it needs is taken, though 5.2 forbids it.
+_MAX_CONTROL = 125
 
 _MASKED = 0x80
 _RESERVED = 0x70
@@ -58,12 +62,30 @@ def short_reason(reason: str) -> str:
     return reason.encode(errors="replace")[:MAX_REASON].decode(errors="ignore")
 
 
+class BrokenRule(Enum):
+    """What a client's head may not be. The words are the reason in our close frame."""
+
+    OPCODE = "5.2", "unknown opcode", PROTOCOL_ERROR
+    MASK = "5.1", "a client's frame must be masked", PROTOCOL_ERROR
+    RESERVED = "5.2", "a reserved bit is set", PROTOCOL_ERROR
+    CONTROL_FRAGMENTED = "5.5", "a control frame must not be fragmented", PROTOCOL_ERROR
+    CONTROL_LENGTH = "5.5", "a control frame carries at most 125 bytes", PROTOCOL_ERROR
+    NOTHING_TO_CONTINUE = "5.4", "a continuation of no message", PROTOCOL_ERROR
+    MESSAGE_UNFINISHED = "5.4", "a new message before the end of the last one", PROTOCOL_ERROR
+    MESSAGE_LENGTH = "7.4.1", "the message is too long", TOO_LONG
+
+    def __init__(self, section: str, words: str, code: int) -> None:
+        #: Of RFC 6455.
+        self.section = section
+        self.words = words
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The head of a client's frame: its first byte, and where mask and payload stand."""
+class FrameHead:
+    """The head of a client's frame that breaks no rule: its first byte, and where mask and payload stand."""
 
     first: int
-    masked: bool
     size: int
     mask_at: int
 
@@ -72,11 +94,8 @@ class Head:
         return self.first & 0x0F
 
     @property
-    def final(self) -> bool:
-        return self.first >= FIN
-
-    @property
     def compressed(self) -> bool:
+        """Whether this begins a compressed message (RFC 7692, 6)."""
         return bool(self.first & RSV1)
 
     @property
@@ -92,35 +111,46 @@ class Head:
         return apply_mask(data[self.payload_at : self.end], data[self.mask_at : self.payload_at])
 
 
-def read_head(data: bytearray, at: int, end: int) -> Head | None:
-    """The head of the frame at `at`, of the bytes before `end`; None when they are too few to tell its length."""
+def read_head(
+    data: bytearray, at: int, end: int, begun: int | None, max_message: int, *, deflated: bool
+) -> FrameHead | BrokenRule | None:
+    """The head of the frame at `at`, of the bytes before `end`; None when they are too few to tell.
+
+    `begun` is the size of the message whose fragments are arriving, None without one. A client need not send the rest of a head, or
+    the payload, to be told which rule it has broken.
+    """
     if end - at < 2:
         return None
     first, second = data[at], data[at + 1]
-    size = second & 0x7F
-    if size < _LENGTH_16:
-        return Head(first, second >= _MASKED, size, at + 2)
-    length = 2 if size == _LENGTH_16 else 8
-    if end - at < 2 + length:
-        return None
-    return Head(
-        first, second >= _MASKED, int.from_bytes(data[at + 2 : at + 2 + length], "big"), at + 2 + length
+    broken = _broken_rule(first, second, begun, deflated=deflated)
+    if broken is not None:
+        return broken
+    size, mask_at = second & 0x7F, at + 2
+    if size >= _LENGTH_16:
+        mask_at += 2 if size == _LENGTH_16 else 8
+        if end < mask_at:
+            return None
+        size = int.from_bytes(data[at + 2 : mask_at], "big")
+    if first & 0x0F >= CLOSE:
+        return FrameHead(first, size, mask_at) if size <= _MAX_CONTROL else BrokenRule.CONTROL_LENGTH
+    # The limit is for messages, not for a control frame inside of one (RFC 6455, 5.4).
+    return (
+        FrameHead(first, size, mask_at) if size <= max_message - (begun or 0) else BrokenRule.MESSAGE_LENGTH
     )
 
 
-def may_begin(data: bytearray, at: int, end: int) -> bool:
-    """Whether a client's frame may begin so, while its head is still arriving: nobody has to send the rest to be refused."""
-    return end - at < 2 or (data[at] & 0x0F in OPCODES and data[at + 1] >= _MASKED)
-
-
-def breaks_a_rule(head: Head, before: int | None, max_message: int, *, deflated: bool) -> bool:
-    """Whether no client may send such a frame. `before` is the size of the message that it would continue, None without one."""
-    if not head.masked or head.opcode not in OPCODES:
-        return True
-    if head.opcode >= CLOSE:
-        return not head.final or head.size > 125 or bool(head.first & _RESERVED)
-    if (head.opcode == CONTINUATION) != (before is not None):
-        return True
-    if head.first & _RESERVED and not (head.first & _RESERVED == RSV1 and deflated and before is None):
-        return True
-    return head.size > max_message - (before or 0)
+def _broken_rule(first: int, second: int, begun: int | None, *, deflated: bool) -> BrokenRule | None:
+    """What the two first bytes of a head show."""
+    opcode, reserved = first & 0x0F, first & _RESERVED
+    if opcode not in _OPCODES:
+        return BrokenRule.OPCODE
+    if second < _MASKED:
+        return BrokenRule.MASK
+    # RFC 7692, 6: with permessage-deflate, RSV1 is for the first frame of a message.
+    if reserved and not (reserved == RSV1 and deflated and opcode in (TEXT, BINARY)):
+        return BrokenRule.RESERVED
+    if opcode >= CLOSE:
+        return BrokenRule.CONTROL_FRAGMENTED if first < FIN else None
+    if opcode == CONTINUATION:
+        return BrokenRule.NOTHING_TO_CONTINUE if begun is None else None
+    return None if begun is None else BrokenRule.MESSAGE_UNFINISHED

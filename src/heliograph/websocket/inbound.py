@@ -1,13 +1,16 @@
 """From the bytes of one client to its messages. Pure.
 
-An ordinary frame (a whole text or binary message, not compressed) and a well-formed ping or pong are read here; all others are put
-before the `Referee`, frame by frame.
+An ordinary frame (a whole text or binary message, not compressed), a ping and a pong are read here. `frames.read_head` decodes the
+head of every other frame, and refuses what breaks a rule; fragments, compressed messages and closes go to the `FallbackProtocol`,
+frame by frame.
 
-`feed` may leave behind, for the caller to look at: `messages`; `replies`, pongs to be sent now; `farewell`, the last bytes for this
-client, set when it closed or broke a rule. Nothing is read after a farewell.
+`feed` may leave behind, for the caller to look at: `messages`; `replies`, pongs to be sent now; `ending`, the last bytes for this
+client, set when it closed or broke a rule. Nothing is read after that.
 """
 
 from __future__ import annotations
+
+import logging
 
 from websockets.frames import Frame, Opcode
 
@@ -23,21 +26,22 @@ from heliograph.websocket.frames import (
     PONG,
     TEXT,
     TOO_LONG,
-    Head,
-    breaks_a_rule,
-    may_begin,
+    BrokenRule,
+    FrameHead,
     read_head,
     serialize,
 )
 from heliograph.websocket.masking import apply_mask
-from heliograph.websocket.protocol import Farewell, Referee
+from heliograph.websocket.protocol import Ending, FallbackProtocol
+
+log = logging.getLogger("heliograph")
 
 #: What may wait for the application: no more is read then, not even pings, until it has taken all. Each message counts with its
 #: bytes and MESSAGE_WEIGHT, so a quarter of a mebibyte or 256 small messages; `websockets` stops at 16 messages of any size.
 MAX_UNREAD = 256 << 10
 MESSAGE_WEIGHT = 1024
 
-#: Frames other than ordinary messages that are read before others have a turn: some 10 µs each, 3 ms in all.
+#: Frames other than ordinary messages that are read before other connections have a turn: some 10 µs each, 3 ms in all.
 FRAMES_A_TURN = 256
 
 #: Payloads from here on are unmasked through a view: the copy would take longer than making the view.
@@ -52,11 +56,10 @@ class Inbound:
         "_closing",
         "_compressed",
         "_deflate",
-        "_delegated",
+        "_fallback",
         "_message",
-        "_referee",
         "_rest",
-        "farewell",
+        "ending",
         "max_message",
         "messages",
         "replies",
@@ -69,15 +72,15 @@ class Inbound:
         #: Whole messages, oldest first.
         self.messages: list[str | bytes] = []
         self.replies: list[bytes] = []
-        self.farewell: Farewell | None = None
-        #: The weight of `messages`. Whoever has taken all of them sets it to 0.
+        self.ending: Ending | None = None
+        #: The weight of `messages`. A reader that has taken all of them sets it to 0.
         self.unread = 0
         #: Whether reading stopped before its end, because of them or of FRAMES_A_TURN; `resume` goes on.
         self.stalled = False
         self._deflate = deflate
-        self._referee: Referee | None = None
-        # Whether everything is for the referee, because a rule is broken, and whether we have closed.
-        self._delegated = self._closing = False
+        self._fallback: FallbackProtocol | None = None
+        # Whether we have sent a close frame.
+        self._closing = False
         # The message whose fragments are arriving, and whether the first frame of it was compressed.
         self._message: Fragments | None = None
         self._compressed = False
@@ -92,14 +95,14 @@ class Inbound:
 
     def feed(self, data: bytearray, size: int) -> None:
         """Read the first `size` bytes of `data`, which the caller may overwrite afterwards."""
-        if self.farewell is not None:
+        if self.ending is not None:
             return
         if self._rest is not None:
             self._rest += memoryview(data)[:size]
             self.resume()
             return
         used = self._read(data, size)
-        if used < size and self.farewell is None:
+        if used < size and self.ending is None:
             self._rest = bytearray(memoryview(data)[used:size])
 
     def resume(self) -> None:
@@ -109,14 +112,14 @@ class Inbound:
         if rest is None:
             return
         used = self._read(rest, len(rest))
-        if used == len(rest) or self.farewell is not None:
+        if used == len(rest) or self.ending is not None:
             self._rest = None
         else:
             del rest[:used]
 
     def close(self, code: int, reason: str) -> bytes:
-        """Our close frame. What waits is for nobody now, and what comes is only read for the answer. Raises ValueError."""
-        data = self._referee_made().close(code, reason)
+        """Our close frame. What waits is dropped, and what comes is only read for the answer. Raises ValueError."""
+        data = self._protocol().close(code, reason)
         self._closing = True
         self.messages.clear()
         self.unread = 0
@@ -145,11 +148,10 @@ class Inbound:
                 or stop > end
                 or size > self.max_message
                 or self._message is not None
-                or self._delegated
                 or self._closing
             ):
                 used = self._read_other(data, at, end)
-                if not used or self.farewell is not None:
+                if not used or self.ending is not None:
                     return at
                 at += used
                 others += 1
@@ -175,15 +177,13 @@ class Inbound:
 
     def _read_other(self, data: bytearray, at: int, end: int) -> int:
         """Read the frame at `at`, which is not an ordinary message; return the bytes that this used up, 0 if too few are there."""
-        if self._delegated:
-            return self._delegate(data, at, end)
-        head = read_head(data, at, end)
-        if head is None and may_begin(data, at, end):
+        begun = len(self._message) if self._message is not None else None
+        head = read_head(data, at, end, begun, self.max_message, deflated=self._deflate is not None)
+        if head is None:
             return 0
-        before = len(self._message) if self._message is not None else None
-        if head is None or breaks_a_rule(head, before, self.max_message, deflated=self._deflate is not None):
-            self._delegated = True  # the referee finds out as soon as it can, and nothing else is read
-            return self._delegate(data, at, end)
+        if isinstance(head, BrokenRule):
+            self._fail(head.code, head.words)
+            return end - at
         if head.end > end:
             return self._check_part(head, data, end) and end - at
         self._checked = None
@@ -193,17 +193,18 @@ class Inbound:
             if head.opcode in (TEXT, BINARY):
                 self._compressed = head.compressed
             elif head.opcode == CLOSE:
-                self._referee_made().expect_close()
-            self._delegate(data, at, head.end)
+                self._protocol().expect_close()
+            self._fall_back(head, data[at : head.end])
         return head.end - at
 
-    def _delegate(self, data: bytearray, at: int, end: int) -> int:
-        referee = self._referee_made()
-        for frame in referee.read(data[at:end]):
+    def _fall_back(self, head: FrameHead, data: bytearray) -> None:
+        fallback = self._protocol()
+        for frame in fallback.read(data):
             self._take(frame)
-        self.replies += referee.replies
-        self.farewell = referee.farewell
-        return end - at
+        self.replies += fallback.replies
+        self.ending = fallback.ending
+        if fallback.refusal is not None and head.opcode < CLOSE and not (self._compressed or self._closing):
+            log.error("websockets refuses a frame that read_head accepts: %s: %r", head, fallback.refusal)
 
     def _take(self, frame: Frame) -> None:
         """A part of a message, or the whole of one that was compressed."""
@@ -220,11 +221,11 @@ class Inbound:
                 self._fail(TOO_LONG, "too many fragments")
         if frame.fin:
             self._message = None
-            if self.farewell is None and not self._closing:
+            if self.ending is None and not self._closing:
                 self.unread += len(message) + MESSAGE_WEIGHT
                 self.messages.append(message.message())
 
-    def _check_part(self, head: Head, data: bytearray, end: int) -> bool:
+    def _check_part(self, head: FrameHead, data: bytearray, end: int) -> bool:
         """Look whether what is there of a text's payload can become UTF-8; whether that ended the connection."""
         if self._checked is None:
             if head.opcode == CONTINUATION and self._message is not None:
@@ -236,12 +237,12 @@ class Inbound:
                 self._checked.go_on(head, data, end)
             except UnicodeDecodeError:
                 self._fail(NOT_UTF8, "not UTF-8")
-        return self.farewell is not None
+        return self.ending is not None
 
     def _fail(self, code: int, reason: str) -> None:
-        self.farewell = self._referee_made().fail(code, reason)
+        self.ending = self._protocol().fail(code, reason)
 
-    def _referee_made(self) -> Referee:
-        if self._referee is None:
-            self._referee = Referee(self.max_message, self._deflate)
-        return self._referee
+    def _protocol(self) -> FallbackProtocol:
+        if self._fallback is None:
+            self._fallback = FallbackProtocol(self.max_message, self._deflate)
+        return self._fallback

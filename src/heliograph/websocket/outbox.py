@@ -14,7 +14,7 @@ from gevent.hub import get_hub
 from greenlet import getcurrent
 
 
-class Entry:
+class QueuedFrame:
     """A frame, or what is left of it. `begun`: the peer has some of it, so it must get the rest."""
 
     __slots__ = ("begun", "left", "offered", "waiter")
@@ -44,15 +44,15 @@ class Outbox:
     __slots__ = ("_entries", "offered", "pong")
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque()
-        #: Bytes waiting that nobody waits for.
+        self._entries: deque[QueuedFrame] = deque()
+        #: Bytes of broadcasts among them: no sender waits for these.
         self.offered = 0
         #: RFC 6455, 5.5.3: of several pings that could not be answered yet only the last one need be.
         self.pong: bytes | None = None
 
-    def add(self, data: bytes, sent: int = 0, *, offered: bool = False) -> Entry:
+    def add(self, data: bytes, sent: int = 0, *, offered: bool = False) -> QueuedFrame:
         """Queue `data`, of which the kernel took the first `sent` bytes already."""
-        entry = Entry(memoryview(data)[sent:], begun=sent > 0, offered=offered)
+        entry = QueuedFrame(memoryview(data)[sent:], begun=sent > 0, offered=offered)
         self._entries.append(entry)
         if offered:
             self.offered += len(entry.left)
@@ -74,13 +74,13 @@ class Outbox:
             self._entries.popleft()
             if self.pong is not None:
                 pong, self.pong = self.pong, None
-                self._entries.appendleft(Entry(memoryview(pong), begun=False, offered=False))
+                self._entries.appendleft(QueuedFrame(memoryview(pong), begun=False, offered=False))
             entry.wake()
         return True
 
     def drop(self, *, all_of_it: bool = False) -> None:
         """Forget what has not begun, and tell who waits for it."""
-        kept: deque[Entry] = deque()
+        kept: deque[QueuedFrame] = deque()
         for entry in self._entries:
             if entry.begun and not all_of_it:
                 kept.append(entry)

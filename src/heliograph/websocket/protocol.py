@@ -1,4 +1,4 @@
-"""`websockets`' Sans-I/O protocol for all frames that are not ordinary: it knows every rule of RFC 6455, and inflates. Pure."""
+"""`websockets`' Sans-I/O protocol for what `inbound` does not read itself: fragments, compressed messages, closes. Pure."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from heliograph.websocket.frames import CLOSE, short_reason
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
-    """The last bytes for a client. `clean`: both sides have said goodbye, nothing more will come."""
+class Ending:
+    """The last bytes for a client: our close frame, or none where that was sent before.
+
+    `clean`: both sides have sent a close frame, nothing more will come.
+    """
 
     data: bytes
     clean: bool
 
 
-class Referee:
+class FallbackProtocol:
     """Made when a connection first needs one: most never do, and it takes 3 KiB."""
 
-    __slots__ = ("_protocol", "farewell", "replies")
+    __slots__ = ("_protocol", "ending", "replies")
 
     def __init__(self, max_message: int, deflate: Deflate | None) -> None:
         self._protocol = ServerProtocol(state=OPEN, max_size=max_message)
@@ -32,10 +35,15 @@ class Referee:
             self._protocol.extensions = [deflate.extension()]
         #: What `read` wants to be answered, and how it wants the connection to end.
         self.replies: list[bytes] = []
-        self.farewell: Farewell | None = None
+        self.ending: Ending | None = None
+
+    @property
+    def refusal(self) -> Exception | None:
+        """What `read` found wrong."""
+        return self._protocol.parser_exc
 
     def read(self, data: bytes | bytearray) -> list[Frame]:
-        """The frames of messages in `data`, inflated. A breach ends the reading, and shows in `farewell`."""
+        """The frames of messages in `data`, inflated. A broken rule ends the reading, and shows in `ending`."""
         protocol = self._protocol
         protocol.receive_data(data)
         frames = [
@@ -44,7 +52,7 @@ class Referee:
         self.replies = protocol.data_to_send()
         if SEND_EOF in self.replies:
             clean = protocol.close_rcvd is not None and protocol.parser_exc is None
-            self.farewell, self.replies = Farewell(b"".join(self.replies), clean), []
+            self.ending, self.replies = Ending(b"".join(self.replies), clean), []
         return frames
 
     def expect_close(self) -> None:
@@ -59,8 +67,8 @@ class Referee:
             raise ValueError(f"no close frame may have code {code}") from exc
         return b"".join(self._protocol.data_to_send())
 
-    def fail(self, code: int, reason: str) -> Farewell:
-        """The end for a breach that was found elsewhere."""
+    def fail(self, code: int, reason: str) -> Ending:
+        """The end for a rule that is broken, as was found elsewhere."""
         self._protocol.fail(code, reason)
-        self.farewell = Farewell(b"".join(self._protocol.data_to_send()), clean=False)
-        return self.farewell
+        self.ending = Ending(b"".join(self._protocol.data_to_send()), clean=False)
+        return self.ending

@@ -18,11 +18,12 @@ from geventwebsocket.websocket import MSG_ALREADY_CLOSED, WebSocket
 from heliograph.request.lifecycle import ENVIRON_KEY
 from heliograph.request.threads import in_thread
 from heliograph.settings import MIB
-from heliograph.websocket.connection import Connection
+from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.deflate import MAX_INLINE, Deflate, message_frame
 from heliograph.websocket.frames import BINARY, CLOSE, FIN, NORMAL, RESTART, TEXT, serialize
 from heliograph.websocket.handshake import Agreement
 from heliograph.websocket.inbound import Inbound
+from heliograph.websocket.registry import registry
 
 
 class Host(Protocol):
@@ -35,12 +36,12 @@ class Host(Protocol):
         """Leave the socket to the engine until the application returns; return what was read from it already."""
 
 
-class Stream:
+class FrameStream:
     """gevent-websocket's `stream`, for programs that look for the handler in it, or write frames of their own."""
 
     __slots__ = ("_connection", "handler")
 
-    def __init__(self, handler: Any, connection: Connection) -> None:
+    def __init__(self, handler: Any, connection: WebSocketConnection) -> None:
         self.handler = handler
         self._connection = connection
 
@@ -60,7 +61,7 @@ class Socket(WebSocket):  # type: ignore[misc]
         self.deflate: Deflate | None = agreement.deflate
         self._host: Host | None = host
         self._agreement: Agreement | None = agreement
-        self._connection: Connection | None = None
+        self._connection: WebSocketConnection | None = None
         self._ended = False
 
     def __del__(self) -> None:
@@ -71,7 +72,7 @@ class Socket(WebSocket):  # type: ignore[misc]
         """Whether the handshake is complete."""
         return self._connection is not None
 
-    def accept(self) -> Connection:
+    def accept(self) -> WebSocketConnection:
         """Complete the handshake, once. Raises WebSocketError when the client is gone already."""
         if self._connection is None:
             host, agreement = self._host, self._agreement
@@ -86,9 +87,10 @@ class Socket(WebSocket):  # type: ignore[misc]
             except OSError as exc:
                 self._ended = True
                 raise WebSocketError("the client is gone") from exc
-            self._connection = Connection(_bare(host.socket), Inbound(self.max_message, self.deflate), early)
+            inbound = Inbound(self.max_message, self.deflate)
+            self._connection = WebSocketConnection(_bare(host.socket), inbound, registry, early)
             lifecycle = self.environ.get(ENVIRON_KEY)
-            if lifecycle is not None and lifecycle.stopping:  # the goodbye to all others has been said
+            if lifecycle is not None and lifecycle.stopping:  # all others have been closed already
                 self._connection.close(RESTART, "service restart")
         return self._connection
 
@@ -150,8 +152,8 @@ class Socket(WebSocket):  # type: ignore[misc]
         return not self.accept().is_open
 
     @property
-    def stream(self) -> Stream:
-        return Stream(self.handler, self.accept())
+    def stream(self) -> FrameStream:
+        return FrameStream(self.handler, self.accept())
 
 
 def offers_websockets(connection: Any) -> bool:

@@ -35,9 +35,9 @@ def feed(inbound: Inbound, pieces: Iterable[bytes]) -> Inbound:
     return inbound
 
 
-def farewell_of(inbound: Inbound) -> Frame:
-    assert inbound.farewell is not None
-    data = inbound.farewell.data
+def close_frame_of(inbound: Inbound) -> Frame:
+    assert inbound.ending is not None
+    data = inbound.ending.data
     assert data[0] == 0x88
     assert len(data) == 2 + data[1]
     return Frame(CLOSE, data[2:])

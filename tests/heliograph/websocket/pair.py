@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import gevent
 from gevent import socket as green
 
-from heliograph.websocket.connection import Connection, open_connections
+from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.deflate import Deflate, message_frame
 from heliograph.websocket.inbound import Inbound
-from heliograph.websocket.pings import wheel
+from heliograph.websocket.registry import ConnectionRegistry
 from tests.heliograph.websocket.raw import Frame
 
 #: Seconds after which a test gives up. Nothing here takes a tenth of a second, but a busy machine must not fail a test.
@@ -26,13 +26,19 @@ MAX_MESSAGE = 1 << 20
 class Pair:
     """`connection` is the server's end; `client` sends and reads bytes, waiting in gevent's way."""
 
-    def __init__(self, max_message: int = MAX_MESSAGE, deflate: Deflate | None = None) -> None:
+    def __init__(
+        self,
+        max_message: int = MAX_MESSAGE,
+        deflate: Deflate | None = None,
+        registry: ConnectionRegistry | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._ours = ours
         self.client = green.socket(fileno=theirs.detach())
         self.client.settimeout(PATIENCE)
-        self.connection = Connection(ours, Inbound(max_message, deflate))
+        self.registry = registry or ConnectionRegistry()
+        self.connection = WebSocketConnection(ours, Inbound(max_message, deflate), self.registry)
 
     def send(self, data: bytes) -> None:
         try:
@@ -74,14 +80,13 @@ class Pair:
 @contextmanager
 def pair(max_message: int = MAX_MESSAGE, deflate: Deflate | None = None) -> Iterator[Pair]:
     """A pair, after which nothing is left of its connection."""
-    before = len(open_connections), len(wheel)
     made = Pair(max_message, deflate)
     try:
         with gevent.Timeout(PATIENCE):
             yield made
     finally:
         made.close()
-    assert (len(open_connections), len(wheel)) == before
+    assert (made.registry.open, len(made.registry.wheel)) == (set(), 0)
 
 
 def echoing(made: Pair) -> gevent.Greenlet[..., None]:

@@ -8,6 +8,7 @@ from geventwebsocket.exceptions import WebSocketError
 
 from heliograph.websocket import connection as module
 from heliograph.websocket.inbound import FRAMES_A_TURN, MAX_UNREAD, MESSAGE_WEIGHT
+from heliograph.websocket.receiver import READ_SIZE
 from tests.heliograph.websocket.pair import echoing, pair, turns
 from tests.heliograph.websocket.raw import BINARY, CLOSE, PING, PONG, TEXT, Frame, frame
 
@@ -37,7 +38,7 @@ def test_pings_are_answered_while_the_view_is_busy() -> None:
 
 
 def test_a_close_is_answered_while_the_view_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FAREWELL_GRACE", 0.3)
+    monkeypatch.setattr(module, "CLOSE_GRACE", 0.3)
     with pair() as made:
         made.send(frame(TEXT, b"work") + frame(CLOSE, b"\x03\xe9"))
         assert made.frame() == Frame(CLOSE, b"\x03\xe9")
@@ -70,17 +71,17 @@ def test_what_came_before_the_end_is_answered_before_it(last: bytes, code: int) 
 def test_a_view_that_does_not_receive_stops_the_reading_after_a_bound() -> None:
     with pair() as made:
         sender = gevent.spawn(made.send, frame(BINARY, b"x" * 60_000) * 200)
-        while not made.connection._paused:
+        while not made.connection._receiver.paused:
             gevent.sleep(0.001)
         gevent.sleep(0.02)
         assert not sender.ready()
         inbound = made.connection._inbound
         held = sum(map(len, inbound.messages)) + len(inbound._rest or b"")
-        assert held < 2 * MAX_UNREAD + module.READ_SIZE
+        assert held < 2 * MAX_UNREAD + READ_SIZE
         for _ in range(200):
             assert made.connection.receive() == b"x" * 60_000
         sender.get()
-        assert not made.connection._paused
+        assert not made.connection._receiver.paused
 
 
 @pytest.mark.parametrize(
@@ -116,14 +117,14 @@ def test_the_answer_to_our_close_is_found_behind_a_flood(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "CLOSE_TIMEOUT", 25.0)  # more than the test may take
     with pair() as made:
         made.send(frame(BINARY) * 2000 + frame(CLOSE, b"\x03\xe8"))
-        while not made.connection._paused:
+        while not made.connection._receiver.paused:
             turns()
         gevent.spawn(lambda: made.client.recv(1000))
         made.connection.finish()
 
 
 def test_a_peer_that_breaks_the_rules_cannot_put_off_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FAREWELL_GRACE", 0.3)
+    monkeypatch.setattr(module, "CLOSE_GRACE", 0.3)
     with pair() as made:
         gevent.spawn(made.send, frame(TEXT, b"work") + frame(3) + frame(BINARY, b"x") * 100_000)
         assert made.frame().code == 1002  # while the view is busy, and more is arriving all the time
@@ -204,7 +205,7 @@ def test_a_peer_that_is_gone_ends_everything(way: str, sent: bytes) -> None:
         assert not made.connection.is_open
 
 
-def test_a_farewell_is_said_to_a_peer_that_sends_no_more() -> None:
+def test_a_close_frame_reaches_a_peer_that_sends_no_more() -> None:
     with pair() as made:
         made.send(frame(TEXT, b"one") + frame(TEXT, b"\xff"))
         made.client.shutdown(1)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import socket
+import weakref
+
 import gevent
 import pytest
 from geventwebsocket.exceptions import WebSocketError
 
 from heliograph.websocket import pings
-from heliograph.websocket.pings import wheel
+from heliograph.websocket.connection import WebSocketConnection
+from heliograph.websocket.inbound import Inbound
+from heliograph.websocket.registry import ConnectionRegistry
 from tests.heliograph.websocket.pair import Pair, echoing, pair, turns
 from tests.heliograph.websocket.raw import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, frame
 
@@ -21,6 +27,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def its_time(made: Pair) -> None:
     """What the wheel does when a time is up, and only now: first a ping is sent, and then its answer was due."""
+    wheel = made.registry.wheel
     wheel.cancel(made.connection)
     made.connection.time_is_up()
     wheel.cancel(made.connection)
@@ -77,7 +84,7 @@ class TestSignsOfLife:
             gevent.spawn(made.connection.send, b"\x82\x7f" + (1 << 24).to_bytes(8, "big") + bytes(1 << 24))
             turns()
             its_time(made)
-            made.connection._unacknowledged = 0
+            made.connection._heartbeat._unacknowledged = 0
             made.exactly(1 << 20)
             its_time(made)
             assert made.connection.is_open
@@ -113,23 +120,46 @@ class TestSignsOfLife:
                 gevent.sleep(0.01)
 
 
-def test_everybody_has_a_ping_of_their_own_time() -> None:
-    waits = {wheel.first_wait() for _ in range(200)}
+def test_connections_that_come_together_are_pinged_at_different_times() -> None:
+    registry = ConnectionRegistry()
+    pairs, waits = [], set()
+    for _ in range(200):
+        pairs.append(Pair(registry=registry))
+        waits.add(registry.first_ping())
+    for made in pairs:
+        made.close()
     assert len(waits) == 50
     assert min(waits) > 12
     assert max(waits) <= 25
 
 
-def made_pairs(count: int) -> list[Pair]:
-    return [Pair() for _ in range(count)]
-
-
 def test_many_connections_share_one_timer() -> None:
-    before = len(wheel)
-    pairs = made_pairs(100)
+    registry = ConnectionRegistry()
+    pairs = [Pair(registry=registry) for _ in range(100)]
     try:
-        assert len(wheel) == before + 100
+        assert len(registry.wheel) == len(registry.open) == 100
     finally:
         for made in pairs:
             made.close()
-    assert len(wheel) == before
+    assert len(registry.wheel) == len(registry.open) == 0
+
+
+class Watched(WebSocketConnection):
+    """With room for a weak reference."""
+
+
+def test_a_connection_that_has_ended_is_freed_without_the_garbage_collector() -> None:
+    """Its parts do not keep each other alive."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        connection = Watched(ours, Inbound(1000), ConnectionRegistry())
+        there = weakref.ref(connection)
+        gc.disable()
+        try:
+            connection.abort()
+            turns()
+            del connection
+            assert there() is None
+        finally:
+            gc.enable()

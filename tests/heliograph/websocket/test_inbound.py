@@ -8,7 +8,7 @@ from heliograph.websocket import fragments
 from heliograph.websocket.frames import PONG
 from heliograph.websocket.inbound import FRAMES_A_TURN, MAX_UNREAD, MESSAGE_WEIGHT, Inbound
 from tests.heliograph.websocket.breaches import BREACHES, LIMIT
-from tests.heliograph.websocket.feeding import CUTS, Cut, farewell_of, feed
+from tests.heliograph.websocket.feeding import CUTS, Cut, close_frame_of, feed
 from tests.heliograph.websocket.raw import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame, frame
 
 LONG_TEXT = "grüße ☃ 𝄞 " * 2000
@@ -61,7 +61,7 @@ def test_messages_are_read_however_they_are_cut(name: str, behind: bytes, cut: C
     inbound = feed(Inbound(LIMIT), cut(data + behind))
     assert inbound.messages == [*messages, *(["behind"] if behind == frame(TEXT, b"behind") else [])]
     assert inbound.replies == [bytes([0x8A, len(ping)]) + ping for ping in pings]
-    assert inbound.farewell is None
+    assert inbound.ending is None
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -73,10 +73,10 @@ def test_a_breach_has_its_code_and_ends_the_reading(
 ) -> None:
     data, code = BREACHES[name]
     inbound = feed(Inbound(LIMIT), cut(before + data + behind))
-    assert farewell_of(inbound).code == code
+    assert close_frame_of(inbound).code == code
     assert inbound.messages == (["before"] if before else [])
-    assert inbound.farewell is not None
-    assert not inbound.farewell.clean
+    assert inbound.ending is not None
+    assert not inbound.ending.clean
 
 
 #: The least that shows each breach, where nobody should have to send the rest.
@@ -102,13 +102,13 @@ EARLY = {
 @pytest.mark.parametrize("name", EARLY)
 def test_a_breach_is_told_before_its_frame_is_whole(name: str, cut: Cut) -> None:
     data, code = EARLY[name]
-    assert farewell_of(feed(Inbound(LIMIT), cut(data))).code == code
-    assert feed(Inbound(LIMIT), cut(data[:-1])).farewell is None
+    assert close_frame_of(feed(Inbound(LIMIT), cut(data))).code == code
+    assert feed(Inbound(LIMIT), cut(data[:-1])).ending is None
 
 
 def test_a_continuation_after_the_last_one_is_a_breach() -> None:
     inbound = feed(Inbound(LIMIT), [frame(TEXT, b"a", fin=False) + frame(CONTINUATION) * 2])
-    assert farewell_of(inbound).code == 1002
+    assert close_frame_of(inbound).code == 1002
     assert inbound.messages == ["a"]
 
 
@@ -125,14 +125,14 @@ def test_a_close_is_echoed_and_nothing_read_after_it(payload: bytes, cut: Cut) -
         Inbound(LIMIT), cut(frame(TEXT, b"last") + frame(CLOSE, payload) + frame(TEXT, b"too late"))
     )
     assert inbound.messages == ["last"]
-    assert farewell_of(inbound) == Frame(CLOSE, payload)
-    assert inbound.farewell is not None
-    assert inbound.farewell.clean
+    assert close_frame_of(inbound) == Frame(CLOSE, payload)
+    assert inbound.ending is not None
+    assert inbound.ending.clean
 
 
 def test_a_close_in_the_middle_of_a_message_is_a_proper_one() -> None:
     inbound = feed(Inbound(LIMIT), [frame(TEXT, b"begun", fin=False) + frame(CLOSE, b"\x03\xe8")])
-    assert farewell_of(inbound).code == 1000
+    assert close_frame_of(inbound).code == 1000
     assert inbound.messages == []
 
 
@@ -142,9 +142,9 @@ def test_after_our_close_only_the_answer_is_looked_for(cut: Cut) -> None:
     assert inbound.close(4000, "enough") == b"\x88\x08\x0f\xa0enough"
     feed(inbound, cut(frame(TEXT, b"half")[-1:] + frame(TEXT, b"ignored") + frame(CLOSE, b"\x0f\xa0")))
     assert inbound.messages == []
-    assert inbound.farewell is not None
-    assert inbound.farewell.clean
-    assert inbound.farewell.data == b""
+    assert inbound.ending is not None
+    assert inbound.ending.clean
+    assert inbound.ending.data == b""
 
 
 def test_the_answer_to_our_close_is_found_behind_a_full_queue() -> None:
@@ -152,8 +152,8 @@ def test_the_answer_to_our_close_is_found_behind_a_full_queue() -> None:
     feed(inbound, [frame(BINARY, b"x" * LIMIT) * 6 + frame(CLOSE, b"\x03\xe8")])
     assert inbound.stalled
     inbound.close(1012, "restart")
-    assert inbound.farewell is not None
-    assert inbound.farewell.clean
+    assert inbound.ending is not None
+    assert inbound.ending.clean
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 5000])
@@ -188,7 +188,9 @@ def test_fragments_are_bounded_in_number_too(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(fragments, "MAX_FRAGMENTS", 100)
     ninety_nine = frame(BINARY, fin=False) + frame(CONTINUATION, fin=False) * 98
     assert feed(Inbound(LIMIT), [ninety_nine + frame(CONTINUATION)]).messages == [b""]
-    assert farewell_of(feed(Inbound(LIMIT), [ninety_nine + frame(CONTINUATION, fin=False) * 2])).code == 1009
+    assert (
+        close_frame_of(feed(Inbound(LIMIT), [ninety_nine + frame(CONTINUATION, fin=False) * 2])).code == 1009
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,6 +223,6 @@ def test_after_our_close_a_flood_leaves_others_a_turn_too(one: bytes) -> None:
         inbound.resume()
         count += 1
     assert count >= 1000 // FRAMES_A_TURN
-    assert inbound.farewell is not None
-    assert inbound.farewell.clean
+    assert inbound.ending is not None
+    assert inbound.ending.clean
     assert inbound.messages == []

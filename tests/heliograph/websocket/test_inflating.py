@@ -11,7 +11,7 @@ from heliograph.websocket.deflate import Deflate
 from heliograph.websocket.frames import RSV1
 from heliograph.websocket.inbound import Inbound
 from tests.heliograph.websocket.breaches import LIMIT
-from tests.heliograph.websocket.feeding import CUTS, Cut, farewell_of, feed
+from tests.heliograph.websocket.feeding import CUTS, Cut, close_frame_of, feed
 from tests.heliograph.websocket.raw import BINARY, CONTINUATION, PING, TEXT, frame
 
 DEFLATE = Deflate(12)
@@ -60,7 +60,7 @@ def test_a_bomb_is_stopped_before_it_inflates(cut: Cut, pieces: int) -> None:
         for number, part in enumerate(parts)
     )
     inbound = feed(Inbound(LIMIT, DEFLATE), cut(data))
-    assert farewell_of(inbound).code == 1009
+    assert close_frame_of(inbound).code == 1009
     assert inbound.messages == []
 
 
@@ -81,4 +81,4 @@ BROKEN_DEFLATE = {
 @pytest.mark.parametrize("name", BROKEN_DEFLATE)
 def test_what_cannot_be_inflated_has_its_code(name: str, cut: Cut) -> None:
     data, code = BROKEN_DEFLATE[name]
-    assert farewell_of(feed(Inbound(LIMIT, DEFLATE), cut(data))).code == code
+    assert close_frame_of(feed(Inbound(LIMIT, DEFLATE), cut(data))).code == code

@@ -20,7 +20,7 @@ from heliograph.channels.transports.jsontext import Member, NotJson
 from heliograph.channels.transports.tokens import Grant
 from heliograph.problems import BadDocument, Problem
 from heliograph.websocket.broadcast import Prepared
-from heliograph.websocket.connection import Connection
+from heliograph.websocket.connection import WebSocketConnection
 
 #: Messages of one client, and their bytes, that wait to be stored. While there are as many, nothing more is read from it.
 MAX_PENDING, MAX_PENDING_BYTES = 1000, 1 << 20
@@ -57,7 +57,12 @@ class OnlyProblems:
 
 class Publisher:
     def __init__(
-        self, connection: Connection, channels: Channels, channel: str, granted: Grant, answers: Answers
+        self,
+        connection: WebSocketConnection,
+        channels: Channels,
+        channel: str,
+        granted: Grant,
+        answers: Answers,
     ) -> None:
         self._connection, self._channels = connection, channels
         self._channel, self._subject = channel, granted.subject

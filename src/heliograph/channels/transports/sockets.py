@@ -30,7 +30,7 @@ from heliograph.channels.transports.publisher import Objects, OnlyProblems, Publ
 from heliograph.channels.transports.tokens import Grant
 from heliograph.problems import BadOption
 from heliograph.websocket.broadcast import Prepared
-from heliograph.websocket.connection import Connection
+from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.frames import TOO_SLOW
 from heliograph.websocket.routing import websocket
 from heliograph.websocket.socket import Socket
@@ -60,7 +60,7 @@ class SocketMember:
 
     __slots__ = ("connection", "form", "offer")
 
-    def __init__(self, connection: Connection, form: Form) -> None:
+    def __init__(self, connection: WebSocketConnection, form: Form) -> None:
         self.connection, self.form = connection, form
         self.offer: Callable[[bytes], None] = connection.offer
 
@@ -151,7 +151,7 @@ def _talk(
             connection.close(TRY_AGAIN, "the channel cannot be subscribed to now")
 
 
-def _send(connection: Connection, frames: bytes) -> None:
+def _send(connection: WebSocketConnection, frames: bytes) -> None:
     try:
         with gevent.Timeout(REPLAY_PATIENCE):
             connection.send(frames)
@@ -162,7 +162,7 @@ def _send(connection: Connection, frames: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _until(expires: float | None, connection: Connection) -> Iterator[None]:
+def _until(expires: float | None, connection: WebSocketConnection) -> Iterator[None]:
     """Close the connection when the token expires."""
     if expires is None:
         yield

@@ -8,7 +8,7 @@ from geventwebsocket.exceptions import WebSocketError
 
 from heliograph.websocket import connection as connection_module
 from heliograph.websocket.frames import serialize
-from heliograph.websocket.outgoing import MAX_OFFERED
+from heliograph.websocket.sender import MAX_OFFERED
 from tests.heliograph.websocket.pair import Pair, pair, turns
 from tests.heliograph.websocket.raw import BINARY, CLOSE, PING, PONG, Frame, frame
 
@@ -19,7 +19,7 @@ def binary(size: int, fill: bytes = b"x") -> bytes:
 
 def filled(made: Pair) -> None:
     """Fill what the kernel takes, and leave a little waiting."""
-    while made.connection._outbox is None:
+    while made.connection._sender.is_empty:
         made.connection.offer(binary(4000, b"."))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from heliograph.websocket.pings import SLOTS, TICK, Wheel
+from heliograph.websocket.timers import SLOTS, TICK, TimerWheel
 
 
 class Sleeper:
@@ -18,13 +18,13 @@ class Sleeper:
         self._then()
 
 
-def turn(wheel: Wheel, seconds: float) -> None:
+def turn(wheel: TimerWheel, seconds: float) -> None:
     for _ in range(round(seconds / TICK)):
         wheel.turn()
 
 
 def test_everybody_is_called_once_and_in_time() -> None:
-    wheel = Wheel()
+    wheel = TimerWheel()
     sleepers = {seconds: Sleeper() for seconds in (0.25, 1, 5, 10, 25)}
     for seconds, sleeper in sleepers.items():
         wheel.schedule(sleeper, seconds)
@@ -35,7 +35,7 @@ def test_everybody_is_called_once_and_in_time() -> None:
 
 
 def test_nothing_is_called_too_soon_or_never() -> None:
-    wheel = Wheel()
+    wheel = TimerWheel()
     now, far = Sleeper(), Sleeper()
     wheel.schedule(now, 0)
     wheel.schedule(far, 1e9)
@@ -46,7 +46,7 @@ def test_nothing_is_called_too_soon_or_never() -> None:
 
 
 def test_a_new_time_replaces_the_old_one() -> None:
-    wheel = Wheel()
+    wheel = TimerWheel()
     sleeper = Sleeper()
     wheel.schedule(sleeper, 1)
     wheel.schedule(sleeper, 5)
@@ -57,7 +57,7 @@ def test_a_new_time_replaces_the_old_one() -> None:
 
 
 def test_one_who_is_called_may_cancel_or_schedule_others_of_the_same_moment() -> None:
-    wheel = Wheel()
+    wheel = TimerWheel()
     sleepers: list[Sleeper] = []
 
     def cancel_all() -> None:
@@ -77,14 +77,13 @@ def test_one_who_is_called_may_cancel_or_schedule_others_of_the_same_moment() ->
 
 
 def test_the_timer_runs_only_while_anybody_waits() -> None:
-    wheel = Wheel()
     running: list[str] = []
 
-    def start() -> Callable[[], None]:
+    def start(_turn: Callable[[], None]) -> Callable[[], None]:
         running.append("timer")
         return running.clear
 
-    wheel.run_with(start)
+    wheel = TimerWheel(start)
     assert running == []
     wheel.schedule(Sleeper(), 1)
     wheel.schedule(Sleeper(), 2)
