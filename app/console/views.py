@@ -41,6 +41,6 @@ def index() -> Response:
         request_id=request.environ.get("heliograph.request_id", ""),
     )
     response = Response(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
-    # The address of the page may hold what somebody typed, if only behind the "#" that browsers keep to themselves.
+    # The address of the page may contain what the user typed, although only behind the "#" that browsers keep to themselves.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response

@@ -1,5 +1,7 @@
 // @ts-check
-// Channels in a web page: subscribe, resume, publish. An ES module without dependencies; nothing here writes into the page.
+// A client of Heliograph's channels for web pages: subscribe, resume, publish. Nothing here writes into the page.
+//
+// One file of some 500 lines, since one file without dependencies is the product: a page includes it as it is.
 //
 //     import { Channel } from "/static/heliograph.js";
 //     const channel = new Channel("/", "lebowski", { after: "earliest" });
@@ -8,20 +10,20 @@
 //     await channel.publish({ rug: "tied the room together" });
 //
 // Events, each with its facts in `detail`:
-//   message  {channel, cursor, offset, time, data}: each message once, in order, without a hole
-//   lost     {channel, cursor}: what came after the event before this one cannot be had; the stream goes on behind the cursor
+//   message  {channel, cursor, offset, time, data}: each message once, in order, without a gap
+//   lost     {channel, cursor}: messages after the previous event are no longer stored; the stream continues behind the cursor
 //   state    {state, transport, reason, wait, cursor, error}: connecting, subscribed, waiting (in `wait` seconds there is another
-//            attempt), or closed (by close(), or, with an `error`, because the server refused what it would refuse again)
+//            attempt), or closed (by close(), or, with an `error`, because the server refused for good)
 //
-// It goes on by its cursor after any interruption, with full jitter between attempts. Where WebSockets fail it uses server-sent
-// events: these say that there is something new, and the history has it in the same form as a WebSocket. That way also tells why
-// a subscription is refused, which browsers do not say of a WebSocket.
+// After any interruption it resumes by its cursor, with full jitter between attempts. Where WebSockets fail it uses server-sent
+// events: an event says that there is something new, and the history has it in the same form as a WebSocket. This transport also
+// gives the reason of a refused subscription, which browsers hide for a WebSocket.
 
-// Seconds: the bound of the first wait between attempts and of all later ones; after how long a connection was a good one.
+// Seconds: the bound of the first wait between attempts and of all later ones; after how long a connection counts as stable.
 export const FIRST = 0.5, LONGEST = 20, STABLE = 10;
 
-// Seconds for a handshake, an answer or a first word; of silence on a stream, where a comment comes every 15; and between looks
-// whether a silent WebSocket is still alive, for browsers cannot send pings.
+// Seconds for a handshake, an answer or a first frame; of silence on a stream, where a comment comes every 15; and between checks
+// whether a silent WebSocket is still alive, since browsers cannot send pings.
 const PATIENCE = 10, SILENCE = 40, CHECK = 60;
 
 // Bytes of a message. Characters of a frame: of a message that is all escapes, and what is around it; and of a stream's line.
@@ -30,7 +32,7 @@ const MAX_MESSAGE = 65536, MAX_FRAME = 6 * MAX_MESSAGE + 4096, MAX_LINE = 1 << 2
 // Messages of a page of the history; messages on their way to the server, and those that wait for a connection.
 const PAGE = 100, MAX_PENDING = 1000;
 
-// After so many failures of a WebSocket in a row every second attempt is a stream of events; one if there never was a good one.
+// After so many failures of a WebSocket in a row every second attempt is a stream of events; one if none ever succeeded.
 const FAILURES = 3;
 
 const CURSOR = /^[A-Za-z0-9_-]{1,64}:(0|[1-9][0-9]{0,15})$/, NAME = /^[A-Za-z0-9_.:-]{1,128}$/;
@@ -38,7 +40,7 @@ const CURSOR = /^[A-Za-z0-9_-]{1,64}:(0|[1-9][0-9]{0,15})$/, NAME = /^[A-Za-z0-9
 // Statuses after which the same request may succeed; 401 is among them where there is a function to ask for another token.
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-// An error with what became of the request: `status` and `problem` if the server refused it, `uncertain` if it may have been done.
+// An error with the outcome of the request: `status` and `problem` if the server refused it, `uncertain` if it may have been done.
 export class ChannelError extends Error {
   constructor(text, facts = {}) {
     super(text);
@@ -69,8 +71,8 @@ const fail = (text, facts) => {
 
 const shown = (value) => String(typeof value === "string" ? value : JSON.stringify(value)).slice(0, 300);
 
-// Where a subscriber stands, and the rule that keeps holes out: the next offset or none.
-class Place {
+// A subscriber's position, and the rule that excludes gaps: only the next offset is accepted.
+class Position {
   constructor(channel, cursor, emit) {
     this.channel = channel;
     this.cursor = cursor;
@@ -108,7 +110,7 @@ class Place {
 }
 
 export class Channel extends EventTarget {
-  #service; #place; #after; #token; #ticket; #transports; #random;
+  #service; #position; #after; #token; #ticket; #transports; #random;
   #ending = new AbortController();
   #attempt = 0; #failures = 0; #worked = false; #unauthorized = false;
   #socket = null; #live = null; #refs = 0;
@@ -134,23 +136,23 @@ export class Channel extends EventTarget {
     this.#ticket = ticket;
     this.#transports = transports ?? (ticket && !token ? ["websocket"] : ["websocket", "sse"]);
     this.#random = random;
-    this.#place = new Place(name, after !== "earliest" ? after : null, (type, detail) => this.#emit(type, detail));
+    this.#position = new Position(name, after !== "earliest" ? after : null, (type, detail) => this.#emit(type, detail));
     // The network is back: what was open is probably dead, and there is no need to wait.
     const online = () => this.#interrupt("The network was away.");
     globalThis.addEventListener?.("online", online, { signal: this.#ending.signal });
     this.#finished = Promise.resolve().then(() => this.#run());
   }
 
-  // Where to go on: everything up to here was told. null before the first connection of a subscription without `after`.
+  // The cursor behind the last event. null before the first connection of a subscription without `after`.
   get cursor() {
-    return this.#place.cursor;
+    return this.#position.cursor;
   }
 
-  // Publish a text, or what JSON can say; resolves with {channel, cursor, offset} when it is stored. Over a WebSocket it is sent once:
+  // Publish a text, or anything that JSON can express; resolves with {channel, cursor, offset} when it is stored. Over a WebSocket it is sent once:
   // if the connection ends before the answer, the error is `uncertain`. Otherwise by HTTP, repeated with an idempotency key.
   async publish(data, { timeout = 30 } = {}) {
     const text = JSON.stringify(data);
-    if (text === undefined) throw new TypeError("JSON cannot say that.");
+    if (text === undefined) throw new TypeError("JSON cannot express that.");
     const size = new TextEncoder().encode(typeof data === "string" ? data : text).length;
     if (size > MAX_MESSAGE) throw new RangeError(`A message has at most ${MAX_MESSAGE} bytes, and this one ${size}.`);
     const deadline = Date.now() + timeout * 1000;
@@ -163,7 +165,7 @@ export class Channel extends EventTarget {
     return this.#live === "sse" ? this.#post(data, text, deadline) : this.#send(text, deadline);
   }
 
-  // Resolves when nothing goes on any more.
+  // Resolves once the connection has ended.
   close() {
     this.#ending.abort();
     this.#interrupt("closed");
@@ -174,7 +176,7 @@ export class Channel extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  #tell(state, facts = {}) {
+  #report(state, facts = {}) {
     this.#emit("state", { state, cursor: this.cursor, ...facts });
   }
 
@@ -184,7 +186,7 @@ export class Channel extends EventTarget {
     let error;
     while (!this.#ending.signal.aborted && !error) {
       const transport = this.#transport();
-      this.#tell("connecting", { transport });
+      this.#report("connecting", { transport });
       let began = null;
       const subscribed = () => {
         began = Date.now();
@@ -192,35 +194,35 @@ export class Channel extends EventTarget {
         this.#unauthorized = false;
         this.#live = transport;
         for (const wake of this.#waiting) wake();
-        this.#tell("subscribed", { transport });
+        this.#report("subscribed", { transport });
       };
       try {
-        await (transport === "sse" ? this.#listen(subscribed) : this.#talk(subscribed));
+        await (transport === "sse" ? this.#followEvents(subscribed) : this.#followSocket(subscribed));
       } catch (problem) {
-        error = await this.#stumbled(problem, transport, began);
+        error = await this.#interrupted(problem, transport, began);
       }
     }
     this.#ending.abort();
     for (const wake of this.#waiting) wake();
-    this.#tell("closed", { error });
+    this.#report("closed", { error });
   }
 
-  // After a connection that was not to be had, or has ended: wait; or give back the error that ends it all.
-  async #stumbled(problem, transport, began) {
+  // After a connection that failed or has ended: wait, or return the error that closes the channel.
+  async #interrupted(problem, transport, began) {
     this.#live = null;
     if (this.#ending.signal.aborted) return undefined;
     if (this.#refusedForGood(problem)) return problem;
     this.#failures = transport === "websocket" && began === null ? this.#failures + 1 : 0;
     if (began !== null && Date.now() - began >= STABLE * 1000) this.#attempt = 0;
     const wait = delay(this.#attempt++, this.#random) + Math.min(LONGEST, problem.retryAfter ?? 0);
-    this.#tell("waiting", { transport, reason: String(problem.message ?? problem).slice(0, 500), wait });
+    this.#report("waiting", { transport, reason: String(problem.message ?? problem).slice(0, 500), wait });
     const woken = new AbortController();
     this.#interrupt = () => woken.abort();
     await sleep(wait, woken.signal);
     return undefined;
   }
 
-  // A token that can be made anew may have just expired; twice in a row it is wrong.
+  // A renewable token may have just expired; refused twice in a row it is wrong.
   #refusedForGood({ status }) {
     if (!status || TRANSIENT.has(status)) return false;
     const again = status === 401 && !this.#unauthorized && (typeof this.#token === "function" || this.#ticket);
@@ -256,7 +258,7 @@ export class Channel extends EventTarget {
     return url;
   }
 
-  // The JSON of an answer, or with a `signal` the answer itself, which goes on until that says otherwise.
+  // The JSON of an answer, or with a `signal` the answer itself, which is read until the signal aborts.
   /**
    * @param {string} path
    * @param {RequestInit & {query?: Record<string, any>, headers?: Record<string, string>}} [options]
@@ -294,20 +296,20 @@ export class Channel extends EventTarget {
 
   // By WebSocket.
 
-  async #talk(subscribed) {
+  async #followSocket(subscribed) {
     const url = this.#url(`/ws/channels/${this.name}`, { after: this.cursor ?? this.#after, ticket: await this.#ticketFor() });
     url.protocol = url.protocol.replace("http", "ws");
     if (this.#ending.signal.aborted) return undefined;
     const socket = new WebSocket(url);
     return new Promise((_, reject) => {
-      let open = false, ended = false, heard = Date.now();
+      let open = false, ended = false, receivedAt = Date.now();
       const end = (error) => {
         if (ended) return;
         ended = true;
         clearTimeout(opening);
         clearInterval(checking);
         socket.onmessage = socket.onclose = null;
-        // Browsers report a WebSocket that is closed before it is open as an error; whoever closes a channel has made none.
+        // Browsers report a WebSocket that is closed before it is open as an error; closing a channel is none.
         if (this.#ending.signal.aborted && socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
         else socket.close();
         this.#socket = this.#live = null;
@@ -316,16 +318,16 @@ export class Channel extends EventTarget {
         this.#pending.clear();
         reject(error);
       };
-      const opening = setTimeout(() => end(new ChannelError(`The server said nothing for ${PATIENCE} s.`)), PATIENCE * 1000);
+      const opening = setTimeout(() => end(new ChannelError(`The server sent nothing for ${PATIENCE} s.`)), PATIENCE * 1000);
       const checking = setInterval(() => {
-        if (open && Date.now() - heard >= CHECK * 1000) this.#alive().catch((error) => error.status || end(error));
+        if (open && Date.now() - receivedAt >= CHECK * 1000) this.#alive().catch((error) => error.status || end(error));
       }, CHECK * 1000);
       this.#interrupt = (reason) => end(new ChannelError(reason));
       socket.onclose = ({ code, reason }) => end(new ChannelError(`The WebSocket ended: ${code} ${reason}`.trim()));
       socket.onmessage = ({ data }) => {
-        heard = Date.now();
+        receivedAt = Date.now();
         try {
-          if (open) return this.#hear(data);
+          if (open) return this.#receive(data);
           this.#begin(data);
           open = true;
           clearTimeout(opening);
@@ -357,22 +359,22 @@ export class Channel extends EventTarget {
     if (type === "error") fail(`Subscribing failed: ${shown(problem?.detail)}`);
     if (type !== "subscribed" || channel !== this.name) fail(`The server began with ${shown(frame)}.`);
     const asked = this.cursor ?? this.#after;
-    if (recovered === null && asked !== null) fail("The server does not say whether the subscription was resumed.");
-    if (recovered === false) this.#place.lose(`${epoch}:${offset}`);
-    else if (this.cursor === null) this.#place.move(`${epoch}:${offset}`);
-    else if (epoch !== this.#place.epoch) fail(`The server resumed ${this.cursor} in another epoch.`);
+    if (recovered === null && asked !== null) fail("The server does not state whether the subscription was resumed.");
+    if (recovered === false) this.#position.lose(`${epoch}:${offset}`);
+    else if (this.cursor === null) this.#position.move(`${epoch}:${offset}`);
+    else if (epoch !== this.#position.epoch) fail(`The server resumed ${this.cursor} in another epoch.`);
   }
 
-  #hear(frame) {
+  #receive(frame) {
     const members = this.#members(frame);
     const { type, channel, ref, offset } = members;
     if (type === "message") {
-      if (channel !== this.name) fail(`The server speaks of channel ${shown(channel)}.`);
-      this.#place.take(members);
+      if (channel !== this.name) fail(`The server names channel ${shown(channel)}.`);
+      this.#position.take(members);
     } else if (type === "lost") {
-      this.#place.lose(`${members.epoch}:${offset}`);
+      this.#position.lose(`${members.epoch}:${offset}`);
     } else if (type === "published") {
-      this.#pending.get(ref)?.accept({ channel: this.name, cursor: `${this.#place.epoch}:${offset}`, offset });
+      this.#pending.get(ref)?.accept({ channel: this.name, cursor: `${this.#position.epoch}:${offset}`, offset });
     } else if (type === "error") {
       const { problem } = members;
       const text = shown(problem?.detail ?? problem?.title ?? "no reason was given");
@@ -382,13 +384,13 @@ export class Channel extends EventTarget {
     }
   }
 
-  // Whether a silent WebSocket has missed something: its server may be gone without a word.
+  // Whether a silent WebSocket has missed something: its server may have gone without closing it.
   async #alive() {
     const before = this.cursor;
     if (this.#ticket && !this.#token) return;
     const { recovered, messages } = await this.#page(before);
     if (this.cursor === before && (!recovered || messages.length)) {
-      await sleep(2, this.#ending.signal); // it may be on its way
+      await sleep(2, this.#ending.signal); // it may be in transit
       if (this.cursor === before) fail("The WebSocket is silent, and the history has more.");
     }
   }
@@ -412,7 +414,7 @@ export class Channel extends EventTarget {
 
   // By server-sent events and the history.
 
-  async #listen(subscribed) {
+  async #followEvents(subscribed) {
     const stopping = new AbortController();
     let reason = null;
     const stop = (why) => {
@@ -437,13 +439,13 @@ export class Channel extends EventTarget {
   }
 
   // The stream is live only, and its first id is the top: what lies between our cursor and that, and all that is new, is read.
-  async #follow(reader, subscribed, heard) {
+  async #follow(reader, subscribed, received) {
     const decoder = new TextDecoder();
     let rest = "", begun = false;
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      heard();
+      received();
       const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
       rest = lines.pop();
       if (rest.length > MAX_LINE) fail("The server sent a line without an end.");
@@ -451,7 +453,7 @@ export class Channel extends EventTarget {
       if (!ids.length) continue;
       const top = ids.at(-1);
       if (!CURSOR.test(top)) fail(`The server gave ${shown(top)} for an id.`);
-      if (!begun && this.cursor === null && this.#after === null) this.#place.move(ids[0]);
+      if (!begun && this.cursor === null && this.#after === null) this.#position.move(ids[0]);
       await this.#catchUp(top, begun ? null : subscribed);
       begun = true;
     }
@@ -460,17 +462,17 @@ export class Channel extends EventTarget {
   // Read the history up to `top`, at least.
   async #catchUp(top, subscribed) {
     let first = subscribed;
-    while (first || !this.#place.covers(top)) {
+    while (first || !this.#position.covers(top)) {
       const page = await this.#page(this.cursor ?? "earliest");
-      if (page.recovered !== true) this.#place.lose(`${page.epoch}:${page.top}`);
-      else if (this.cursor === null) this.#place.move(`${page.epoch}:${page.messages.length ? page.messages[0].offset - 1 : page.top}`);
+      if (page.recovered !== true) this.#position.lose(`${page.epoch}:${page.top}`);
+      else if (this.cursor === null) this.#position.move(`${page.epoch}:${page.messages.length ? page.messages[0].offset - 1 : page.top}`);
       if (first) first();
       first = null;
       for (const message of page.recovered ? page.messages : []) {
         if (this.#ending.signal.aborted) return; // a listener closed us
-        this.#place.take(message);
+        this.#position.take(message);
       }
-      if (this.#place.offset >= page.top) return;
+      if (this.#position.offset >= page.top) return;
       if (page.recovered && !page.messages.length) fail("The server's page of the history is empty.");
     }
   }

@@ -79,7 +79,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """For all tests here; each has a channel of its own."""
+    """For all tests here; each uses another channel."""
     with Instance(tmp_path_factory.mktemp("instance")) as running:
         yield running
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The Morse alphabet as a table; each sign can be heard.
+// The Morse alphabet as a table; each sign can be played.
 
 import { el } from "./lib/dom.js";
 import { table } from "./table.js";

@@ -1,18 +1,18 @@
 // @ts-check
-// Requests of the page, all of them: each answer is told to `answers`, and each error is a Problem.
+// All requests of the page: `answers` dispatches an event for each answer, and each error is a Problem.
 //
 //     const answer = await ask("POST", "/codecs/huffman/encode", { body: "SOS", signal });
 //     show(await answer.bytes(), answer.ms);
 
 // Event "answer", detail {at, method, path, status, requestId, instance, ms, bytes, server, background}: also of errors; status 0
-// where there was no answer. `instance` is null where the answer does not name one; `background`: nobody asked for it by hand.
+// where there was no answer. `instance` is null where the answer does not name one; `background`: not started by the user.
 export const answers = new EventTarget();
 
 // The last answers by the same facts, newest last: what a view shows that is opened later. So many fit on a screen or two.
 export const recent = [];
 const MAX_RECENT = 50;
 
-// An error as people can be told it: an answer that is one (RFC 9457), or no answer at all (status 0). Further members of the
+// An error in words for users: an error answer (RFC 9457), or no answer at all (status 0). Further members of the
 // problem object, such as `position`, `known` or `limit`, are members here too.
 export class Problem extends Error {
   constructor(members) {

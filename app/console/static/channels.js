@@ -1,5 +1,5 @@
 // @ts-check
-// The Channels view: several subscribers of one channel side by side, publishing, and who is there.
+// The Channels view: several subscribers of one channel side by side, publishing, and presence.
 
 import { ask } from "./api.js";
 import { curl, curlBox } from "./curl.js";
@@ -20,11 +20,11 @@ const MAX_SUBSCRIBERS = 6, MAX_STREAMS = 3;
 // Messages that one press of the button publishes at most, one after the other.
 const MAX_TIMES = 100;
 
-// Rows of the list of who is there; and the seconds from one look to the next, when nothing happens here.
+// Rows of the presence list; and the seconds between two requests for it, while nothing changes here.
 const MAX_PRESENT = 20, LOOK = 3;
 
-// Milliseconds from a change here until the other instances have heard of it, mostly.
-const HEARD = 400;
+// Milliseconds from a change here until the other instances mostly know it.
+const PROPAGATED = 400;
 
 const DEFAULT_NAME = "lebowski", DEFAULT_SUBSCRIBERS = "websocket.sse";
 const NAME = /^[A-Za-z0-9_.:-]{1,128}$/;
@@ -212,7 +212,7 @@ class View {
     return this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
   }
 
-  // Who is there.
+  // Presence.
 
   #presence() {
     this.there = el("span", { class: "badge there", text: "…" });
@@ -227,10 +227,10 @@ class View {
   #changed() {
     this.look();
     clearTimeout(this.#later);
-    this.#later = setTimeout(() => this.look(), HEARD);
+    this.#later = setTimeout(() => this.look(), PROPAGATED);
   }
 
-  // One look at a time, and another after it if something happened meanwhile.
+  // One request at a time, and another after it if something changed meanwhile.
   look() {
     if (this.#looking || !NAME.test(this.name) || this.signal.aborted) {
       if (this.#looking) this.#looking.again = true;

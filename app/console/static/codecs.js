@@ -1,6 +1,5 @@
 // @ts-check
-// The Codecs view: something in, a codec or a pipeline of them, live what comes out, and a look into the codes that can be looked
-// into. Everything chosen is in the URL: codec, do, text, form, show, radix, sort, zoom, and options as o.<name>.
+// The Codecs view: an input, a codec or a pipeline of them, the output as the user types, and a study of prefix codes. Everything chosen is in the URL: codec, do, text, form, show, radix, sort, zoom, and options as o.<name>.
 
 import { ask } from "./api.js";
 import { conversion } from "./conversion.js";
@@ -174,7 +173,7 @@ class View {
     return this.#study(input, at);
   }
 
-  // A code sees what comes before it in the pipeline: nothing, where it is the first stage; then there is no need to ask.
+  // A code gets the output of the stages before it. The first stage gets the input: then no request is needed.
   async #study(input, at) {
     const names = this.#names;
     const place = names.findIndex((name) => Object.hasOwn(STUDIED, name));

@@ -11,7 +11,7 @@ export const LARGE = 1 << 20;
 const PAUSE = 120,
   PAUSE_LARGE = 500;
 
-// {node, send(path, {body, size, type}), stop()}. Results are told by `onanswer(answer)`, `onproblem(problem)`, `oncancel()` (the
+// {node, send(path, {body, size, type}), stop()}. Results come by `onanswer(answer)`, `onproblem(problem)`, `oncancel()` (the
 // user's), `onbusy(boolean)`.
 /**
  * @param {{signal: AbortSignal, label: string, onanswer: (answer: any, ...more: any[]) => void, onproblem: (problem: any, ...more: any[]) => void,

@@ -3,7 +3,7 @@
 
 import { el } from "./lib/dom.js";
 
-// Characters of a body that a command carries; of a longer one it names a file instead, which whoever copies it has to make.
+// Characters of a body that a command carries; for a longer one it names a file instead, which the user has to make.
 export const MAX_INLINE = 4000;
 
 // The command as text. `body`: a text; `file`: the name of a file that is sent instead. `headers`: values by name; without a

@@ -1,7 +1,7 @@
 // @ts-check
 // The service's WebSockets: where each is, and which answer belongs to which message, for the round-trip time.
 
-// Messages whose answers have not come. More than anybody sends by hand; what is sent beyond gets no time.
+// Messages whose answers have not come. More than a user sends by hand; messages above it get no round-trip time.
 const MAX_PENDING = 1000;
 
 // `fields`: what to ask for (the token never is in a URL), `path`: where that is, `pairs`: makes a matcher for a connection.
@@ -42,7 +42,7 @@ export const CLOSE_CODES = {
   1012: "the server restarts", 1013: "try again later", 3005: "the token has expired", 3008: "too slow",
 };
 
-// The plain request that tells why a handshake was refused, which browsers do not say of a WebSocket: {method, path}, or null.
+// The plain request whose answer gives the reason of a refused handshake, which browsers hide: {method, path}, or null.
 export function inquiry(name, values, path) {
   if (name === "codec") return { method: "POST", path: path.slice("/ws".length) };
   if (name === "channel") return { method: "GET", path: path.slice("/ws".length) };

@@ -1,5 +1,5 @@
 // @ts-check
-// Reading a hand key: when it went down and up, to text. Nobody keys at a speed that is known, so the unit is the one that the
+// Reading a hand key: when it went down and up, to text. The speed of a hand is not known, so the unit is the one that the
 // last signals fit best, and these are read anew with every signal. Pure: times, in seconds, are arguments.
 
 // Signals and gaps that decide the unit and may still be read differently. Fewer would waver, more would not follow a hand.
@@ -23,7 +23,7 @@ const PAUSE = 2,
 // Seconds: a clock may stand this much before a deadline that it has reached.
 const INSTANT = 1e-4;
 
-// How much the speed before counts where signals do not tell: TTT sent slowly is S sent fast.
+// The weight of the earlier speed where the signals leave it open: TTT sent slowly is S sent fast.
 const PRIOR = 0.05;
 
 // Characters of the text that are kept.
@@ -94,7 +94,7 @@ export class Keyer {
     this.#usual = this.unit;
   }
 
-  // The time at which silence says something new (that a letter, a word, or everything has ended), or null.
+  // The time at which silence ends a letter, a word or the text, or null.
   get deadline() {
     if (this.isDown || !this.#recent.length) return null;
     const ends = [LETTER * this.unit, WORD * this.unit, Math.max(PAUSE, PAUSE_UNITS * this.unit)];
@@ -140,7 +140,7 @@ export class Keyer {
     this.#silent = 0;
   }
 
-  // What falls out of the window is read for good, by whole letters.
+  // What leaves the window is final, by whole letters.
   #keep(stretch) {
     this.#recent.push(stretch);
     if (this.#recent.length <= REMEMBERED) return;

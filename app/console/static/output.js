@@ -1,5 +1,5 @@
 // @ts-check
-// What came out of a codec: as text or as a hex dump, bounded; how large it is; to copy, to keep, to go on with.
+// The output of a codec: as text or as a hex dump, bounded; its size; to copy, to save, to use as the next input.
 
 import { el } from "./lib/dom.js";
 import { hexDump, share, size } from "./bytes.js";
@@ -8,7 +8,7 @@ import { save } from "./save.js";
 import { asText } from "./source.js";
 import { bounded, visible } from "./visible.js";
 
-// Bytes of an output that are shown. A page of text is some 3,000 characters; whoever wants more wants the file.
+// Bytes of an output that are shown. A page of text is some 3,000 characters; for more there is the file.
 const MOST_TEXT = 8192,
   MOST_DUMP = 1024;
 

@@ -12,7 +12,7 @@ import { visible as harmless } from "./visible.js";
 // Characters (or bytes) shown before and after the place of an error.
 const CONTEXT = 24;
 
-// Characters of what the server says, which may quote the input.
+// Characters of the server's detail, which may quote the input.
 const MAX_DETAIL = 1000;
 
 // Signs for what cannot be seen.

@@ -8,7 +8,7 @@
 
 import { clear, el } from "./lib/dom.js";
 
-// Characters of one text that a row shows: the whole of what people send, and of a hostile mebibyte what a browser lays out at once.
+// Characters of one text that a row shows: all of what users send, and of a hostile mebibyte what a browser lays out at once.
 export const MAX_TEXT = 2000;
 
 // Bytes of one binary message that a row shows.

@@ -7,7 +7,7 @@ const UNIT_AT_ONE_WPM = 1.2,
   LETTER_GAP = 3,
   WORD_GAP = 7;
 
-// Letters that are kept: an hour and a half at 20 words a minute, more than anybody looks at or listens to.
+// Letters that are kept: an hour and a half at 20 words a minute, more than a user looks at or listens to.
 export const MOST_LETTERS = 10_000;
 
 // Seconds of a unit and of the gaps between letters and between words. With `farnsworth` the letters go at `wpm` and the gaps are

@@ -191,7 +191,7 @@ class Connection {
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
     const why = await ask(method, path, { signal: this.signal, headers, body: method === "POST" ? "" : undefined })
       .then(() => null, (error) => error);
-    // What is wrong with an empty message says nothing about the handshake.
+    // An error of the empty message is not the reason of the refused handshake.
     const telling = why && why.name !== "AbortError" && why.type !== "/problems/decode-error";
     if (telling && !this.signal.aborted) this.problem.show(why);
   }

@@ -9,7 +9,7 @@ import { get, onChange, set } from "./state.js";
 // Requests of one run; and at once, which is as many connections as a browser opens to a host by HTTP/1.1.
 const MAX_REQUESTS = 1000, AT_ONCE = 6, DEFAULT = 50;
 
-// Instances with a row of their own.
+// Instances with one row each.
 const MAX_ROWS = 64;
 
 export function spread(signal) {

@@ -1,5 +1,6 @@
 // @ts-check
-// This stack: who answered, through which layers, and how requests spread over the instances. Only what answers tell is shown.
+// This stack: which instance answered, through which layers, and how requests spread over the instances. Only facts from answers
+// are shown.
 
 import { answers, ask, recent } from "./api.js";
 import { curl, curlBox } from "./curl.js";
@@ -18,7 +19,7 @@ export function mount(container, { signal }) {
   return way.follow(); // the view is there when its first answer is
 }
 
-// The way of one request, there and back.
+// The path of one request, there and back.
 
 function wayCard(signal) {
   const list = el("ol", { class: "layers" });
@@ -38,7 +39,7 @@ function wayCard(signal) {
     }
   }
   const again = el("button", { class: "button", type: "button", text: "Send another", on: { click: follow } });
-  const head = el("div", { class: "row spread" }, el("h2", { text: "The way of a request" }), again);
+  const head = el("div", { class: "row spread" }, el("h2", { text: "The path of a request" }), again);
   const node = el("div", { class: "card way" }, head, problem.node, list, facts, command.node);
   return { node, follow };
 }

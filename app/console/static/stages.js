@@ -6,7 +6,7 @@ import { clear, el } from "./lib/dom.js";
 // The server takes no more.
 const MOST_STAGES = 8;
 
-// Names of a pipeline as the URL has it; those that the catalogue lacks are kept, so that the server says what it knows.
+// Names of a pipeline as the URL has it; those that the catalogue lacks are kept, so that the server's problem lists the known ones.
 export const stagesOf = (name) => name.split("+").slice(0, MOST_STAGES);
 
 // {node, show(names)}; `onchange(names)` follows the user. `codecs` is the catalogue of GET /codecs.

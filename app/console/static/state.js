@@ -1,21 +1,21 @@
 // @ts-check
 // The page's state is the URL's fragment: #view=codecs&codec=huffman&text=… A fragment, because what users type must not
 // reach any server's log. A view reads its values when it is mounted, sets them as they change, and follows `onChange`, which
-// tells of changes from outside: the back button, an edited or followed link.
+// reports changes from outside: the back button, an edited or followed link.
 //
 //     const codec = get("codec", "huffman");
 //     set({ codec: "morse", text: null });
 //
 // Values of other views are remembered while the page is open, and come back with their view.
 
-// Characters of one value that the URL carries. Longer ones are kept by the page, but not in the link, and the page says so
+// Characters of one value that the URL carries. Longer ones are kept by the page, but not in the link, and the page shows that
 // (`shared`, event "written"): browsers and messengers cut long links.
 export const MAX_SHARED = 2000;
 
 // Milliseconds that a change waits for the next one: browsers allow some 200 changes of the URL in half a minute.
 const PAUSE = 200;
 
-// Tells when the URL has been written, `detail.withheld`: the keys that were too long for it.
+// Dispatches an event when the URL has been written, `detail.withheld`: the keys that were too long for it.
 export const shared = new EventTarget();
 
 let values = parsed();

@@ -1,5 +1,5 @@
 // @ts-check
-// A look into a Huffman or Shannon-Fano code: its figures, bars beside other codes, its words, and its tree.
+// A study of a Huffman or Shannon-Fano code: its figures, bars beside other codes, its words, and its tree.
 
 import { ask } from "./api.js";
 import { bars } from "./bars.js";

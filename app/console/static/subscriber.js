@@ -1,6 +1,6 @@
 // @ts-check
-// One subscriber of a channel: what it gets, and a switch that cuts its connection. It joins again behind the last message it
-// had, and shows what it missed.
+// One subscriber of a channel: what it gets, and a switch that cuts its connection. It joins again behind its last
+// message, and shows what it missed.
 
 import { Channel } from "../heliograph.js";
 import { ask } from "./api.js";
@@ -11,7 +11,7 @@ import { excerpt, rowList } from "./rows.js";
 // Rows of a subscriber's list: a screen or two of each of several lists.
 const MAX_ROWS = 200;
 
-// What can be asked about; what cannot, the client of channels refuses in words.
+// What can be asked about; anything else is refused by the client of channels with a message.
 const CURSOR = /^[^:]+:\d+$/;
 
 // How a state looks.
@@ -204,7 +204,7 @@ export class Subscriber {
   #drawn({ kind, offset, time, data, cursor, content, text: said }) {
     if (kind === "event") return el("li", { class: "message event note" }, el("bdi", { text: said }));
     if (kind === "lost") {
-      const text = `Lost: what came before ${cursor} cannot be had. The stream goes on from there.`;
+      const text = `Lost: messages before ${cursor} are no longer stored. The stream continues from there.`;
       return el("li", { class: "message lost" }, el("span", { class: "badge bad", text: "lost" }), el("bdi", { text }));
     }
     const head = el("div", { class: "frame-head" },

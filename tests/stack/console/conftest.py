@@ -1,6 +1,6 @@
 """A stack, a browser and pages for the tests of the console: one of each for all of them, through nginx.
 
-Each `page` has a context of its own and stands before an empty tab; `open_view` (pages.py) goes to a view. A page that complains in
+Each `page` has one context and begins with an empty tab; `open_view` (pages.py) goes to a view. A page that complains in
 its console (errors, warnings, breaches of the Content-Security-Policy) or throws fails its test.
 """
 

@@ -1,4 +1,4 @@
-"""The shell of the console in Chromium, through nginx: tabs, sharing, what it weighs, and that nobody is left out."""
+"""The shell of the console in Chromium, through nginx: tabs, sharing, its size, and its accessibility."""
 
 from __future__ import annotations
 

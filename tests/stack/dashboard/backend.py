@@ -28,7 +28,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = self.path.startswith("/cut")
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Quiet."""
 
 
 class Server(ThreadingHTTPServer):

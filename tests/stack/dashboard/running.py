@@ -21,7 +21,7 @@ SETTINGS = (
 
 
 class Farm:
-    """`count` backends, of which the last is a process of its own that can be killed. Use as a context manager."""
+    """`count` backends, of which the last is a separate process that can be killed. Use as a context manager."""
 
     def __init__(self, folder: Path, count: int = 2, token: str = "", extra: str = "") -> None:
         self.folder = folder

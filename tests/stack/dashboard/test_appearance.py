@@ -1,4 +1,4 @@
-"""How the page looks to everybody: fifty backends, narrow and wide, light and dark, with a screen reader, without jumps."""
+"""The page's appearance: fifty backends, narrow and wide, light and dark, with a screen reader, without jumps."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_of_fifty_backends_the_one_that_is_down_comes_first(
     height = dashboard.row("web2").bounding_box()
     assert height
     assert height["height"] < 45, "twenty rows are seen at once"
-    # Sparklines are drawn where somebody can see them.
+    # Sparklines are drawn where they can be seen.
     drawn = dashboard.rows.evaluate_all(
         "rows => rows.filter((row) => row.querySelector('.line.rate').hasAttribute('d')).length"
     )

@@ -7,7 +7,7 @@ import { put, Refused } from "./stream.js";
 
 const plural = (number, one, many) => (number === 1 ? `1 ${one}` : `${count(number)} ${many}`);
 
-// What each change asks, in which words it is done, and what is said afterwards.
+// What each change asks, in which words it is done, and what is reported afterwards.
 const CHANGES = {
   ready: {
     title: (name) => `Give ${name} requests again?`,
@@ -42,7 +42,7 @@ function inside({ active, tunnels }) {
 
 const total = (all) => all.reduce((sum, { weight }) => sum + weight, 0);
 
-// What an operator may not have seen.
+// What an operator may have overlooked.
 function warning(kind, backend, all) {
   if (kind === "ready" && !backend.healthy) return "Its health checks fail: it gets nothing until they pass.";
   const others = all.some((one) => one.name !== backend.name && one.condition === "up");
@@ -55,7 +55,7 @@ export class Changes {
   #busy = false;
   #wanted = null;
 
-  // `changed(backend)` gets the description that the proxy answers, `say(text)` what to tell.
+  // `changed(backend)` gets the description that the proxy answers, `say(text)` what to report.
   constructor({ changed, say, token }) {
     this.changed = changed;
     this.say = say;

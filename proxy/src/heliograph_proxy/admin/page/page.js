@@ -1,14 +1,14 @@
 // @ts-check
-// The page: keeps what the stream tells and hands it to the parts that show it.
+// The page: keeps the data of the stream and passes it to the parts that show it.
 
 import { Changes, keys } from "./changes.js";
 import { byId as $ } from "./lib/dom.js";
-import { FailedList, Link, Totals, Verdict } from "./panels.js";
+import { ConnectionState, FailedList, Totals, Verdict } from "./panels.js";
 import { Rows } from "./rows.js";
-import { Follower, hasToken, keepToken } from "./stream.js";
+import { hasToken, keepToken, LiveStream } from "./stream.js";
 
 const rows = new Rows($("rows"), document.querySelectorAll("#backends th"));
-const verdict = new Verdict(), totals = new Totals(), link = new Link(verdict), failed = new FailedList();
+const verdict = new Verdict(), totals = new Totals(), connection = new ConnectionState(verdict), failed = new FailedList();
 let start = null, status = null, steps = [], waiting = false, stale = false;
 
 const HANDLERS = {
@@ -31,13 +31,13 @@ const HANDLERS = {
   failed: (news) => failed.add(news),
   now(data) {
     status = data;
-    link.at = data.time;
-    verdict.show(data); // also in the title of a tab that nobody looks at
+    connection.at = data.time;
+    verdict.show(data); // also in the title of a tab in the background
     draw();
   },
 };
 
-// Once for many events, and not at all while nobody looks.
+// Once for many events, and not at all in the background.
 function draw() {
   if (waiting) return;
   waiting = true;
@@ -46,7 +46,7 @@ function draw() {
     if (!status) return;
     rows.show(status);
     totals.show(status);
-    tellShown();
+    showCount();
     if (!stale) return;
     stale = false;
     rows.redraw();
@@ -58,13 +58,13 @@ function draw() {
 // Backends from which on rows are closer together.
 const MANY = 12;
 
-function tellShown() {
+function showCount() {
   const all = status.backends.length;
   $("backends").toggleAttribute("data-many", all > MANY);
   $("shown").textContent = rows.shown === all ? String(all) : `${rows.shown} of ${all}`;
 }
 
-// The token is asked for once at a time, whoever needs it.
+// One dialog asks for the token, even if several requests need it.
 let asking = null;
 
 function token(reason) {
@@ -119,15 +119,15 @@ function filter() {
   const text = $("filter").value.trim();
   rows.filter(text);
   history.replaceState(null, "", text ? `?${new URLSearchParams({ filter: text })}` : location.pathname);
-  if (status) tellShown();
+  if (status) showCount();
 }
 $("filter").addEventListener("input", filter);
 filter();
 
-const follower = new Follower({ on: (name, data) => HANDLERS[name]?.(data), link: (...told) => link.show(...told), token });
-$("retry").addEventListener("click", () => follower.hurry());
-addEventListener("online", () => follower.hurry());
-document.addEventListener("visibilitychange", () => document.hidden || follower.hurry());
+const stream = new LiveStream({ on: (name, data) => HANDLERS[name]?.(data), connection: (...facts) => connection.show(...facts), token });
+$("retry").addEventListener("click", () => stream.hurry());
+addEventListener("online", () => stream.hurry());
+document.addEventListener("visibilitychange", () => document.hidden || stream.hurry());
 
 if (document.body.dataset.token === "needed" && !hasToken()) await token("This proxy asks for one.");
-await follower.run();
+await stream.run();

@@ -1,5 +1,5 @@
 // @ts-check
-// What stands around the table: the verdict, the totals, the connection, the failed exchanges.
+// The parts around the table: the verdict, the totals, the connection, the failed exchanges.
 
 import { Sparkline, Strip, count, date, duration, mark, rate, roundUp, seconds, write } from "./draw.js";
 import { clock } from "./lib/clock.js";
@@ -115,8 +115,8 @@ export class Totals {
 }
 
 // The connection: whether what is shown is true.
-export class Link {
-  // `verdict` gives way to the news that nobody knows.
+export class ConnectionState {
+  // `verdict` shows that there is no connection.
   constructor(verdict) {
     this.verdict = verdict;
     this.at = 0; // seconds since 1970: the time of the last figures

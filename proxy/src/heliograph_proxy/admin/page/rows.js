@@ -140,7 +140,7 @@ export class Rows {
     this.row(name).steps = steps;
   }
 
-  // The steps that have just ended; who has none gets a gap.
+  // The steps that have just ended; a backend without one gets a gap.
   step(backends) {
     for (const row of this.rows.values()) {
       row.steps.push(backends[row.name] ?? null);

@@ -1,5 +1,5 @@
 // @ts-check
-// What the proxy tells and takes: the stream of events, with its reconnecting, and the writes. Nothing here touches the page.
+// The proxy's interface: the stream of events, with reconnecting, and the writes. Nothing here touches the page.
 //
 // EventSource cannot send a token, so the stream is read from a fetch.
 
@@ -7,7 +7,7 @@ import { delay } from "./lib/backoff.js";
 import { readEvents } from "./lib/eventstream.js";
 
 // Milliseconds: the first wait before another attempt, which doubles up to the longest; and of silence on a stream that
-// speaks every second, after which it is taken for dead; and for the answer to a write.
+// sends an event every second, after which it counts as dead; and for the answer to a write.
 export const FIRST = 500, LONGEST = 8000, SILENCE = 6000, ANSWER = 10000;
 
 const TOKEN = "heliograph-admin-token";
@@ -49,34 +49,35 @@ export async function put(path, value) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Refused("The proxy did not answer: nobody knows whether it was done. The table will show it.");
+    throw new Refused("The proxy did not answer: the change may have been made. The table will show it.");
   }
   if (!answer.ok) throw await refusal(answer);
   return answer.json();
 }
 
-// Follows the stream for ever. `on(name, data)` gets the events; `link(state, facts)` how the connection is: "connecting", "live",
-// or "lost" with the `reason`, and `wait` milliseconds until the next attempt; `token(reason)` must keep a token and come back.
-export class Follower {
+// Reads the stream until the page is left. `on(name, data)` gets the events. `connection(state, facts)` gets the connection's state:
+// "connecting", "live", or "lost" with the `reason`, and `wait` milliseconds until the next attempt. `token(reason)` must resolve
+// once a token is stored.
+export class LiveStream {
   #wake = () => {};
 
-  constructor({ on, link, token }) {
+  constructor({ on, connection, token }) {
     this.on = on;
-    this.link = link;
+    this.connection = connection;
     this.token = token;
   }
 
-  // Do not wait any longer for the next attempt.
+  // Start the next attempt at once.
   hurry() {
     this.#wake();
   }
 
   async run() {
     for (let failures = 0; ; ) {
-      this.link("connecting", {});
+      this.connection("connecting", {});
       let reason;
       try {
-        await this.#connection(() => (failures = 0));
+        await this.#read(() => (failures = 0));
         reason = "the proxy ended the stream";
       } catch (error) {
         if (error.status === 401) {
@@ -86,7 +87,7 @@ export class Follower {
         reason = error instanceof Refused ? error.message : "the proxy does not answer";
       }
       const wait = delay(failures++, { first: FIRST, longest: LONGEST });
-      this.link("lost", { reason, wait });
+      this.connection("lost", { reason, wait });
       await /** @type {Promise<void>} */ (new Promise((resolve) => {
         const timer = setTimeout(resolve, wait);
         this.#wake = () => (clearTimeout(timer), resolve());
@@ -94,7 +95,7 @@ export class Follower {
     }
   }
 
-  async #connection(good) {
+  async #read(good) {
     const controller = new AbortController();
     let timer = 0;
     const alive = () => {
@@ -111,7 +112,7 @@ export class Follower {
           this.on(name, data);
           if (name !== "now") return;
           good();
-          this.link("live", {});
+          this.connection("live", {});
         },
       });
     } finally {
