@@ -65,8 +65,11 @@ ERROR_STATUSES = {
 
 MAX_FUNCTION, MAX_FILE, MAX_CLASS, MAX_METHODS, MAX_PARAMETERS = 60, 300, 200, 12, 6
 
-#: Class names that stand for two things, with the reason.
-SAME_NAME: dict[str, str] = {}
+#: Class names of several distributions, with the reason.
+SAME_NAME: dict[str, str] = dict.fromkeys(
+    ("BadCursor", "BadName", "Cursor", "Lost", "Message"),
+    "one thing, in the server and in the client, which imports nothing of the server",
+)
 
 
 def shown(module: Module) -> str:
