@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, render_template
 
 import heliograph
-from app.models import OpenApiDocument, ProblemType
+from app.models import OpenApiDocument, ProblemTypeEntry
 from heliograph.problems import NotFound, catalogue
 from heliograph.request import openapi
 from heliograph.request.openapi import TEXT, Answer, operation
@@ -47,7 +47,7 @@ def docs() -> Response:
 @operation(
     "One problem type",
     tag="Documentation",
-    answers={200: Answer("The problem type", model=ProblemType)},
+    answers={200: Answer("The problem type", model=ProblemTypeEntry)},
 )
 def problem(name: str) -> Response:
     for kind in catalogue():

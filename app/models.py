@@ -39,7 +39,7 @@ class OpenApiDocument(RootModel[dict[str, Any]]):
     """OpenAPI 3.1."""
 
 
-class ProblemType(BaseModel):
+class ProblemTypeEntry(BaseModel):
     type: str = Field(description="/problems/<name>")
     title: str
     status: int

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         with _source(getattr(parsed, "file", None)) as source:
             _write(parsed.run(parsed, _pieces(source), options), parsed.output)
     except BrokenPipeError:
-        # Who read our output has gone; closing standard output would only fail again.
+        # The reader of our output ended; closing standard output would only fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (CodecError, UnknownCodecError, OSError) as error:

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""The fast twin of `_reference`: the same functions, the same results bit for bit, without the GIL.
+"""`_reference`, compiled: the same functions, the same results bit for bit, without the GIL.
 
 Only good blocks are decoded here. At the first one that is not right, what came before it is returned; a call that begins
-with such a block is left to `_reference`, so that both twins find the same error at the same place.
+with such a block is left to `_reference`, so that both find the same error at the same place.
 
 Longer than other files, because C functions that are to be inlined into each other have to stand in one.
 """

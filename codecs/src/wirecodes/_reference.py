@@ -1,4 +1,4 @@
-"""The readable twin of the kernels: Huffman blocks as FORMAT.md has them.
+"""The kernels in Python, to be read: Huffman blocks as FORMAT.md has them.
 
 `_kernels` gives the same, bit for bit.
 

@@ -1,4 +1,4 @@
-"""The readable twin of the kernels, first part: counting symbols, and the lengths and words of their
+"""The kernels in Python, first part: counting symbols, and the lengths and words of their
 codes.
 """
 

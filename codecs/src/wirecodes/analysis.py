@@ -47,7 +47,7 @@ def symbol_text(symbol: int) -> str:
     return {0x20: "SP", 0x7F: "DEL"}.get(symbol, chr(symbol) if symbol < 0x7F else f"0x{symbol:02X}")
 
 
-class Tally:
+class SymbolCounter:
     """Counts symbols, and how long other codecs would make the same data, piece by piece."""
 
     def __init__(self, encoders: Mapping[str, Coder] | None = None) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from wirecodes.coder import Coder
 from wirecodes.errors import DecodeError, quoted
-from wirecodes.text import Ink
+from wirecodes.text import SpacelessReader
 
 
 @dataclass(frozen=True)
@@ -60,28 +60,28 @@ class BaseDecoder(Coder):
 
     def __init__(self, base: Base) -> None:
         self._base = base
-        self._ink = Ink()
+        self._input = SpacelessReader()
         self._groups = re.compile(b"(?:%b)*+" % base.group)
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
-        text = self._ink.add(piece)
+        text = self._input.add(piece)
         whole = self._whole_groups(text)
         try:
             decoded = self._base.decode(text[:whole])
         except ValueError:
-            place = self._ink.place(self._overflowing(text[:whole]))
-            raise DecodeError("a group that stands for too large a number", place) from None
+            offset = self._input.offset(self._overflowing(text[:whole]))
+            raise DecodeError("a group whose number is too large", offset) from None
         self._check_tail(text, whole)
-        self._ink.keep(whole)
+        self._input.keep(whole)
         yield decoded
 
     def _flush(self) -> Iterator[bytes]:
-        tail = self._ink.add(b"")
+        tail = self._input.add(b"")
         if not tail:
             return
         if self._base.padded and len(tail) < self._base.width:
             raise DecodeError(
-                "the input ends inside a group: characters or padding are missing", self._ink.read
+                "the input ends inside a group: characters or padding are missing", self._input.read
             )
         try:
             value = self._base.decode(tail)
@@ -89,7 +89,7 @@ class BaseDecoder(Coder):
             value = b""
         if self._base.encode(value) != tail:
             reason = "the last group is cut off, or is not how its value is written"
-            raise DecodeError(reason, self._ink.place(0))
+            raise DecodeError(reason, self._input.offset(0))
         yield value
 
     def _whole_groups(self, text: bytes) -> int:
@@ -124,7 +124,7 @@ class BaseDecoder(Coder):
                 reason = "a character after padding"
             else:
                 continue
-            raise DecodeError(reason, self._ink.place(index))
+            raise DecodeError(reason, self._input.offset(index))
 
 
 _CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -35,20 +35,20 @@ class Codec(ABC):
 
     @abstractmethod
     def encoder(self, /, **options: object) -> Coder:
-        """A new encoder; OptionError for an option that does not fit."""
+        """A new encoder for one run. Raises OptionError for an option that does not fit."""
 
     @abstractmethod
     def decoder(self, /, *, max_output: int | None = None, **options: object) -> Coder:
-        """A new decoder, which raises OutputLimitError instead of putting out more than `max_output`
-        bytes.
+        """A new decoder for one run, which raises OutputLimitError instead of putting out more than `max_output`
+        bytes. Raises OptionError for an option that does not fit.
         """
 
     def encode(self, data: Buffer | str, /, **options: object) -> bytes:
-        """`data` encoded; a text codec takes str too."""
+        """`data` encoded; a text codec takes str too. Raises EncodeError, and OptionError."""
         return b"".join(self.encode_stream((self._as_bytes(data, EncodeError),), **options))
 
     def decode(self, data: Buffer | str, /, *, max_output: int | None = None, **options: object) -> bytes:
-        """The value that `data` stands for, or DecodeError."""
+        """The decoded value. Raises DecodeError, OutputLimitError above `max_output` bytes, and OptionError."""
         pieces = (self._as_bytes(data, DecodeError),)
         return b"".join(self.decode_stream(pieces, max_output=max_output, **options))
 
@@ -65,7 +65,7 @@ class Codec(ABC):
     def produces(self, direction: Direction, /, **options: object) -> Medium:
         """What comes out of this direction with these options.
 
-        Whoever passes names from outside on calls this first: it has no argument that such a name could hit.
+        Call this first with names that come from outside: it has no keyword argument that such a name could meet.
         """
         parse(self.options, direction, options)
         return self.output if direction == "encode" else self.input

@@ -1,7 +1,7 @@
 """One run of a codec in one direction: pieces in, pieces out, memory bounded whatever comes in.
 
 `feed(piece)` and `flush()` are lazy and yield pieces of at most OUTPUT_PIECE bytes, so that a small input
-which stands for a huge output never sits in memory; the iterator has to be used up before the next call.
+that decodes to a huge output is never whole in memory; the iterator has to be used up before the next call.
 `update(piece)` and `finish()` do the same and return the bytes joined. After an error, and after the end, a
 coder takes nothing more.
 """
@@ -105,7 +105,7 @@ class Chain(Coder):
 
     def _flush(self) -> Iterator[bytes]:
         for index, (name, coder) in enumerate(self._stages):
-            for piece in _blamed(name, coder.flush()):
+            for piece in _naming_stage(name, coder.flush()):
                 yield from self._through(index + 1, piece)
 
     def _through(self, index: int, piece: bytes) -> Iterator[bytes]:
@@ -113,11 +113,11 @@ class Chain(Coder):
             yield piece
             return
         name, coder = self._stages[index]
-        for out in _blamed(name, coder.feed(piece)):
+        for out in _naming_stage(name, coder.feed(piece)):
             yield from self._through(index + 1, out)
 
 
-def _blamed(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _naming_stage(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from pieces
     except CodecError as error:

@@ -182,7 +182,7 @@ class CompressionDecoder(Coder):
         yield from ()
 
     def _read(self, member: Decompressor, data: bytes) -> Iterator[bytes]:
-        """Everything that `data` brings out of `member`, a bounded piece at a time."""
+        """All output of `member` for `data`, a bounded piece at a time."""
         while True:
             try:
                 out = member.decompress(data, OUTPUT_PIECE)

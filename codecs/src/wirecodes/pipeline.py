@@ -14,7 +14,7 @@ from wirecodes.coder import Chain, Coder
 from wirecodes.errors import OptionError
 from wirecodes.options import Direction, Option, plain_name
 
-#: More stages have no use that anybody named, and each costs memory and time.
+#: No use for more is known, and each stage costs memory and time.
 MAX_STAGES = 8
 
 

@@ -61,9 +61,9 @@ def split(codewords: Sequence[str], message: str) -> dict[str, Any]:
         raise CodewordError("the message must be a string of digits")
     if len(message) > MAX_MESSAGE:
         raise CodewordError(f"the message has more than {MAX_MESSAGE} digits", MAX_MESSAGE)
-    foreign = next((place for place, character in enumerate(message) if character not in _DIGITS), None)
-    if foreign is not None:
-        raise CodewordError(f"the message has {quoted(message[foreign])}, which is no digit", foreign)
+    invalid = next((index for index, character in enumerate(message) if character not in _DIGITS), None)
+    if invalid is not None:
+        raise CodewordError(f"the message has {quoted(message[invalid])}, which is no digit", invalid)
     if len(message) * len(_by_length(words)) > MAX_STEPS:
         raise CodewordError(f"the message has more than {MAX_STEPS} digits times lengths of code words")
     return {"count": _decimal(_count(words, message)), "parses": list(_parses(words, message))}
@@ -75,12 +75,12 @@ def _checked(codewords: Sequence[str]) -> list[str]:
     if len(codewords) > MAX_CODEWORDS:
         raise CodewordError(f"more than {MAX_CODEWORDS} code words", MAX_CODEWORDS)
     total = 0
-    for place, word in enumerate(codewords):
+    for index, word in enumerate(codewords):
         if not isinstance(word, str) or not word or not _DIGITS.issuperset(word):
-            raise CodewordError(f"a code word must be a string of digits, not {quoted(word)}", place)
+            raise CodewordError(f"a code word must be a string of digits, not {quoted(word)}", index)
         total += len(word)
         if len(word) > MAX_CODEWORD or total > MAX_DIGITS:
-            raise CodewordError(f"more than {MAX_CODEWORD} digits in a word, or {MAX_DIGITS} in all", place)
+            raise CodewordError(f"more than {MAX_CODEWORD} digits in a word, or {MAX_DIGITS} in all", index)
     return list(codewords)
 
 
@@ -89,15 +89,15 @@ def _conflict(words: list[str]) -> list[str] | None:
     ordered = sorted(words)
     if not any(after.startswith(word) for word, after in itertools.pairwise(ordered)):
         return None
-    for place, word in enumerate(words):
-        for other in words[place + 1 :]:
+    for index, word in enumerate(words):
+        for other in words[index + 1 :]:
             if word.startswith(other) or other.startswith(word):
                 return [word, other]
     return None
 
 
 def _ambiguous(words: list[str]) -> str | None:
-    """Sardinas and Patterson's dangling suffixes, shortest string first (Dijkstra), so that the first hit is a shortest.
+    """Sardinas and Patterson's dangling suffixes, shortest string first (Dijkstra), so that the first that is found is a shortest.
 
     A state is what the longer of two readings is ahead by; with nothing ahead both read the same, an
     ambiguous string.
@@ -164,48 +164,48 @@ def _count(words: list[str], message: str) -> int:
 
 
 def _parses(words: list[str], message: str) -> Iterator[list[str]]:
-    """The first MAX_PARSES readings, depth first; only places from which the end can be reached are
+    """The first MAX_PARSES readings, depth first; only positions from which the end can be reached are
     entered.
     """
     ends = _finishable(words, message)
     taken: list[int] = []  # the numbers of the words of the reading so far
-    place = number = found = 0
+    position = number = found = 0
     while found < MAX_PARSES:
-        if place == len(message):
+        if position == len(message):
             yield [words[index] for index in taken]
             found += 1
             number = len(words)
-        number = _next_word(words, message, place, number, ends)
+        number = _next_word(words, message, position, number, ends)
         if number < len(words):
             taken.append(number)
-            place += len(words[number])
+            position += len(words[number])
             number = 0
         elif taken:
             number = taken.pop()
-            place -= len(words[number])
+            position -= len(words[number])
             number += 1
         else:
             return
 
 
-def _next_word(words: list[str], message: str, place: int, number: int, ends: bytearray) -> int:
-    """The first word from `number` on that stands at `place` and leaves a rest that can be read."""
+def _next_word(words: list[str], message: str, position: int, number: int, ends: bytearray) -> int:
+    """The first word from `number` on that stands at `position` and leaves a rest that can be read."""
     for index in range(number, len(words)):
         word = words[index]
-        if message.startswith(word, place) and ends[place + len(word)]:
+        if message.startswith(word, position) and ends[position + len(word)]:
             return index
     return len(words)
 
 
 def _finishable(words: list[str], message: str) -> bytearray:
-    """For each place whether the rest of the message can be read from there."""
+    """For each position whether the rest of the message can be read from there."""
     by_length = _by_length(words)
     ends = bytearray(len(message) + 1)
     ends[-1] = 1
-    for place in range(len(message) - 1, -1, -1):
+    for position in range(len(message) - 1, -1, -1):
         for length, of_length in by_length.items():
-            if message[place : place + length] in of_length and ends[place + length]:
-                ends[place] = 1
+            if message[position : position + length] in of_length and ends[position + length]:
+                ends[position] = 1
                 break
     return ends
 

@@ -1,6 +1,6 @@
 """Our codecs in Python's own registry: `codecs.encode(data, "huffman")`, `codecs.lookup("morse")`, `codecs.iterencode`.
 
-Each codec is there as `wirecodes-<name>`, and as `<name>` where Python has none of its own (it has base64,
+Each codec is there as `wirecodes-<name>`, and as `<name>` where Python has no codec of that name (it has base64,
 bz2, zlib, rot13 and others). Pipelines are not there: the registry folds their `+`. A codec from text to text
 (morse, rot13) takes and gives str, as Python's rot13 does, all others bytes. Errors other than "strict" are
 for morse: "ignore" leaves characters without a code out, "replace" sends a question mark.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from wirecodes.analysis import Tally, analyse, compare
+from wirecodes.analysis import SymbolCounter, analyse, compare
 from wirecodes.blocks import BlockEncoder
 from wirecodes.coder import Buffer, Coder
 from wirecodes.codes import Construction, check_radix, fano_lengths, huffman_lengths
@@ -32,18 +32,18 @@ def analyse_code(name: str, pieces: Iterable[Buffer], radix: int) -> dict[str, A
     it.
     """
     check_radix(radix)
-    tally = Tally({encoder: make() for encoder, make in _ENCODERS.items()})
-    tally.add(pieces)
-    lengths = tally.finish()
-    answer = analyse(tally.present, _CODES[name], radix, lengths[name] if radix == 2 else None)
+    counter = SymbolCounter({encoder: make() for encoder, make in _ENCODERS.items()})
+    counter.add(pieces)
+    lengths = counter.finish()
+    answer = analyse(counter.present, _CODES[name], radix, lengths[name] if radix == 2 else None)
     others = {other: construction for other, construction in _CODES.items() if other != name}
-    answer["comparison"] = compare(tally.present, others, radix, lengths)
+    answer["comparison"] = compare(counter.present, others, radix, lengths)
     return answer
 
 
 def draw_code(construction: Construction, pieces: Iterable[Buffer], radix: int) -> Tree:
     """The tree of the code that `construction` finds."""
     check_radix(radix)
-    tally = Tally()
-    tally.add(pieces)
-    return tree_of(tally.present, construction, radix)
+    counter = SymbolCounter()
+    counter.add(pieces)
+    return tree_of(counter.present, construction, radix)

@@ -8,7 +8,7 @@ import re
 from wirecodes.errors import CodecError
 
 _WHITE_SPACE = b" \t\n\v\f\r"
-_INK = re.compile(rb"[^ \t\n\v\f\r]")
+_VISIBLE = re.compile(rb"[^ \t\n\v\f\r]")
 
 
 class Utf8Reader:
@@ -32,7 +32,7 @@ class Utf8Reader:
         return text
 
 
-class Ink:
+class SpacelessReader:
     """Joins what was kept of earlier pieces with the next one, white space left out, and knows where each
     byte stood.
     """
@@ -50,22 +50,22 @@ class Ink:
         self.read += len(piece)
         return self._text
 
-    def place(self, index: int) -> int:
+    def offset(self, index: int) -> int:
         """The offset in the input of byte `index` of what `add` returned last."""
         if index < len(self._kept):
             return self._kept[index]
-        places = [match.start() for match in _INK.finditer(self._piece)]
-        return self.read - len(self._piece) + places[index - len(self._kept)]
+        offsets = [match.start() for match in _VISIBLE.finditer(self._piece)]
+        return self.read - len(self._piece) + offsets[index - len(self._kept)]
 
     def keep(self, start: int) -> None:
         """What follows `start` comes again with the next piece."""
         count = len(self._text) - start
-        places: list[int] = []
+        offsets: list[int] = []
         # From the end, because a piece is long and what is kept of it is short.
         end = len(self._piece)
-        while len(places) < count and (end := len(self._piece[:end].rstrip(_WHITE_SPACE)) - 1) >= 0:
-            places.insert(0, self.read - len(self._piece) + end)
-        earlier = count - len(places)
-        self._kept = self._kept[len(self._kept) - earlier :] + places
+        while len(offsets) < count and (end := len(self._piece[:end].rstrip(_WHITE_SPACE)) - 1) >= 0:
+            offsets.insert(0, self.read - len(self._piece) + end)
+        earlier = count - len(offsets)
+        self._kept = self._kept[len(self._kept) - earlier :] + offsets
         self._text = self._text[start:]
         self._piece = b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -187,3 +188,9 @@ def test_every_codec_tells_its_memory_and_a_pipeline_the_sum() -> None:
 def test_a_pipeline_checks_the_options_of_every_stage_before_it_runs() -> None:
     with pytest.raises(wirecodes.OptionError):
         wirecodes.get("xz+base64").produces("encode", level=10)
+
+
+def test_the_version_is_that_of_the_installed_distribution() -> None:
+    assert wirecodes.__version__ == version("wirecodes")
+    with pytest.raises(AttributeError):
+        _ = wirecodes.no_such_name

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from wirecodes.coder import Coder
 from wirecodes.errors import DecodeError, EncodeError, quoted
 from wirecodes.morse.alphabet import CODES, REPLACEMENT, SYMBOLS, codes_of
-from wirecodes.text import Ink, Utf8Reader
+from wirecodes.text import SpacelessReader, Utf8Reader
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,13 @@ class _Letters:
 
     def unknown(self, words: Iterable[list[str]], text: str) -> int:
         """Where in `text`, from which `words` came, the first stands that is no letter."""
-        place = 0
+        start = 0
         for letter in (letter for letters in words for letter in letters):
-            place = text.find(letter, place)
+            start = text.find(letter, start)
             if letter not in self._symbols:
                 break
-            place += len(letter)
-        return place
+            start += len(letter)
+        return start
 
 
 class TextDecoder(Coder):
@@ -175,29 +175,29 @@ class DigitsDecoder(Coder):
     def __init__(self, writing: Writing) -> None:
         symbols = {writing.write(code)[:-1]: symbol for code, symbol in SYMBOLS.items()}
         self._letters = _Letters(symbols)
-        self._ink = Ink()
+        self._input = SpacelessReader()
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
-        digits = self._ink.add(piece)
-        foreign = re.search(b"[^01]", digits)
-        if foreign:
+        digits = self._input.add(piece)
+        invalid = re.search(b"[^01]", digits)
+        if invalid:
             raise DecodeError(
-                f"{quoted(chr(foreign.group()[0]))} is no 0 and no 1", self._ink.place(foreign.start())
+                f"{quoted(chr(invalid.group()[0]))} is no 0 and no 1", self._input.offset(invalid.start())
             )
         text = digits.decode()
         boundary = text.rfind(self._LETTER_GAP + "1")
         cut = boundary + len(self._LETTER_GAP) if boundary >= 0 else 0
         yield self._decoded(text[:cut])
         if len(text) - cut > self._LONGEST:
-            raise DecodeError("no Morse letter is as long as this", self._ink.place(cut))
-        self._ink.keep(cut)
+            raise DecodeError("no Morse letter is as long as this", self._input.offset(cut))
+        self._input.keep(cut)
 
     def _flush(self) -> Iterator[bytes]:
-        text = self._ink.add(b"").decode()
+        text = self._input.add(b"").decode()
         if not text:
             return
         if not text.endswith("10"):
-            raise DecodeError("the input ends inside a signal or with a gap", self._ink.read)
+            raise DecodeError("the input ends inside a signal or with a gap", self._input.read)
         yield self._decoded(text[:-1])
 
     def _decoded(self, text: str) -> bytes:
@@ -205,8 +205,8 @@ class DigitsDecoder(Coder):
         try:
             return self._letters.read(words).encode()
         except KeyError:
-            place = self._ink.place(self._letters.unknown(words, text))
-            raise DecodeError("no Morse letter, or a gap of a wrong length", place) from None
+            offset = self._input.offset(self._letters.unknown(words, text))
+            raise DecodeError("no Morse letter, or a gap of a wrong length", offset) from None
 
     def _words(self, text: str) -> list[list[str]]:
         """Gaps of a wrong length leave an empty letter or one that begins or ends with a zero, which no table

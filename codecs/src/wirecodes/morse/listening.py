@@ -68,7 +68,7 @@ class WavDecoder(Coder):
         return frame_length(rate) / rate if rate else 1.0
 
     def _listen(self) -> None:
-        """Turn the samples held into frames; before there is a tone there is nothing to hear."""
+        """Turn the samples held into frames; before there is a tone there is nothing to read."""
         rate = self._reader.rate
         if self._tone is None:
             self._tone = find_tone(self._samples, rate)

@@ -1,7 +1,7 @@
 """From the loudness of a tone to letters: when the key was down, how long a unit is, and what that spells.
 
 The unit is the one that fits best: signals of 1 or 3 units, gaps of 1 inside letters. Gaps between letters
-and words are measured by a unit of their own, because Farnsworth timing makes them longer.
+and words are measured by a separate unit, because Farnsworth timing makes them longer.
 """
 
 from __future__ import annotations
