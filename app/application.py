@@ -12,7 +12,7 @@ from app import echo_socket as websockets
 from app.codec import analysis, codes, work
 from app.codec import socket as codec_socket
 from app.codec import views as codec
-from app.codec.work import Jobs
+from app.codec.work import CodecJobs
 from app.console import views as console
 from app.options import CodecOptions
 from heliograph import extension
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(bp)
     live = Heliograph(app, endpoints=("channels", "events", "health"), settings=settings)
     live.services.facts["kernel"] = wirecodes.KERNEL
-    jobs = Jobs(settings[CodecOptions].codec_jobs, live.services.metrics.registry)
+    jobs = CodecJobs(settings[CodecOptions].codec_jobs, live.services.metrics.registry)
     app.extensions[work.EXTENSION] = jobs
     live.on_close(jobs.close)
     return app

@@ -40,7 +40,7 @@ MAX_BYTES = 10 << 30
 PIECE = 64 << 10
 
 #: Pieces after which /echo/bytes lets others run, for a fast reader never makes a send wait.
-PIECES_A_TURN = 8
+PIECES_AT_ONCE = 8
 
 #: Header fields whose values are secrets.
 MASKED = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -120,7 +120,7 @@ echo_request = operation(
 
 @bp.record
 def _route_any_method(state: BlueprintSetupState) -> None:
-    """/echo/request takes any method, also ones nobody has heard of, which Flask's own decorators cannot say."""
+    """/echo/request takes any method, also unknown ones, which the decorators of Flask cannot express."""
     state.app.url_map.add(state.app.url_rule_class("/echo/request", endpoint="echo.request", methods=None))
     state.app.view_functions["echo.request"] = echo_request
 
@@ -199,10 +199,10 @@ def _lines(count: int, interval: float) -> Iterator[str]:
 
 def _random_bytes(n: int, seed: int) -> Iterator[bytes]:
     generator: Any = random.Random(seed)
-    for turn in itertools.count(1):
+    for number in itertools.count(1):
         if n <= 0:
             return
         yield generator.randbytes(PIECE)[:n]
         n -= PIECE
-        if turn % PIECES_A_TURN == 0:
+        if number % PIECES_AT_ONCE == 0:
             gevent.sleep(0)

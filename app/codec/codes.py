@@ -1,4 +1,4 @@
-"""Codes that a client brings along, as lists of code words: can they be read, and in how many ways a message can."""
+"""Codes that a client sends, as lists of code words: whether they can be read, and in how many ways a message can."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """CPU work in native threads, so that the event loop goes on answering.
 
-`Jobs` bounds how many run at once and how many wait; more are refused at once with `CodecsBusy`. A job that needs much memory
-takes the places of several, so that memory is bounded too. A job is a sequence of steps; each step runs in a native thread, and
-between steps the job's greenlet is back on the event loop and may stop it.
+`CodecJobs` bounds how many run at once and how many wait; more are refused at once with `CodecsBusy`. A job that needs much memory
+takes several slots, so that memory is bounded too. A job is a sequence of steps. Each step runs in a native thread; between steps
+the job's greenlet is back on the event loop and may stop the job.
 """
 
 from __future__ import annotations
@@ -25,37 +25,38 @@ T = TypeVar("T")
 
 EXTENSION = "codec_jobs"
 
-#: Bytes of memory that go with a place. Hardly any job needs more; the hungriest compressor takes three.
-PLACE_MEMORY = 256 << 20
+#: Bytes of memory that a slot stands for. Hardly any job needs more; the compressor that needs most takes three slots.
+SLOT_MEMORY = 256 << 20
 
-#: Seconds a thread keeps the interpreter when the event loop wants it. A request takes it some ten times, and codecs that are
-#: written in Python would keep it for 5 ms each time, the default. Measured beside four of them, p99 of /healthz: 130 ms with the
-#: default, 33 ms with 1 ms, 17 ms with 0.2 ms.
+#: Seconds until a thread releases the interpreter after the event loop asked for it. A request asks some ten times, and codecs that
+#: are written in Python would keep it for 5 ms each time, the default. Measured beside four of them, p99 of /healthz: 130 ms with
+#: the default, 33 ms with 1 ms, 17 ms with 0.2 ms.
 SWITCH_INTERVAL = 0.0005
 
 
-class Jobs:
+class CodecJobs:
     """At most `size` jobs at once, and as many again waiting."""
 
     def __init__(self, size: int, registry: CollectorRegistry) -> None:
         self._size = size
         self._waiting = 0
         self._slots = BoundedSemaphore(size)
-        # Of those who wait: two that hold some slots each would wait for ever.
-        self._turn = BoundedSemaphore()
+        # Held by the first job of the queue, the only one that takes slots: two that had some slots each would wait for ever.
+        self._first = BoundedSemaphore()
         self._pool: ThreadPool | None = None
         self._running = Gauge("heliograph_codec_jobs", "Codec jobs running", registry=registry)
         self._queued = Gauge("heliograph_codec_jobs_waiting", "Codec jobs waiting", registry=registry)
 
     @contextmanager
     def job(self, memory: int = 0) -> Iterator[Callable[..., T]]:
-        """A place to run steps in: the function given calls its argument in a native thread. Raises CodecsBusy.
+        """Hold slots for a job of so many bytes of `memory`; waits until they are free. Raises CodecsBusy when the queue is full.
 
-        A job that needs more `memory` than there is gets all places.
+        The value is a function that runs one step: it calls its first argument with the others in a native thread. A job that
+        needs more memory than there is gets all slots.
         """
-        count = min(self._size, max(1, math.ceil(memory / PLACE_MEMORY)))
+        count = min(self._size, max(1, math.ceil(memory / SLOT_MEMORY)))
         if self._waiting or self._slots.counter < count:
-            self._wait(count)
+            self._queue(count)
         else:
             self._take(count)
         self._running.inc()
@@ -65,13 +66,13 @@ class Jobs:
             self._running.dec()
             self._release(count)
 
-    def _wait(self, count: int) -> None:
+    def _queue(self, count: int) -> None:
         if self._waiting >= self._size:
             raise CodecsBusy(f"{self._size} codec jobs run and as many wait.", limit=self._size)
         self._waiting += 1
         self._queued.inc()
         try:
-            with self._turn:
+            with self._first:
                 self._take(count)
         finally:
             self._waiting -= 1
@@ -104,8 +105,8 @@ class Jobs:
             self._pool = None
 
 
-def jobs_of_app() -> Jobs:
+def jobs_of_app() -> CodecJobs:
     """Those of the current application."""
     found = current_app.extensions[EXTENSION]
-    assert isinstance(found, Jobs)
+    assert isinstance(found, CodecJobs)
     return found
