@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, current_app, request
 from heliograph_proxy.problem_document import MEDIA_TYPE
+from pydantic.config import ExtraValues
 
 from heliograph.request.models import ProblemDocument
 from heliograph.request.openapi import operation_of
@@ -22,5 +23,7 @@ def _checked(response: Response) -> Response:
         # Answers that are another's JSON, such as that of /echo, have no model.
         model = described.answers[response.status_code].model
         if model is not None:
-            model.model_validate_json(response.get_data(), strict=True, extra="forbid")
+            open_ended = model.model_config.get("extra") == "allow"
+            extra: ExtraValues = "allow" if open_ended else "forbid"
+            model.model_validate_json(response.get_data(), strict=True, extra=extra)
     return response

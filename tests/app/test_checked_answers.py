@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, jsonify
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from werkzeug.test import TestResponse
 
 from heliograph.problems import BadOption
@@ -25,14 +25,18 @@ class Outer(BaseModel):
     inner: list[Inner] = []
 
 
-def answer(value: Any) -> TestResponse:
-    """That of a view that promises an `Outer`."""
+class OpenEnded(Outer):
+    model_config = ConfigDict(extra="allow")
+
+
+def answer(value: Any, model: type[Outer] = Outer) -> TestResponse:
+    """That of a view that promises a `model`."""
     app = Flask(__name__)
     app.testing = True
     check_answers(app)
 
     @app.get("/outer")
-    @operation("An example", answers={200: Answer("The example", model=Outer)})
+    @operation("An example", answers={200: Answer("The example", model=model)})
     def outer() -> Response:
         return value if isinstance(value, Response) else jsonify(value)
 
@@ -58,6 +62,10 @@ def test_a_member_that_is_unknown_missing_or_wrong_fails(value: object, where: s
     with pytest.raises(ValidationError) as caught:
         answer(value)
     assert [".".join(map(str, error["loc"])) for error in caught.value.errors()] == [where]
+
+
+def test_only_a_model_that_says_so_may_have_further_members() -> None:
+    assert answer({"name": "a", "more": 1}, OpenEnded).json == {"name": "a", "more": 1}
 
 
 def test_a_json_answer_with_an_undocumented_status_fails() -> None:

@@ -19,10 +19,14 @@ class ProblemDocument(BaseModel):
 
 
 class Alive(BaseModel):
+    """Further members are facts that the application tells about itself."""
+
+    model_config = ConfigDict(extra="allow")
+
     status: Literal["ok"]
     version: str
     instance: str
-    kernel: Literal["compiled", "pure"] = Field(description="Which form of the codecs runs")
+    kernel: Literal["compiled", "pure"] | None = Field(None, description="Which form of the codecs runs")
 
 
 class Readiness(BaseModel):
