@@ -18,8 +18,21 @@ from proxy_tests.processes import ROOT
 
 from script.setup import COMPLETE, PROFILES, key
 
-#: What a running stack reads. The distributions that are installed as wheels come from the environment of the tests.
-PARTS = ("app", "conf", "nginx", "script", "src", "wsgi.py", "Procfile", "pyproject.toml", "uv.lock")
+#: What a running stack reads: links in app lead to clients and proxy. The distributions that are installed as wheels come from the
+#: environment of the tests.
+PARTS = (
+    "app",
+    "clients",
+    "conf",
+    "nginx",
+    "proxy",
+    "script",
+    "src",
+    "wsgi.py",
+    "Procfile",
+    "pyproject.toml",
+    "uv.lock",
+)
 
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 import websockets.exceptions
-from proxy_tests.processes import alive, answers, until
+from proxy_tests.processes import ROOT, alive, answers, until
 from websockets.sync.client import connect
 
 from tests.stack.checkout import copy_checkout, hand_over, open_to_everyone, python_for_everyone
@@ -207,6 +207,12 @@ def test_a_user_without_privileges_runs_it_from_a_copy_of_his(tmp_path: Path) ->
 def test_nginx_serves_files_of_a_private_folder_and_as_root_says_how(private: Stack) -> None:
     assert ("nginx runs its workers as root" in private.output) == (os.geteuid() == 0)
     assert requests.get(f"{private.url}/static/here.txt", timeout=PATIENCE).text == "here\n"
+    for path in (
+        "heliograph.js",
+        "console/lib/dom.js",
+    ):  # by links, which lead out of the folder of static files
+        answer = requests.get(f"{private.url}/static/{path}", timeout=PATIENCE)
+        assert answer.content == (ROOT / "app/static" / path).read_bytes()
 
 
 def test_it_runs_when_called_through_a_link_from_another_folder_and_installs_nothing(private: Stack) -> None:
