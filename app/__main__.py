@@ -11,10 +11,9 @@ from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
 from app.application import GROUPS, announce, create_app
-from heliograph.request.lifecycle import Lifecycle
 from heliograph.server.handler import Handler
 from heliograph.server.options import instance_address
-from heliograph.server.shutdown import say_goodbye
+from heliograph.server.state import state_of
 from heliograph.settings import environment, exit_on_error, from_environment
 
 #: Seconds for requests and WebSockets to end after a signal, as under Gunicorn.
@@ -28,10 +27,7 @@ def main() -> int:
     settings = from_environment(GROUPS)
     with exit_on_error():
         address = instance_address(environment())
-    lifecycle = Lifecycle()
-    lifecycle.on_stop(say_goodbye)
-    handler = Handler.of(lifecycle)
-    server = WSGIServer(address, create_app(settings), spawn=MAX_CONNECTIONS, handler_class=handler, log=None)
+    server = WSGIServer(address, create_app(settings), spawn=MAX_CONNECTIONS, handler_class=Handler, log=None)
     try:
         server.start()
     except OSError as exc:
@@ -43,7 +39,7 @@ def main() -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(signum, stop.set)
     stop.wait()
-    lifecycle.stop()
+    state_of(server).stop()
     server.stop(timeout=GRACE)
     return 0
 

@@ -32,7 +32,7 @@ from heliograph.request.metrics import Metrics
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.request.services import EXTENSION, Services
 from heliograph.request.spool import Spool
-from heliograph.server.wrap import Edge
+from heliograph.server.wrap import WsgiWrapper
 from heliograph.settings import Settings, from_environment
 from heliograph.websocket.options import WebSocketOptions
 
@@ -83,11 +83,13 @@ class Heliograph:
             app.register_blueprint(bp, url_prefix=self._prefix or None)
         options = settings[RequestOptions]
         access_log = logs.configure(options.log)
-        edge = Edge(app.wsgi_app, options, access_log, self.services.metrics, self.services.lifecycle)
-        app.wsgi_app = edge  # type: ignore[method-assign]
+        wrapper = WsgiWrapper(
+            app.wsgi_app, options, access_log, self.services.metrics, self.services.lifecycle
+        )
+        app.wsgi_app = wrapper  # type: ignore[method-assign]
         self.on_close(self.services.spool.close)
         self.on_close(self.channels.hub.close)
-        self.on_close(edge.close)
+        self.on_close(wrapper.close)
         atexit.register(self.close)
 
     def _services(self, settings: Settings) -> Services:

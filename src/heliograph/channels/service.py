@@ -16,6 +16,7 @@ from heliograph.channels.message import Append
 from heliograph.channels.options import ChannelsOptions
 from heliograph.channels.transports.rates import Bucket
 from heliograph.problems import TooManyRequests
+from heliograph.request.environ import client_socket
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.settings import Settings
 
@@ -80,7 +81,7 @@ class Channels:
 
     def check_rate(self) -> None:
         """Raises TooManyRequests when the connection of the current request has published too often."""
-        connection = request.environ.get("gunicorn.sock") or request.environ.get("werkzeug.socket")
+        connection = client_socket(request.environ)
         if connection is None:  # a server that keeps its sockets to itself
             return
         bucket = self._buckets.get(connection)

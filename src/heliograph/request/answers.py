@@ -90,7 +90,7 @@ def _from_werkzeug(error: HTTPException) -> Problem:
     if isinstance(error, WebsocketMismatch):
         return BadRequest("This path does not speak WebSocket.")
     if isinstance(error, WerkzeugMethodNotAllowed):
-        if "HTTP_UPGRADE" in request.environ:  # Edge leaves it to requests for a WebSocket only
+        if "HTTP_UPGRADE" in request.environ:  # the wrapper leaves it to requests for a WebSocket only
             return BadRequest("This path does not speak WebSocket.")
         allowed = sorted(error.valid_methods or ())
         return MethodNotAllowed(headers={"Allow": ", ".join(allowed)}, allowed=allowed)

@@ -14,12 +14,12 @@ from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.handler import Client, WebSocketHandler
 
 from heliograph.problems import Problem
-from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
+from heliograph.request.environ import WEBSOCKET, WEBSOCKET_VERSION
 from heliograph.server.loop import StrictHandler
-from heliograph.websocket.adapters import read_ahead
+from heliograph.server.takeover import offers_websockets, read_ahead
 from heliograph.websocket.frames import OUR_ERROR
-from heliograph.websocket.handshake import agree, asks_for_websocket
-from heliograph.websocket.socket import Socket, offers_websockets
+from heliograph.websocket.handshake import VERSION, agree, asks_for_websocket
+from heliograph.websocket.socket import Socket
 
 log = logging.getLogger("heliograph")
 
@@ -37,27 +37,14 @@ _NO_INPUT = NoInput()
 class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
     websocket: Socket | None = None
 
-    #: The server's own. `of` sets it.
-    lifecycle: Lifecycle = Lifecycle()
-
-    @classmethod
-    def of(cls, lifecycle: Lifecycle) -> type[Handler]:
-        """The handler for a server with this lifecycle."""
-        return type(cls.__name__, (cls,), {"lifecycle": lifecycle})
-
-    def get_environ(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environ()
-        environ[ENVIRON_KEY] = self.lifecycle
-        return environ
-
     def run_application(self) -> None:
         websocket = self._websocket_asked_for()
         if websocket is None:
             super(WebSocketHandler, self).run_application()
             return
         self.websocket = websocket
-        self.environ["wsgi.websocket"] = websocket
-        self.environ["wsgi.websocket_version"] = "13"
+        self.environ[WEBSOCKET] = websocket
+        self.environ[WEBSOCKET_VERSION] = VERSION
         try:
             super(WebSocketHandler, self).run_application()
             websocket.finish()
@@ -72,7 +59,7 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
             websocket.abort()
             self.clients.pop(self, None)
             self.websocket = None
-            self.environ["wsgi.websocket"] = None
+            self.environ[WEBSOCKET] = None
 
     def _websocket_asked_for(self) -> Socket | None:
         """None also for a handshake that is not valid: the application says what is wrong with it."""
@@ -83,7 +70,7 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
             agreement = agree(self.environ, chosen(self.environ["PATH_INFO"]) if chosen else None)
         except Problem:
             return None
-        return Socket(self.environ, self, self, agreement)
+        return Socket(self.environ, self, self, agreement, self.server_state.connections)
 
     def take_over(self) -> bytes:
         """The socket belongs to the WebSocket now. Let go of all that was for the request alone."""
@@ -114,6 +101,6 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         if self.websocket is not None and self.websocket.accepted:
             return lambda data: None
-        if self.lifecycle.stopping:
+        if self.server_state.stopping:
             headers = [*headers, ("Connection", "close")]
         return super(WebSocketHandler, self).start_response(status, headers, exc_info)

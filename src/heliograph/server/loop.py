@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from http.client import HTTPException
-from typing import Any, ClassVar
+from typing import Any
 
 import gevent
 from gevent.pywsgi import Input
@@ -24,6 +24,7 @@ from heliograph.problems import (
 from heliograph.request import logs
 from heliograph.request.answers import response_of
 from heliograph.server.head import StrictLines, check_framing, check_request_line, origin_form
+from heliograph.server.state import ServerState, state_of
 from heliograph.settings import MIB
 
 log = logging.getLogger("heliograph")
@@ -71,21 +72,24 @@ def discard(read: Callable[[int], bytes]) -> bool:
 
 
 class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
-    """One connection. The process's idle connections are known, for the goodbye when it stops."""
-
-    idle: ClassVar[set[StrictHandler]] = set()
+    """One connection. Its server knows while it waits for another request, so that the shutdown can end it."""
 
     path: str
     headers_sent: bool
     wsgi_input: Any
 
+    @property
+    def server_state(self) -> ServerState:
+        return state_of(self.server)
+
     def read_requestline(self) -> str:
         self.socket.settimeout(IDLE_TIMEOUT)
-        self.idle.add(self)
+        idle = self.server_state.idle
+        idle.add(self.socket)
         try:
             line: str = super().read_requestline()
         finally:
-            self.idle.discard(self)
+            idle.discard(self.socket)
         self.socket.settimeout(IO_TIMEOUT)
         return line
 
@@ -143,7 +147,7 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
         """Send an answer that ends the connection."""
         try:
             self.socket.sendall(answer)
-        except OSError:  # whoever sent this is gone
+        except OSError:  # the client is gone
             return
         self._linger()
 

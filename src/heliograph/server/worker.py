@@ -1,14 +1,14 @@
-"""Gunicorn's pywsgi worker with our handler, which says goodbye when it stops."""
+"""Gunicorn's pywsgi worker with our handler, which closes its connections when it stops."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from geventwebsocket.gunicorn.workers import GeventWebSocketWorker
+from gunicorn.workers.ggevent import PyWSGIServer
 
-from heliograph.request.lifecycle import Lifecycle
 from heliograph.server.handler import Handler
-from heliograph.server.shutdown import say_goodbye
+from heliograph.server.state import ServerState
 
 
 class Worker(GeventWebSocketWorker):  # type: ignore[misc]
@@ -18,15 +18,17 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.lifecycle = Lifecycle()
-        self.lifecycle.on_stop(say_goodbye)
-        self.wsgi_handler = Handler.of(self.lifecycle)
+        self._state = ServerState()
+
+    def server_class(self, listener: Any, environ: dict[str, Any], **options: Any) -> PyWSGIServer:
+        """What Gunicorn makes for each listener: all of them have the state of this worker."""
+        return PyWSGIServer(listener, environ={**environ, **self._state.environ()}, **options)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: say that we are stopping before the listener closes, so that load balancers can look elsewhere."""
-        self.lifecycle.stop()
+        self._state.stop()
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        self.lifecycle.stop()
+        self._state.stop()
         super().handle_quit(sig, frame)

@@ -19,12 +19,15 @@ from heliograph_proxy.trust import TrustedPeers
 from heliograph.problems import BadHost, Problem, UnknownHost
 from heliograph.request import logs
 from heliograph.request.answers import response_of
+from heliograph.request.environ import WEBSOCKET
 from heliograph.request.forwarding import ResolvedClient, answers_for, host_name, resolve
 from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
 from heliograph.request.logs import RequestLog
 from heliograph.request.metrics import Metrics
 from heliograph.request.options import RequestOptions
+from heliograph.server.adapters import add_websocket
 from heliograph.websocket.handshake import asks_for_websocket
+from heliograph.websocket.registry import ConnectionRegistry
 
 Environ = dict[str, Any]
 
@@ -35,7 +38,9 @@ PROBE_AGENT = "heliograph-proxy"
 MAX_LOGGED_PATH = 1024
 
 
-class Edge:
+class WsgiWrapper:
+    """Around one application."""
+
     def __init__(
         self,
         application: Any,
@@ -50,21 +55,24 @@ class Edge:
         self._access_log = access_log
         self._metrics = metrics
         self._lifecycle = lifecycle
+        # The WebSockets that come through another server than ours.
+        self._connections = ConnectionRegistry()
+        lifecycle.on_stop(self._connections.stop)
         self._server: Lifecycle | None = None
         self._leave: Callable[[], None] | None = None
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if not asks_for_websocket(environ):
-            environ.pop(
-                "HTTP_UPGRADE", None
-            )  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
+        if asks_for_websocket(environ):
+            add_websocket(environ, self._connections)
+        else:  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
+            environ.pop("HTTP_UPGRADE", None)
         server = environ.get(ENVIRON_KEY)
         if server is not self._server:
             self._follow(server)
         client = resolve(
             environ.get("REMOTE_ADDR") or "unix", environ["wsgi.url_scheme"], environ, self._trust
         )
-        exchange = Exchange(self, environ, start_response, client)
+        exchange = WrappedRequest(self, environ, start_response, client)
         problem = self._refusal(environ, client)
         application = response_of(problem) if problem else self._application
         try:
@@ -99,7 +107,7 @@ class Edge:
             return UnknownHost(f"HELIOGRAPH_ALLOWED_HOSTS of this service does not name {name}.", host=name)
         return None
 
-    def finish(self, exchange: Exchange, seconds: float) -> None:
+    def finish(self, exchange: WrappedRequest, seconds: float) -> None:
         """Log and count one exchange that has ended."""
         environ = exchange.environ
         self._metrics.in_flight.dec()
@@ -142,16 +150,18 @@ def _encoded(query: str) -> str:
     return query if query.isascii() else quote(query, safe=string.printable, encoding="latin-1")
 
 
-class Exchange:
+class WrappedRequest:
     """One request and its answer, while the server iterates over the answer."""
 
-    def __init__(self, edge: Edge, environ: Environ, start_response: Any, client: ResolvedClient) -> None:
+    def __init__(
+        self, wrapper: WsgiWrapper, environ: Environ, start_response: Any, client: ResolvedClient
+    ) -> None:
         self.environ = environ
         self.request_id = client.request_id or secrets.token_hex(16)
         self.status = 0
         self.sent = 0
         self.complete = False
-        self._edge = edge
+        self._wrapper = wrapper
         self._start_response = start_response
         self._began = time.monotonic()
         self._closed = False
@@ -161,13 +171,13 @@ class Exchange:
         environ["HTTP_HOST"] = client.host
         environ["QUERY_STRING"] = _encoded(environ.get("QUERY_STRING", ""))
         logs.request_id.set(self.request_id)
-        edge.begin()
+        wrapper.begin()
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         self.status = int(status[:3])
         headers = [
             *headers,
-            ("X-Instance", self._edge.instance),
+            ("X-Instance", self._wrapper.instance),
             ("X-Request-Id", self.request_id),
             ("X-Content-Type-Options", "nosniff"),
         ]
@@ -181,17 +191,17 @@ class Exchange:
         if self._closed:
             return
         self._closed = True
-        websocket = self.environ.get("wsgi.websocket")
+        websocket = self.environ.get(WEBSOCKET)
         if websocket is not None and websocket.accepted:
             self.status, self.complete = 101, True
-        self._edge.finish(self, time.monotonic() - self._began)
+        self._wrapper.finish(self, time.monotonic() - self._began)
         logs.request_id.set("")
 
 
 class _Relay:
     """Passes the pieces of an answer on and counts them."""
 
-    def __init__(self, exchange: Exchange, pieces: Iterable[bytes]) -> None:
+    def __init__(self, exchange: WrappedRequest, pieces: Iterable[bytes]) -> None:
         self._exchange = exchange
         self._pieces = pieces
         self._iterator = iter(pieces)

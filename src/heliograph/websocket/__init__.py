@@ -4,5 +4,5 @@ Pure: `handshake`, `frames` (heads and the rules that they can break), `masking`
 fallback), `inbound` (bytes of a client to messages), `pings`, `timers`.
 I/O: `connection` is one WebSocket, with its `sender`, `receiver` and `outbox`;
 `registry`: all of a server; `broadcast`: one message to many.
-Interfaces: `socket` is what views see, `routing` makes views, `adapters` takes sockets over from other servers.
+Interfaces: `socket` is what views see, `routing` makes views.
 """

@@ -45,7 +45,8 @@ class ConnectionRegistry:
     def stop(self) -> None:
         """Close every connection with 1012 (the clients may come back at once), also those that are opened later. Never waits."""
         self.stopping = True
-        gevent.spawn(_close_all, list(self.open))
+        if self.open:
+            gevent.spawn(_close_all, list(self.open))
 
     def close_if_stopping(self, connection: Registered) -> None:
         """For a connection that was opened after `stop`."""
@@ -74,7 +75,3 @@ def _start_timer(turn: Callable[[], None]) -> Callable[[], None]:
         timer.close()
 
     return stop
-
-
-#: This process's own, until its server has one.
-registry = ConnectionRegistry()

@@ -14,14 +14,14 @@ from flask import Blueprint, Flask, Response, copy_current_request_context, curr
 from geventwebsocket.exceptions import WebSocketError
 
 from heliograph.problems import BadRequest, ForeignOrigin, Problem, Stopping, UpgradeRequired
+from heliograph.request.environ import WEBSOCKET
 from heliograph.request.metrics import Metrics
 from heliograph.request.openapi import Operation
 from heliograph.request.options import RequestOptions
 from heliograph.request.origins import require_own_origin
 from heliograph.request.services import services
-from heliograph.websocket.adapters import websocket_of
 from heliograph.websocket.frames import OUR_ERROR
-from heliograph.websocket.handshake import asks_for_websocket, upgrade_required
+from heliograph.websocket.handshake import agree, asks_for_websocket, upgrade_required
 from heliograph.websocket.options import WebSocketOptions
 from heliograph.websocket.problems import WebSocketsUnavailable
 from heliograph.websocket.socket import Socket
@@ -71,7 +71,13 @@ def websocket(
 def _socket_of_request() -> Socket:
     if not asks_for_websocket(request.environ):
         raise upgrade_required("Connect with a WebSocket client.")
-    socket = websocket_of(request.environ)
+    socket = request.environ.get(WEBSOCKET)
+    if socket is None:
+        agree(request.environ)  # raises what is wrong with the handshake
+        raise WebSocketsUnavailable(
+            "Start it with `gunicorn -c conf/gunicorn.conf.py wsgi:app` or `python -m app` to have them; TLS is nginx's."
+        )
+    assert isinstance(socket, Socket)
     own = services()
     require_own_origin(own.settings[RequestOptions].allowed_origins)
     if own.lifecycle.stopping:
@@ -80,7 +86,7 @@ def _socket_of_request() -> Socket:
     return socket
 
 
-class Conversation:
+class UpgradeResponse:
     """The answer of a request that became a WebSocket: the server's loop over it is the conversation.
 
     So the view runs with the request's context, but not inside all that Flask calls on the way to it: an idle connection's stack
@@ -98,12 +104,12 @@ class Conversation:
 @functools.cache
 def _conversation_class(response_class: type[Response]) -> type[Any]:
     """Flask makes answers of any other class into its application's own."""
-    return type("ConversationResponse", (Conversation, response_class), {})
+    return type("UpgradeResponse", (UpgradeResponse, response_class), {})
 
 
 def _conversation(talk: Callable[[], None], socket: Socket) -> Response:
     response: Response = _conversation_class(current_app.response_class)(status=101)  # type: ignore[arg-type]
-    assert isinstance(response, Conversation)
+    assert isinstance(response, UpgradeResponse)
     response.talk, response.socket = copy_current_request_context(talk), socket
     return response
 

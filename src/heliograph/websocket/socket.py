@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import secrets
 import socket
-import ssl
 from typing import Any, Protocol
 
 from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.websocket import MSG_ALREADY_CLOSED, WebSocket
 
-from heliograph.request.lifecycle import ENVIRON_KEY
 from heliograph.request.threads import in_thread
 from heliograph.settings import MIB
 from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.deflate import MAX_INLINE, Deflate, message_frame
-from heliograph.websocket.frames import BINARY, CLOSE, FIN, NORMAL, RESTART, TEXT, serialize
+from heliograph.websocket.frames import BINARY, CLOSE, FIN, NORMAL, TEXT, serialize
 from heliograph.websocket.handshake import Agreement
 from heliograph.websocket.inbound import Inbound
-from heliograph.websocket.registry import registry
+from heliograph.websocket.registry import ConnectionRegistry
 
 
 class Host(Protocol):
@@ -51,9 +49,16 @@ class FrameStream:
 
 
 class Socket(WebSocket):  # type: ignore[misc]
-    __slots__ = ("_agreement", "_connection", "_ended", "_host", "deflate", "max_message")
+    __slots__ = ("_agreement", "_connection", "_ended", "_host", "_registry", "deflate", "max_message")
 
-    def __init__(self, environ: dict[str, Any], handler: Any, host: Host, agreement: Agreement) -> None:
+    def __init__(
+        self,
+        environ: dict[str, Any],
+        handler: Any,
+        host: Host,
+        agreement: Agreement,
+        registry: ConnectionRegistry,
+    ) -> None:
         """`handler` is gevent-websocket's, None under other servers. The base's __init__ belongs to its engine."""
         self.environ = environ  # type: ignore[misc]  # slots of the base, which has no types
         self.handler = handler  # type: ignore[misc]
@@ -61,6 +66,7 @@ class Socket(WebSocket):  # type: ignore[misc]
         self.deflate: Deflate | None = agreement.deflate
         self._host: Host | None = host
         self._agreement: Agreement | None = agreement
+        self._registry: ConnectionRegistry | None = registry
         self._connection: WebSocketConnection | None = None
         self._ended = False
 
@@ -75,11 +81,11 @@ class Socket(WebSocket):  # type: ignore[misc]
     def accept(self) -> WebSocketConnection:
         """Complete the handshake, once. Raises WebSocketError when the client is gone already."""
         if self._connection is None:
-            host, agreement = self._host, self._agreement
-            if host is None or agreement is None:
+            host, agreement, registry = self._host, self._agreement, self._registry
+            if host is None or agreement is None or registry is None:
                 raise WebSocketError("the client is gone")
             # Let go of what only the handshake needs.
-            self._host = self._agreement = None
+            self._host = self._agreement = self._registry = None
             request_id = str(self.environ.get("heliograph.request_id") or secrets.token_hex(16))
             try:
                 early = host.take_over()
@@ -89,9 +95,7 @@ class Socket(WebSocket):  # type: ignore[misc]
                 raise WebSocketError("the client is gone") from exc
             inbound = Inbound(self.max_message, self.deflate)
             self._connection = WebSocketConnection(_bare(host.socket), inbound, registry, early)
-            lifecycle = self.environ.get(ENVIRON_KEY)
-            if lifecycle is not None and lifecycle.stopping:  # all others have been closed already
-                self._connection.close(RESTART, "service restart")
+            registry.close_if_stopping(self._connection)
         return self._connection
 
     def receive(self) -> str | bytes | None:
@@ -154,11 +158,6 @@ class Socket(WebSocket):  # type: ignore[misc]
     @property
     def stream(self) -> FrameStream:
         return FrameStream(self.handler, self.accept())
-
-
-def offers_websockets(connection: Any) -> bool:
-    """Whether the engine can take this socket over: TLS is what nginx is for."""
-    return connection is not None and not isinstance(connection, ssl.SSLSocket)
 
 
 def _bare(connection: Any) -> socket.socket:

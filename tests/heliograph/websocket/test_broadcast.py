@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from gevent import socket as green
 
-from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
 from heliograph.websocket.broadcast import Prepared, broadcast
 from heliograph.websocket.deflate import MAX_INLINE, Deflate
 from heliograph.websocket.handshake import agree
+from heliograph.websocket.registry import ConnectionRegistry
 from heliograph.websocket.socket import Socket
 from tests.heliograph.websocket.raw import KEY, Frame
 from tests.heliograph.websocket.test_deflate import read
@@ -34,15 +34,14 @@ class PairHost:
 
 
 class Subscriber:
-    def __init__(self, offer: str | None = None, server: Lifecycle | None = None) -> None:
+    def __init__(self, offer: str | None = None, registry: ConnectionRegistry | None = None) -> None:
         environ: dict[str, Any] = {
             "HTTP_SEC_WEBSOCKET_VERSION": "13",
             "HTTP_SEC_WEBSOCKET_KEY": KEY,
-            ENVIRON_KEY: server,
             **({"HTTP_SEC_WEBSOCKET_EXTENSIONS": offer} if offer else {}),
         }
         self.host = PairHost()
-        self.socket = Socket(environ, None, self.host, agree(environ))
+        self.socket = Socket(environ, None, self.host, agree(environ), registry or ConnectionRegistry())
 
     def open(self) -> Subscriber:
         self.socket.accept()
@@ -149,9 +148,9 @@ def test_a_socket_that_is_closed_is_passed_over() -> None:
 
 
 def test_a_socket_that_is_accepted_during_shutdown_is_closed_as_the_others_were() -> None:
-    server = Lifecycle()
-    server.stop()
-    late = Subscriber(server=server)
+    registry = ConnectionRegistry()
+    registry.stop()
+    late = Subscriber(registry=registry)
     with late.host.socket, late.host.client:
         late.open()
         assert Frame(8, late.raw_frame()[2:]) == Frame(8, b"\x03\xf4service restart")

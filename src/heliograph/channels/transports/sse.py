@@ -32,6 +32,7 @@ from heliograph.channels.transports.forms import server_sent
 from heliograph.channels.transports.models import NAME
 from heliograph.problems import Stopping
 from heliograph.request import bodies
+from heliograph.request.environ import PYWSGI_SOCKET
 from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.services import services
 
@@ -196,7 +197,7 @@ class EventStream:
 
     def __init__(self, hub: Hub, channel: str, start: Start, expires: float | None) -> None:
         self._expires = float("inf") if expires is None else expires
-        line = Line(request.environ.get("gunicorn.sock"))
+        line = Line(request.environ.get(PYWSGI_SOCKET))
         self._queue = EventQueue(line.cut)
         with ExitStack() as stack:
             stack.callback(line.close)

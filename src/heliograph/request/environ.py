@@ -1,0 +1,23 @@
+"""Keys of a WSGI environ that more than one module uses. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: The client's socket: as Gunicorn's pywsgi handler names it, on which ours stands; its own workers; Werkzeug's server.
+PYWSGI_SOCKET = "gunicorn.sock"
+GUNICORN_SOCKET = "gunicorn.socket"
+WERKZEUG_SOCKET = "werkzeug.socket"
+
+#: gevent-websocket's contract: the socket of a request that asks for a WebSocket, and the version of the protocol.
+WEBSOCKET = "wsgi.websocket"
+WEBSOCKET_VERSION = "wsgi.websocket_version"
+
+#: What one server of ours knows of its connections.
+SERVER_STATE = "heliograph.server"
+
+
+def client_socket(environ: Mapping[str, Any]) -> Any:
+    """The socket of the client's connection, for as long as that lives; None under a server that keeps it to itself."""
+    return environ.get(PYWSGI_SOCKET) or environ.get(WERKZEUG_SOCKET)

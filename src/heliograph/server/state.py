@@ -1,0 +1,46 @@
+"""What one server knows of its connections: whether it stops, its open WebSockets, and who waits for another request.
+
+It belongs to the server, of pywsgi or Gunicorn, and is in the environ of each request under SERVER_STATE.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from heliograph.request.environ import SERVER_STATE
+from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
+from heliograph.server.shutdown import shut_down
+from heliograph.websocket.registry import ConnectionRegistry
+
+
+class ServerState:
+    """Of one process, for all its listeners. `stop` begins the shutdown, also of the applications that it hosts."""
+
+    def __init__(self) -> None:
+        self.lifecycle = Lifecycle()
+        self.connections = ConnectionRegistry()
+        #: The sockets of connections on which nothing has come since the last request.
+        self.idle: set[Any] = set()
+        self.lifecycle.on_stop(lambda: shut_down(self.connections, self.idle))
+
+    @property
+    def stopping(self) -> bool:
+        return self.lifecycle.stopping
+
+    def stop(self) -> None:
+        """Never waits."""
+        self.lifecycle.stop()
+
+    def environ(self) -> dict[str, Any]:
+        """What the environ of each request has of it."""
+        return {SERVER_STATE: self, ENVIRON_KEY: self.lifecycle}
+
+
+def state_of(server: Any) -> ServerState:
+    """That of a pywsgi server; a new one where it was made without."""
+    found = server.environ.get(SERVER_STATE)
+    if found is None:
+        found = ServerState()
+        server.environ.update(found.environ())
+    assert isinstance(found, ServerState)
+    return found
