@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# Type checkers take it for true; `typing` itself would be most of the time that importing this takes.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from heliograph.channels.live.events import Lost
     from heliograph.channels.message import Message
     from heliograph.extension import Heliograph
@@ -30,6 +32,8 @@ __all__ = ["Heliograph", "Lost", "Message", "Problem", "Settings", "__version__"
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415 (as late as what it imports)
+
     if name == "__version__":
         value: Any = import_module("importlib.metadata").version("heliograph")
     elif name in _HOMES:

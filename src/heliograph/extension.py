@@ -25,9 +25,10 @@ from heliograph.channels.service import Channels
 from heliograph.channels.transports import http, sockets, sse
 from heliograph.options import LIBRARY
 from heliograph.problems import Problem
-from heliograph.request import answers, health, logs
+from heliograph.request import answers, health
 from heliograph.request import metrics as metrics_
 from heliograph.request.lifecycle import Lifecycle
+from heliograph.request.logs import Logs
 from heliograph.request.metrics import Metrics
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.request.services import EXTENSION, Services
@@ -70,6 +71,9 @@ class Heliograph:
             raise RuntimeError("one Heliograph serves one application in this version; make another one")
         self._started = True
         settings = self._given or from_environment(LIBRARY)
+        options = settings[RequestOptions]
+        own_logs = Logs(options.log)
+        self.on_close(own_logs.close)
         self.services = self._services(settings)
         self.channels = Channels(settings, self.services.metrics.registry)
         self.services.checks["channels"] = self.channels.hub.ready
@@ -81,16 +85,13 @@ class Heliograph:
         metrics_.init_app(app)
         for bp in dict.fromkeys(bp for name in self._endpoints for bp in ENDPOINTS[name]):
             app.register_blueprint(bp, url_prefix=self._prefix or None)
-        options = settings[RequestOptions]
-        access_log = logs.configure(options.log)
-        wrapper = WsgiWrapper(
-            app.wsgi_app, options, access_log, self.services.metrics, self.services.lifecycle
-        )
+        requests = own_logs.requests
+        wrapper = WsgiWrapper(app.wsgi_app, options, requests, self.services.metrics, self.services.lifecycle)
         app.wsgi_app = wrapper  # type: ignore[method-assign]
         self.on_close(self.services.spool.close)
         self.on_close(self.channels.hub.close)
         self.on_close(wrapper.close)
-        atexit.register(self.close)
+        _open.append(self)
 
     def _services(self, settings: Settings) -> Services:
         options = settings[RequestOptions]
@@ -104,10 +105,21 @@ class Heliograph:
 
     def close(self) -> None:
         """Stop, and release everything that belongs to the application: it can answer no more requests after that."""
-        atexit.unregister(self.close)
-        self.services.lifecycle.stop()
+        if self in _open:
+            _open.remove(self)
+            self.services.lifecycle.stop()
         while self._closing:
             self._closing.pop()()
+
+
+#: Those of this process that were not closed yet. One registration for the end of the process serves all of them.
+_open: list[Heliograph] = []
+
+
+@atexit.register
+def _close_all() -> None:
+    for live in reversed(_open.copy()):
+        live.close()
 
 
 def _checked(endpoints: tuple[str, ...]) -> tuple[str, ...]:

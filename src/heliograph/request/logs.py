@@ -34,9 +34,9 @@ class ScheduledWriter:
     """Appends lines to a file descriptor without ever blocking the event loop: a greenlet writes them soon."""
 
     def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
         self._batches = BatchWriter(descriptor, MAX_BUFFERED)
         self._scheduled = False
-        atexit.register(self.flush)
 
     def write(self, line: str) -> None:
         """Queue one line (without line end). Drops it when the buffer is full."""
@@ -134,22 +134,61 @@ class RequestLog:
             self._writer.write(f"{timestamp(time.time())} {pairs}")
 
 
-_writers: dict[int, ScheduledWriter] = {}
+class Logs:
+    """The logs of one application: `requests` goes to standard output, the ``heliograph`` loggers to standard error.
+
+    These loggers and descriptors belong to the process. Applications that are open at the same time have one writer for each
+    descriptor, so that their lines never mix, and the loggers write in the style of the one that was opened last.
+    """
+
+    def __init__(self, style: str) -> None:
+        self._errors = _writer(sys.__stderr__.fileno() if sys.__stderr__ else 2)
+        self._access = _writer(sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        self._handler = BatchHandler(self._errors)
+        self._handler.setFormatter(formatter(style))
+        self.requests = RequestLog(style, self._access)
+        _open.append(self)
+        _direct_loggers()
+
+    @property
+    def writers(self) -> tuple[ScheduledWriter, ScheduledWriter]:
+        return self._errors, self._access
+
+    @property
+    def handler(self) -> logging.Handler:
+        return self._handler
+
+    def close(self) -> None:
+        """Write what waits, and give back what no other application uses."""
+        if self not in _open:
+            return
+        _open.remove(self)
+        _direct_loggers()
+        self._handler.close()
+        others = [writer for one in _open for writer in one.writers]
+        for writer in self.writers:
+            if writer not in others:
+                writer.flush()
 
 
-def writer(descriptor: int) -> ScheduledWriter:
-    """The process's one writer for a descriptor, so that lines of two applications never mix."""
-    if descriptor not in _writers:
-        _writers[descriptor] = ScheduledWriter(descriptor)
-    return _writers[descriptor]
+#: Those of this process that are open, oldest first.
+_open: list[Logs] = []
 
 
-def configure(style: str) -> RequestLog:
-    """Send the ``heliograph`` loggers to standard error; return the access log, which goes to standard output."""
+def _writer(descriptor: int) -> ScheduledWriter:
+    found = (writer for one in _open for writer in one.writers if writer.descriptor == descriptor)
+    return next(found, None) or ScheduledWriter(descriptor)
+
+
+def _direct_loggers() -> None:
     logger = logging.getLogger("heliograph")
-    handler = BatchHandler(writer(sys.__stderr__.fileno() if sys.__stderr__ else 2))
-    handler.setFormatter(formatter(style))
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    return RequestLog(style, writer(sys.__stdout__.fileno() if sys.__stdout__ else 1))
+    logger.handlers[:] = [_open[-1].handler] if _open else []
+    logger.propagate = not _open
+    logger.setLevel(logging.INFO if _open else logging.NOTSET)
+
+
+@atexit.register
+def _flush_all() -> None:
+    for one in _open:
+        for writer in one.writers:
+            writer.flush()

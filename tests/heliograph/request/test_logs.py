@@ -122,7 +122,7 @@ def test_times_are_rfc_3339_in_utc() -> None:
 
 
 def test_what_waits_when_the_process_ends_is_written(tmp_path: Path) -> None:
-    code = "from heliograph.request.logs import configure\nconfigure('json').write({'last': 'line'})"
+    code = "from heliograph.request.logs import Logs\nLogs('json').requests.write({'last': 'line'})"
     with Process([PYTHON, "-c", code], tmp_path / "log") as process:
         assert process.wait() == 0
         assert json.loads(process.output)["last"] == "line"
