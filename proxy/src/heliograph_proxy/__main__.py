@@ -20,12 +20,12 @@ from gevent.hub import get_hub
 import heliograph_proxy
 from heliograph_proxy import COMPILED, OUTDATED
 from heliograph_proxy import eventlog as events
-from heliograph_proxy.admin.remote import Refused, ask, table
+from heliograph_proxy.admin.remote import AdminRefused, ask, table
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.limits import raise_descriptor_limit
-from heliograph_proxy.server import Server, build
-from heliograph_proxy.settings import Settings, load
+from heliograph_proxy.server import ProxyServer, build
+from heliograph_proxy.settings import ProxySettings, load
 
 DEFAULT_FILE = "conf/proxy.toml"
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return int(given.command(given))
-    except (SettingsError, Refused) as exc:
+    except (SettingsError, AdminRefused) as exc:
         print(f"proxy: {exc}", file=sys.stderr)
         return 1
 
@@ -100,7 +100,7 @@ def _write(given: argparse.Namespace, key: str, value: str | int) -> int:
 def _run(given: argparse.Namespace) -> int:
     settings = load(given.config)
     descriptors = raise_descriptor_limit()
-    server = Server(build(settings), given.config)
+    server = ProxyServer(build(settings), given.config)
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, _stop_or_end, stopping)
@@ -127,14 +127,14 @@ def _stop_or_end(stopping: Event) -> None:
     stopping.set()
 
 
-def _reload(server: Server) -> None:
+def _reload(server: ProxyServer) -> None:
     try:
         server.control.reload()
     except SettingsError as exc:
         events.log("reload-failed", reason=str(exc))
 
 
-def _say_limits(settings: Settings, descriptors: int) -> None:
+def _say_limits(settings: ProxySettings, descriptors: int) -> None:
     limits = settings.limits
     print(
         f"proxy: listening on {settings.listen}, admin on {settings.admin}; "

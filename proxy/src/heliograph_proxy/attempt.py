@@ -32,7 +32,7 @@ from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.http1.responses import ResponseHead
 from heliograph_proxy.relay import Upload
 from heliograph_proxy.runtime import Runtime
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 
 #: Answers before the final one, as 100 and 103, that are passed on; nobody sends more than two.
 MAX_INTERIM: Final = 8
@@ -46,7 +46,7 @@ STALE_SECONDS: Final = 0.5
 HALF_CLOSE_SECONDS: Final = 1.0
 
 
-class Outgoing:
+class OutgoingRequest:
     """A request as it goes to a backend; the same for each try."""
 
     __slots__ = ("head", "payload", "repeatable", "rest", "wire")
@@ -71,12 +71,12 @@ class Outgoing:
 
 
 def outgoing(
-    head: RequestHead, wire: bytes, reader: framing.BodyReader | None, client: Stream, limit: int
-) -> Outgoing:
+    head: RequestHead, wire: bytes, reader: framing.BodyReader | None, client: SocketStream, limit: int
+) -> OutgoingRequest:
     """Head and what is here of the body, checked before any backend is bothered."""
     idempotent = head.method in retry.IDEMPOTENT
     if reader is None:
-        return Outgoing(head, wire, b"", None, idempotent)
+        return OutgoingRequest(head, wire, b"", None, idempotent)
     try:
         payload = reader.feed(client.buffer)
     except FramingError as exc:
@@ -85,9 +85,9 @@ def outgoing(
     if limit and max(len(payload), head.length or 0) > limit:
         raise BodyTooLarge(f"the body is longer than {limit} bytes", limit=limit)
     if not reader.complete:
-        return Outgoing(head, wire, payload, reader, False)
+        return OutgoingRequest(head, wire, payload, reader, False)
     body = framing.chunk(payload) + framing.LAST_CHUNK if head.chunked else payload
-    return Outgoing(head, wire + body, b"", None, idempotent)
+    return OutgoingRequest(head, wire + body, b"", None, idempotent)
 
 
 class Attempt:
@@ -110,11 +110,16 @@ class Attempt:
     )
 
     def __init__(
-        self, runtime: Runtime, backend: Backend, request: Outgoing, client: Stream, record: Record
+        self,
+        runtime: Runtime,
+        backend: Backend,
+        request: OutgoingRequest,
+        client: SocketStream,
+        record: Record,
     ) -> None:
         self.backend = backend
         #: None before `run` and after `detach`.
-        self.stream: Stream | None = None
+        self.stream: SocketStream | None = None
         self.upload: Upload | None = None
         #: The client was told to send its body.
         self.continued = False
@@ -150,7 +155,7 @@ class Attempt:
         self.backend.succeeded(record.Tr, now)
         return head
 
-    def detach(self) -> Stream:
+    def detach(self) -> SocketStream:
         """Take the connection, for another request."""
         stream, self.stream = self.stream, None
         assert stream is not None
@@ -164,7 +169,7 @@ class Attempt:
         if self.stream is not None:
             self.stream.close()
 
-    def _connect(self, now: float, fresh: bool) -> Stream:
+    def _connect(self, now: float, fresh: bool) -> SocketStream:
         runtime = self._runtime
         if not fresh:
             kept = runtime.connections.reuse(self.backend, now, young=not self._request.repeatable)
@@ -173,7 +178,7 @@ class Attempt:
                 return kept
         return runtime.connections.connect(self.backend.settings.address, runtime.settings.timeouts.connect)
 
-    def _send(self, stream: Stream) -> None:
+    def _send(self, stream: SocketStream) -> None:
         request, before = self._request, stream.sent
         try:
             stream.send(request.wire)
@@ -187,7 +192,7 @@ class Attempt:
             self.upload = Upload(self._client, request.rest, settings, chunked=request.head.chunked)
             self.upload.start(stream, request.payload)
 
-    def _read_head(self, stream: Stream, deadline: float) -> ResponseHead:
+    def _read_head(self, stream: SocketStream, deadline: float) -> ResponseHead:
         self._deadline = deadline
         interim = 0
         try:
@@ -214,7 +219,7 @@ class Attempt:
             problem = BadGateway("the backend closed the connection without an answer")
             raise (StaleConnection(problem) if stale else SomethingSent(problem)) from exc
 
-    def _next_head(self, stream: Stream) -> ResponseHead:
+    def _next_head(self, stream: SocketStream) -> ResponseHead:
         """The next head in the stream; what follows it stays in the buffer."""
         buffer, looked_at = stream.buffer, 0
         while True:

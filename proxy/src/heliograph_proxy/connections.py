@@ -18,7 +18,7 @@ from typing import Final
 import gevent
 import gevent.socket
 
-from heliograph_proxy.balancing.backends import Backend, State
+from heliograph_proxy.balancing.backends import Backend, OperatorState
 from heliograph_proxy.errors import (
     EXHAUSTED,
     BadGateway,
@@ -29,7 +29,7 @@ from heliograph_proxy.errors import (
     Unavailable,
 )
 from heliograph_proxy.settings import PoolSettings
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.values import Address
 from heliograph_proxy.waits import Sweeper
 
@@ -48,12 +48,12 @@ class Connections:
         self._settings = settings
         self._sweeper = sweeper
         self._write_patience = write_patience
-        self._idle: dict[str, deque[Stream]] = {}
+        self._idle: dict[str, deque[SocketStream]] = {}
 
     def configure(self, settings: PoolSettings, write_patience: float) -> None:
         self._settings, self._write_patience = settings, write_patience
 
-    def reuse(self, backend: Backend, now: float, *, young: bool) -> Stream | None:
+    def reuse(self, backend: Backend, now: float, *, young: bool) -> SocketStream | None:
         """An idle connection in perfect order, if there is one."""
         idle = self._idle.get(backend.name)
         longest = min(self._settings.idle, YOUNG_SECONDS) if young else self._settings.idle
@@ -72,7 +72,7 @@ class Connections:
             stream.close()
         return None
 
-    def connect(self, address: Address, timeout: float) -> Stream:
+    def connect(self, address: Address, timeout: float) -> SocketStream:
         """A fresh connection; NothingSent if it cannot be had in time, Unavailable if we have no descriptor for it."""
         deadline = monotonic() + timeout
         try:
@@ -81,7 +81,7 @@ class Connections:
             if exc.errno in EXHAUSTED:
                 raise Unavailable(f"no connection can be opened: {exc.strerror}") from exc
             raise NothingSent(BadGateway(f"the backend's address cannot be used: {exc.strerror}")) from exc
-        stream = Stream(sock, self._sweeper, self._write_patience)
+        stream = SocketStream(sock, self._sweeper, self._write_patience)
         try:
             self._finish_connecting(stream, target, deadline)
         except TimedOut as exc:
@@ -96,7 +96,9 @@ class Connections:
             raise
         return stream
 
-    def _finish_connecting(self, stream: Stream, target: tuple[str, int] | str, deadline: float) -> None:
+    def _finish_connecting(
+        self, stream: SocketStream, target: tuple[str, int] | str, deadline: float
+    ) -> None:
         code = stream.sock.connect_ex(target)
         while code == errno.EAGAIN and monotonic() < deadline:
             gevent.sleep(BACKLOG_PAUSE)
@@ -107,11 +109,11 @@ class Connections:
         if code:
             raise OSError(code, os.strerror(code))
 
-    def keep(self, backend: Backend, stream: Stream) -> None:
+    def keep(self, backend: Backend, stream: SocketStream) -> None:
         """Put a connection back whose last response was read completely."""
         idle = self._idle.setdefault(backend.name, deque())
         if (
-            backend.state is not State.READY
+            backend.state is not OperatorState.READY
             or self._settings.idle <= 0
             or len(idle) >= self._settings.max
             or stream.buffer
@@ -139,7 +141,7 @@ class Connections:
             self.forget(name)
 
     @staticmethod
-    def _drop(idle: deque[Stream]) -> None:
+    def _drop(idle: deque[SocketStream]) -> None:
         while idle:
             idle.pop().close()
 

@@ -63,7 +63,7 @@ class ClientGone(ProxyError):
     """The client went away; whatever was being done for it stops."""
 
 
-class Stopping(ProxyError):
+class ProxyStopping(ProxyError):
     """The proxy is stopping and this connection has no request in it."""
 
 

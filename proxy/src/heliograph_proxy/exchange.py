@@ -13,9 +13,9 @@ from time import monotonic
 
 from heliograph_proxy import headers, retry
 from heliograph_proxy.accesslog import Record
-from heliograph_proxy.attempt import Attempt, Outgoing, outgoing
+from heliograph_proxy.attempt import Attempt, OutgoingRequest, outgoing
 from heliograph_proxy.balancing.backends import Backend
-from heliograph_proxy.balancing.strategies import Selection
+from heliograph_proxy.balancing.strategies import RequestInfo
 from heliograph_proxy.errors import (
     AttemptFailed,
     BadGateway,
@@ -32,7 +32,7 @@ from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.http1.responses import ResponseHead
 from heliograph_proxy.relay import download
 from heliograph_proxy.runtime import Runtime
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.tunnel import Tunnel
 
 
@@ -45,11 +45,16 @@ class After(Enum):
     LINGER = auto()
 
 
-class Exchange:
+class ProxyExchange:
     """Use `run` once."""
 
     def __init__(
-        self, runtime: Runtime, client: Stream, head: RequestHead, forwarding: Forwarding, record: Record
+        self,
+        runtime: Runtime,
+        client: SocketStream,
+        head: RequestHead,
+        forwarding: Forwarding,
+        record: Record,
     ) -> None:
         self._runtime = runtime
         self._client = client
@@ -89,7 +94,7 @@ class Exchange:
 
     # Attempts.
 
-    def _attempts(self, request: Outgoing) -> tuple[Attempt, ResponseHead]:
+    def _attempts(self, request: OutgoingRequest) -> tuple[Attempt, ResponseHead]:
         """Try until there is an answer or no try is left."""
         tried: set[str] = set()
         failure: AttemptFailed | None = None
@@ -111,7 +116,7 @@ class Exchange:
         record, balancer = self._record, self._runtime.balancer
         now = monotonic() if failure else self._started
         try:
-            request = Selection(record.client, now, self._preferred)
+            request = RequestInfo(record.client, now, self._preferred)
             backend = balancer.acquire(request, tried, self._client, tunnel=self._head.websocket)
         except Unavailable as exc:
             # Nobody is left to try: what the last one did says more than "unavailable".
@@ -127,7 +132,7 @@ class Exchange:
         self._runtime.balancer.release(attempt.backend)
 
     def _try_again(
-        self, failure: AttemptFailed, request: Outgoing, backend: Backend, tried: set[str]
+        self, failure: AttemptFailed, request: OutgoingRequest, backend: Backend, tried: set[str]
     ) -> bool:
         balancer, settings = self._runtime.balancer, self._runtime.settings.retry
         stale = isinstance(failure, StaleConnection)

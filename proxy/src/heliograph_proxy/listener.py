@@ -30,7 +30,7 @@ PAUSE_SECONDS = 0.1
 TELL_SECONDS = 60.0
 
 
-class Listener(StreamServer):
+class ProxyListener(StreamServer):
     """Calls `handle(socket, peer)` in a greenlet for each connection; `handle` owns the plain socket.
 
     While `has_room`, which is told how many are about to begin, says no, connections wait in the kernel.

@@ -40,7 +40,7 @@ class Histogram:
         return found
 
 
-class Metrics:
+class ProxyMetrics:
     """The counters of one process that belong to no backend alone."""
 
     def __init__(self) -> None:

@@ -24,8 +24,8 @@ from heliograph_proxy.errors import (
 from heliograph_proxy.http1 import framing
 from heliograph_proxy.http1.responses import Delivery
 from heliograph_proxy.readsize import ReadSize
-from heliograph_proxy.settings import Settings
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.settings import ProxySettings
+from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.waits import NEVER
 
 #: A backend that takes no more of the body has usually answered already; this long is waited for that answer.
@@ -37,7 +37,7 @@ class Upload:
     backend."""
 
     def __init__(
-        self, client: Stream, reader: framing.BodyReader, settings: Settings, *, chunked: bool
+        self, client: SocketStream, reader: framing.BodyReader, settings: ProxySettings, *, chunked: bool
     ) -> None:
         self._client = client
         self._reader = reader
@@ -52,7 +52,7 @@ class Upload:
     def complete(self) -> bool:
         return self._reader.complete and self._greenlet is None
 
-    def start(self, backend: Stream, first: bytes) -> None:
+    def start(self, backend: SocketStream, first: bytes) -> None:
         """`first`: payload that came with the head."""
         self._greenlet = gevent.spawn(self._run, backend, first)
 
@@ -67,7 +67,7 @@ class Upload:
         if limit and self._received > limit:
             raise BodyTooLarge(f"the body is longer than {limit} bytes", limit=limit)
 
-    def _run(self, backend: Stream, first: bytes) -> None:
+    def _run(self, backend: SocketStream, first: bytes) -> None:
         try:
             self._send_all(backend, first)
         except StreamError as exc:
@@ -85,7 +85,7 @@ class Upload:
             self._greenlet = None
             self._expect_answer(backend, self._settings.timeouts.response)
 
-    def _send_all(self, backend: Stream, payload: bytes) -> None:
+    def _send_all(self, backend: SocketStream, payload: bytes) -> None:
         client, reader, patience = self._client, self._reader, self._settings.timeouts.body
         read = ReadSize()
         while True:
@@ -103,14 +103,16 @@ class Upload:
             backend.send(framing.LAST_CHUNK)
         client.buffer = reader.rest
 
-    def _expect_answer(self, backend: Stream, seconds: float) -> None:
+    def _expect_answer(self, backend: SocketStream, seconds: float) -> None:
         # Whoever waits has begun to wait for ever; whoever will wait looks at `answer_deadline`.
         self.answer_deadline = monotonic() + seconds
         if backend.read_deadline == NEVER:
             backend.read_deadline = self.answer_deadline
 
 
-def download(backend: Stream, client: Stream, head: bytes, delivery: Delivery, patience: float) -> None:
+def download(
+    backend: SocketStream, client: SocketStream, head: bytes, delivery: Delivery, patience: float
+) -> None:
     """Send an answer, the head with the first bytes of the body; `patience` is how long the backend may fall silent.
 
     A bad or cut body is a FramingError or StreamError."""

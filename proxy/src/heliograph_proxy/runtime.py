@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from heliograph_proxy.accesslog import AccessLog
-from heliograph_proxy.admin.failures import Failed
+from heliograph_proxy.admin.failures import FailureLog
 from heliograph_proxy.balancing.balancer import Balancer
 from heliograph_proxy.connections import Connections
 from heliograph_proxy.http1.requests import RequestParser
-from heliograph_proxy.metrics import Metrics
-from heliograph_proxy.settings import Settings
+from heliograph_proxy.metrics import ProxyMetrics
+from heliograph_proxy.settings import ProxySettings
 from heliograph_proxy.sticky import Sticky
 from heliograph_proxy.waits import Sweeper
 
 
 @dataclass(slots=True)
 class Runtime:
-    settings: Settings
+    settings: ProxySettings
     parser: RequestParser
     balancer: Balancer
     connections: Connections
     access_log: AccessLog
     sweeper: Sweeper
     sticky: Sticky | None
-    metrics: Metrics = field(default_factory=Metrics)
-    failed: Failed = field(default_factory=Failed)
+    metrics: ProxyMetrics = field(default_factory=ProxyMetrics)
+    failed: FailureLog = field(default_factory=FailureLog)
     #: No connection is kept alive anymore.
     stopping: bool = False

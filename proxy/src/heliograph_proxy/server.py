@@ -16,23 +16,23 @@ from heliograph_proxy import eventlog as events
 from heliograph_proxy import headers, sticky
 from heliograph_proxy.accesslog import AccessLog
 from heliograph_proxy.admin.control import Control
-from heliograph_proxy.admin.listener import Admin
-from heliograph_proxy.admin.live import Live
-from heliograph_proxy.admin.views import Console
+from heliograph_proxy.admin.listener import AdminListener
+from heliograph_proxy.admin.live import LiveStream
+from heliograph_proxy.admin.views import AdminViews
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.balancing.balancer import Balancer
 from heliograph_proxy.balancing.health import Checker
-from heliograph_proxy.balancing.queue import WaitingLine
+from heliograph_proxy.balancing.queue import RequestQueue
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.connections import Connections
 from heliograph_proxy.errors import Unavailable
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestParser
-from heliograph_proxy.listener import Listener
+from heliograph_proxy.listener import ProxyListener
 from heliograph_proxy.runtime import Runtime
-from heliograph_proxy.session import Session
-from heliograph_proxy.settings import Settings
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.session import ClientSession
+from heliograph_proxy.settings import ProxySettings
+from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.waits import Sweeper
 
 #: Descriptors that no client gets: for connections to backends, checks, the admin listener, the log and the loop. An
@@ -44,7 +44,7 @@ RESERVED_LEAST = 24
 HOUSEKEEPING_SECONDS = 0.25
 
 
-def build(settings: Settings) -> Runtime:
+def build(settings: ProxySettings) -> Runtime:
     """All parts of a proxy that listens nowhere yet."""
     sweeper = Sweeper()
     limits, timeouts = settings.limits, settings.timeouts
@@ -53,7 +53,7 @@ def build(settings: Settings) -> Runtime:
         settings=settings,
         parser=RequestParser(limits),
         balancer=Balancer(
-            backends, create(settings.strategy, Random()), WaitingLine(limits.queue, timeouts.queue)
+            backends, create(settings.strategy, Random()), RequestQueue(limits.queue, timeouts.queue)
         ),
         connections=Connections(settings.pool, sweeper, timeouts.body),
         access_log=AccessLog(settings.log),
@@ -62,21 +62,21 @@ def build(settings: Settings) -> Runtime:
     )
 
 
-class Server:
+class ProxyServer:
     """`start`, then `stop`; `stop` returns when the last client has gone or the time to drain is over."""
 
     def __init__(self, runtime: Runtime, file: str) -> None:
         self.runtime = runtime
         self.checker = Checker(runtime)
         self.control = Control(runtime, self.checker, file)
-        self._live = Live(runtime)
-        self._admin = Admin(runtime, Console(runtime, self.control, self._live))
-        self._sessions: dict[Session, greenlet] = {}
+        self._live = LiveStream(runtime)
+        self._admin = AdminListener(runtime, AdminViews(runtime, self.control, self._live))
+        self._sessions: dict[ClientSession, greenlet] = {}
         self._empty = Event()
         self._housekeeper: gevent.Greenlet[..., None] | None = None
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_sockets = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
-        self._listener = Listener(runtime.settings.listen, self._accept, self._has_room)
+        self._listener = ProxyListener(runtime.settings.listen, self._accept, self._has_room)
 
     @property
     def address(self) -> Any:
@@ -125,8 +125,8 @@ class Server:
             metrics.refused_connections += 1
             _refuse(sock)
             return
-        stream = Stream(sock, runtime.sweeper, runtime.settings.timeouts.body)
-        session = Session(runtime, stream, *_names(sock, peer))
+        stream = SocketStream(sock, runtime.sweeper, runtime.settings.timeouts.body)
+        session = ClientSession(runtime, stream, *_names(sock, peer))
         self._sessions[session] = gevent.getcurrent()
         metrics.connections += 1
         try:

@@ -18,27 +18,27 @@ from heliograph_proxy.errors import (
     Disconnected,
     InternalError,
     Problem,
+    ProxyStopping,
     RequestTimeout,
-    Stopping,
     StreamError,
     TimedOut,
 )
-from heliograph_proxy.exchange import After, Exchange
+from heliograph_proxy.exchange import After, ProxyExchange
 from heliograph_proxy.headers import Forwarding
 from heliograph_proxy.http1 import grammar
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
 from heliograph_proxy.runtime import Runtime
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 
 #: After a last answer the client gets this long to read it before its connection is closed under it.
 LINGER_SECONDS: Final = 2.0
 
 
-class Session:
+class ClientSession:
     """Use `run` once; it closes the stream."""
 
-    def __init__(self, runtime: Runtime, stream: Stream, peer: str, local: str) -> None:
+    def __init__(self, runtime: Runtime, stream: SocketStream, peer: str, local: str) -> None:
         self._runtime = runtime
         self._stream = stream
         self._client = peer or "unix"
@@ -55,14 +55,14 @@ class Session:
         try:
             while self._serve() is After.KEEP:
                 pass
-        except Stopping:
+        except ProxyStopping:
             pass  # between two requests: nobody waits for anything
         finally:
             self._stream.close()
 
     def stop_if_idle(self) -> None:
         if self.idle:
-            self._stream.interrupt(Stopping())
+            self._stream.interrupt(ProxyStopping())
 
     def _serve(self) -> After:
         """One request."""
@@ -102,7 +102,7 @@ class Session:
         added = forwarding.lines(head, head.host or self._default_host)
         wire = headers.request_head(head, added, request_id.encode(), self._default_host)
         try:
-            return Exchange(self._runtime, self._stream, head, forwarding, record).run(wire, now)
+            return ProxyExchange(self._runtime, self._stream, head, forwarding, record).run(wire, now)
         except Exception as exc:
             events.log_exception("exchange-failed", exc, id=request_id)
             if self._stream.sent > before:  # an answer has begun: it can only be cut

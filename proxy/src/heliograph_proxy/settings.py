@@ -71,7 +71,7 @@ class PoolSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProxyLimits:
     # The upper bounds are what Gunicorn takes: a longer head would be its error, and count as a failure of the backend.
     request_line: int = _key(values.number(16, 4094, whole=True), 4094)
     header_fields: int = _key(values.number(1, 100, whole=True), 90)
@@ -103,7 +103,7 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ProxySettings:
     backends: tuple[BackendSettings, ...]
     listen: values.Address = _key(values.address, "127.0.0.1:8000")
     admin: values.Address = _key(values.address, "127.0.0.1:8001")
@@ -113,7 +113,7 @@ class Settings:
     health: HealthSettings = field(default_factory=HealthSettings)
     timeouts: Timeouts = field(default_factory=Timeouts)
     pool: PoolSettings = field(default_factory=PoolSettings)
-    limits: Limits = field(default_factory=Limits)
+    limits: ProxyLimits = field(default_factory=ProxyLimits)
     retry: RetrySettings = field(default_factory=RetrySettings)
     sticky: StickySettings = field(default_factory=StickySettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -123,14 +123,14 @@ SECTIONS: dict[str, type] = {
     "health": HealthSettings,
     "timeouts": Timeouts,
     "pool": PoolSettings,
-    "limits": Limits,
+    "limits": ProxyLimits,
     "retry": RetrySettings,
     "sticky": StickySettings,
     "log": LogSettings,
 }
 
 
-def load(file: str) -> Settings:
+def load(file: str) -> ProxySettings:
     """Read and check a configuration file."""
     try:
         text = Path(file).read_text(encoding="utf-8")
@@ -144,9 +144,9 @@ def load(file: str) -> Settings:
     return parse(document, file)
 
 
-def parse(document: Mapping[str, Any], file: str = "proxy.toml") -> Settings:
+def parse(document: Mapping[str, Any], file: str = "proxy.toml") -> ProxySettings:
     """Check a whole document; `file` is for the error only."""
-    known = {one.name: one.metadata["check"] for one in fields(Settings) if "check" in one.metadata}
+    known = {one.name: one.metadata["check"] for one in fields(ProxySettings) if "check" in one.metadata}
     given: dict[str, Any] = {}
     for key, value in document.items():
         if key in SECTIONS:
@@ -160,7 +160,7 @@ def parse(document: Mapping[str, Any], file: str = "proxy.toml") -> Settings:
             raise SettingsError(file, key, f"is not a key; allowed: {allowed}")
     if "backends" not in given:
         raise SettingsError(file, "backend", "at least one [[backend]] is needed")
-    settings = Settings(**given)
+    settings = ProxySettings(**given)
     if not settings.admin.loopback and not settings.admin_token:
         raise SettingsError(file, "admin_token", "must not be empty where admin is not loopback")
     if settings.admin == settings.listen:

@@ -23,7 +23,7 @@ READ_SIZE: Final = 65536
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
-class Stream(Waits):
+class SocketStream(Waits):
     """`buffer` has bytes that were read and not used yet; whoever reads a message owns it."""
 
     __slots__ = ("_poll", "_recv", "_send", "buffer", "idle_since", "sent", "sock")

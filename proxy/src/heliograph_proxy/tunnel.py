@@ -13,13 +13,13 @@ import gevent
 
 from heliograph_proxy.errors import StreamError, TimedOut
 from heliograph_proxy.readsize import ReadSize
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 
 
 class Tunnel:
     """Relays between a client and a backend that have agreed on another protocol."""
 
-    def __init__(self, client: Stream, backend: Stream, idle_seconds: float) -> None:
+    def __init__(self, client: SocketStream, backend: SocketStream, idle_seconds: float) -> None:
         self._client = client
         self._backend = backend
         self._idle_seconds = idle_seconds
@@ -36,7 +36,7 @@ class Tunnel:
             upwards.kill()
         return self._ended
 
-    def _relay(self, source: Stream, sink: Stream) -> None:
+    def _relay(self, source: SocketStream, sink: SocketStream) -> None:
         try:
             data, source.buffer = source.buffer, b""
             read = ReadSize()

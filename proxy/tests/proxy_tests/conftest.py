@@ -16,7 +16,7 @@ import gevent
 import pytest
 from gevent import socket as gsocket
 from greenlet import greenlet
-from heliograph_proxy.server import Server, build
+from heliograph_proxy.server import ProxyServer, build
 from heliograph_proxy.settings import parse
 from hypothesis import settings
 
@@ -164,7 +164,7 @@ class Proxy:
             # A check now and then no more: what a test counts are its own requests.
             "health": {"interval": 600.0, **settings.get("health", {})},
         }
-        self.server = Server(build(parse(document)), str(directory / "proxy.toml"))
+        self.server = ProxyServer(build(parse(document)), str(directory / "proxy.toml"))
         self.runtime = self.server.runtime
         self.balancer = self.runtime.balancer
         self.backends = self.balancer.backends

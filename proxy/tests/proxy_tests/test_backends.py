@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from heliograph_proxy.balancing.backends import SLOW_START_FLOOR, Backend, Change, Check, State
+from heliograph_proxy.balancing.backends import SLOW_START_FLOOR, Backend, Change, Check, OperatorState
 from heliograph_proxy.settings import HealthSettings, backend
 
 HEALTH = HealthSettings(rise=2, fall=3, eject_failures=2, eject_time=10.0, slow_start=10.0)
@@ -21,10 +21,10 @@ def one() -> Backend:
 
 def test_it_is_available_while_ready_healthy_and_not_ejected(one: Backend) -> None:
     assert one.available(0.0)
-    for state in (State.DRAIN, State.MAINT):
+    for state in (OperatorState.DRAIN, OperatorState.MAINT):
         one.state = state
         assert not one.available(0.0)
-    one.state, one.healthy = State.READY, False
+    one.state, one.healthy = OperatorState.READY, False
     assert not one.available(0.0)
 
 

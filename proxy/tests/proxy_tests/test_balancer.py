@@ -8,19 +8,19 @@ from time import monotonic
 
 import gevent
 import pytest
-from heliograph_proxy.balancing.backends import Backend, Check, State
+from heliograph_proxy.balancing.backends import Backend, Check, OperatorState
 from heliograph_proxy.balancing.balancer import Balancer
-from heliograph_proxy.balancing.queue import WaitingLine
-from heliograph_proxy.balancing.strategies import RoundRobin, Selection
+from heliograph_proxy.balancing.queue import RequestQueue
+from heliograph_proxy.balancing.strategies import RequestInfo, RoundRobin
 from heliograph_proxy.errors import ClientGone, SomethingSent, Unavailable
 from heliograph_proxy.settings import HealthSettings, backend
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.waits import NEVER, Sweeper
 
 from proxy_tests.backends import PATIENCE
 from proxy_tests.conftest import until
 
-REQUEST = Selection("10.0.0.1", 0.0)
+REQUEST = RequestInfo("10.0.0.1", 0.0)
 HEALTH = HealthSettings(fall=1, rise=1, eject_failures=2, eject_time=10.0, slow_start=0.0)
 BAD = Check(at=0.0, passed=False, detail="status 500", seconds=0.001)
 GOOD = Check(at=0.0, passed=True, detail="status 200", seconds=0.001)
@@ -29,18 +29,18 @@ GOOD = Check(at=0.0, passed=True, detail="status 200", seconds=0.001)
 class Setting:
     """A balancer over backends a and b and the spare one c, two requests each, and a client that waits if it must."""
 
-    def __init__(self, client: Stream) -> None:
+    def __init__(self, client: SocketStream) -> None:
         tables = [
             {"name": name, "max_connections": 2, "max_tunnels": 1, "backup": name == "c"} for name in "abc"
         ]
         self.backends = [Backend(backend({"address": "127.0.0.1:1", **one}, "x"), HEALTH) for one in tables]
         self.a, self.b, self.c = self.backends
-        self.line = WaitingLine(1, 0.05)
+        self.line = RequestQueue(1, 0.05)
         self.balancer = Balancer(self.backends, RoundRobin(), self.line)
         self.client = client
 
     def acquire(self, *tried: str, tunnel: bool = False, preferred: str = "") -> str:
-        request = Selection("10.0.0.1", monotonic(), preferred)
+        request = RequestInfo("10.0.0.1", monotonic(), preferred)
         return self.balancer.acquire(request, tried, self.client, tunnel=tunnel).name
 
     def counted(self) -> tuple[int, list[int]]:
@@ -48,10 +48,10 @@ class Setting:
 
 
 @pytest.fixture
-def stream() -> Iterator[tuple[Stream, socket.socket]]:
+def stream() -> Iterator[tuple[SocketStream, socket.socket]]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    one = Stream(ours, Sweeper(), 1.0)
+    one = SocketStream(ours, Sweeper(), 1.0)
     with gevent.Timeout(PATIENCE, AssertionError("somebody waits for ever")):
         yield one, theirs
     one.close()
@@ -59,7 +59,7 @@ def stream() -> Iterator[tuple[Stream, socket.socket]]:
 
 
 @pytest.fixture
-def setting(stream: tuple[Stream, socket.socket]) -> Setting:
+def setting(stream: tuple[SocketStream, socket.socket]) -> Setting:
     return Setting(stream[0])
 
 
@@ -77,7 +77,7 @@ def test_what_was_tried_is_not_tried_again_and_a_spare_one_comes_last(setting: S
     assert setting.acquire("a", "b") == "c"
     with pytest.raises(Unavailable):
         setting.acquire("a", "b", "c")
-    setting.a.state = setting.b.state = State.DRAIN
+    setting.a.state = setting.b.state = OperatorState.DRAIN
     assert setting.acquire() == "c"
     assert setting.counted() == (3, [0, 1, 2])
 
@@ -115,7 +115,7 @@ def test_who_waits_gets_the_slot_that_is_given_back(setting: Setting) -> None:
 
 
 def test_the_line_ends_in_time_in_length_and_with_its_client(
-    setting: Setting, stream: tuple[Stream, socket.socket]
+    setting: Setting, stream: tuple[SocketStream, socket.socket]
 ) -> None:
     fill(setting)
     with pytest.raises(Unavailable, match="busy for too long"):
@@ -141,7 +141,7 @@ def test_a_slot_that_comes_together_with_the_end_of_its_waiter_is_given_back(set
 
 
 def test_failures_eject_but_never_the_last_one(setting: Setting) -> None:
-    setting.c.state = State.MAINT
+    setting.c.state = OperatorState.MAINT
     for _ in range(2):
         setting.balancer.failed(setting.a, "refused")
     assert [setting.acquire() for _ in range(2)] == ["b", "b"]
@@ -151,7 +151,7 @@ def test_failures_eject_but_never_the_last_one(setting: Setting) -> None:
 
 
 def test_what_waits_for_an_answer_goes_elsewhere_when_its_backend_goes_down(
-    setting: Setting, stream: tuple[Stream, socket.socket]
+    setting: Setting, stream: tuple[SocketStream, socket.socket]
 ) -> None:
     setting.balancer.waiting[setting.a].add(stream[0])
     setting.balancer.checked(setting.b, BAD)

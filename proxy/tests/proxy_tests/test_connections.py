@@ -7,8 +7,8 @@ import time
 
 import gevent
 import pytest
-from heliograph_proxy.balancing.backends import State
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.balancing.backends import OperatorState
+from heliograph_proxy.streams import SocketStream
 
 from proxy_tests.backends import CLOSE, Backend, Peer, Received
 from proxy_tests.conftest import StartProxy, until
@@ -81,7 +81,7 @@ def test_none_is_kept_for_a_backend_that_is_leaving(start_proxy: StartProxy, bac
     proxy = start_proxy(backend)
     assert proxy.get().status == 200
     assert proxy.kept() == 1
-    proxy.server.control.set_state("b1", State.DRAIN)
+    proxy.server.control.set_state("b1", OperatorState.DRAIN)
     assert proxy.kept() == 0
 
 
@@ -93,7 +93,7 @@ def test_not_with_anything_in_it_that_the_loop_has_not_seen_yet(
     runtime = proxy.runtime
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    runtime.connections.keep(proxy.backends[0], Stream(ours, runtime.sweeper, 1.0))
+    runtime.connections.keep(proxy.backends[0], SocketStream(ours, runtime.sweeper, 1.0))
     with theirs:
         if event == "bytes":
             theirs.send(b"HTTP/1.1 200 OK")

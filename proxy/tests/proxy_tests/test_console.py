@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from heliograph_proxy.admin.control import Control
-from heliograph_proxy.admin.live import Live
-from heliograph_proxy.admin.views import INDEX, OPEN_VIEWS, PARTS, Answer, Console, find
+from heliograph_proxy.admin.live import LiveStream
+from heliograph_proxy.admin.views import INDEX, OPEN_VIEWS, PARTS, AdminAnswer, AdminViews, find
 from heliograph_proxy.balancing.health import Checker
 from heliograph_proxy.errors import BadRequest, Conflict, MethodNotAllowed, NotFound, Problem
 from heliograph_proxy.server import build
@@ -30,9 +30,9 @@ class Setting:
         self.runtime = build(SETTINGS)
         self.checker = Checker(self.runtime)
         control = Control(self.runtime, self.checker, "nowhere.toml")
-        self.console = Console(self.runtime, control, Live(self.runtime))
+        self.console = AdminViews(self.runtime, control, LiveStream(self.runtime))
 
-    def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
+    def ask(self, method: str, path: str, body: bytes = b"") -> AdminAnswer:
         view, caught = find(method, path)
         return view(self.console, caught, body)
 
@@ -52,18 +52,18 @@ def setting() -> Iterator[Setting]:
 @pytest.mark.parametrize(
     ("method", "path", "view", "caught"),
     [
-        ("GET", "/", Console.show_page, ""),
-        ("HEAD", "/page.js", Console.show_page, "page.js"),
-        ("GET", "/icon-down.svg", Console.show_page, "icon-down.svg"),
-        ("GET", "/status", Console.show_status, ""),
-        ("GET", "/metrics", Console.show_metrics, ""),
-        ("GET", "/events", Console.show_events, ""),
-        ("GET", "/live", Console.show_live, ""),
-        ("POST", "/backends", Console.add, ""),
-        ("DELETE", "/backends/a-1.b_2", Console.remove, "a-1.b_2"),
-        ("PUT", "/backends/a/state", Console.set_state, "a"),
-        ("PUT", "/backends/a/weight", Console.set_weight, "a"),
-        ("POST", "/reload", Console.reload, ""),
+        ("GET", "/", AdminViews.show_page, ""),
+        ("HEAD", "/page.js", AdminViews.show_page, "page.js"),
+        ("GET", "/icon-down.svg", AdminViews.show_page, "icon-down.svg"),
+        ("GET", "/status", AdminViews.show_status, ""),
+        ("GET", "/metrics", AdminViews.show_metrics, ""),
+        ("GET", "/events", AdminViews.show_events, ""),
+        ("GET", "/live", AdminViews.show_live, ""),
+        ("POST", "/backends", AdminViews.add, ""),
+        ("DELETE", "/backends/a-1.b_2", AdminViews.remove, "a-1.b_2"),
+        ("PUT", "/backends/a/state", AdminViews.set_state, "a"),
+        ("PUT", "/backends/a/weight", AdminViews.set_weight, "a"),
+        ("POST", "/reload", AdminViews.reload, ""),
     ],
 )
 def test_each_path_has_its_view(method: str, path: str, view: object, caught: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from heliograph_proxy.accesslog import Record
-from heliograph_proxy.admin.failures import KEPT, MAX_PATH, Failed
+from heliograph_proxy.admin.failures import KEPT, MAX_PATH, FailureLog
 
 
 def record(**changes: object) -> Record:
@@ -43,13 +43,13 @@ def record(**changes: object) -> Record:
     ],
 )
 def test_what_a_client_could_not_be_answered_is_kept(changes: dict[str, object], reason: str | None) -> None:
-    failed = Failed()
+    failed = FailureLog()
     failed.add(record(**changes))
     assert [one["reason"] for one in failed.after(0)] == ([reason] if reason else [])
 
 
 def test_a_failure_tells_who_when_and_where_but_no_query() -> None:
-    failed = Failed(lambda: 1_700_000_000.12345)
+    failed = FailureLog(lambda: 1_700_000_000.12345)
     failed.add(record())
     assert failed.after(0) == [
         {
@@ -60,7 +60,7 @@ def test_a_failure_tells_who_when_and_where_but_no_query() -> None:
 
 
 def test_the_last_ones_are_kept_and_the_new_ones_told() -> None:
-    failed = Failed()
+    failed = FailureLog()
     for number in range(KEPT + 10):
         failed.add(record(request_id=str(number)))
     assert failed.number == KEPT + 10
@@ -70,6 +70,6 @@ def test_the_last_ones_are_kept_and_the_new_ones_told() -> None:
 
 
 def test_a_long_path_is_cut() -> None:
-    failed = Failed()
+    failed = FailureLog()
     failed.add(record(target="/" + "x" * 4000))
     assert len(failed.after(0)[0]["path"]) == MAX_PATH

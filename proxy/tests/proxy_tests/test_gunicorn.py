@@ -16,7 +16,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from heliograph_proxy.balancing.backends import State
+from heliograph_proxy.balancing.backends import OperatorState
 
 from proxy_tests.conftest import EndedEarly, Proxy, StartProxy, until
 from proxy_tests.processes import PYTHON, ROOT, Process, answers, free_ports
@@ -213,14 +213,14 @@ def test_an_orderly_restart_fails_nothing(start_proxy: StartProxy, two: Instance
     load = Load(proxy)
     for number, backend in enumerate(proxy.backends):
         load.some(200)
-        proxy.server.control.set_state(backend.name, State.DRAIN)
+        proxy.server.control.set_state(backend.name, OperatorState.DRAIN)
         until(lambda one=backend: one.active == 0, "nothing in flight")  # type: ignore[misc]
         two.processes[number].send(signal.SIGTERM)
         until(lambda one=two.processes[number]: not one.running(), "the instance to end")  # type: ignore[misc]
         until(lambda one=backend: not one.healthy, "its end to be noticed")  # type: ignore[misc]
         two.processes[number] = two.start(number)
         until(lambda one=backend: one.healthy, "it to be back")  # type: ignore[misc]
-        proxy.server.control.set_state(backend.name, State.READY)
+        proxy.server.control.set_state(backend.name, OperatorState.READY)
     load.some(200)
     load.stop()
     assert load.failed == []

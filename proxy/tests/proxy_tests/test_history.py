@@ -10,15 +10,15 @@ from heliograph_proxy.admin.history import (
     STEP_SECONDS,
     TOTAL_FIELDS,
     Condition,
+    CounterReading,
     Figures,
-    History,
-    Reading,
+    TrafficHistory,
     condition,
     figures,
     percentile,
 )
-from heliograph_proxy.balancing.backends import Backend, Check, State
-from heliograph_proxy.metrics import BUCKETS, Metrics
+from heliograph_proxy.balancing.backends import Backend, Check, OperatorState
+from heliograph_proxy.metrics import BUCKETS, ProxyMetrics
 from heliograph_proxy.settings import BackendSettings, HealthSettings
 from heliograph_proxy.values import Address
 
@@ -63,7 +63,7 @@ def test_a_percentile_is_read_from_the_buckets(
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.99, 1.0])
 def test_a_percentile_lies_in_the_bucket_of_the_real_one(share: float) -> None:
     times = sorted(0.0001 * number**2 for number in range(1, 400))
-    metrics = Metrics()
+    metrics = ProxyMetrics()
     for one in times:
         metrics.answered("a", 200, one)
     real = times[max(round(share * len(times)) - 1, 0)]
@@ -80,24 +80,32 @@ NOTHING = buckets()
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (Reading(0, 0, 0, 0, NOTHING), Reading(10, 50, 5, 1, NOTHING), Figures(5.0, 0.5, 0.1, None, None)),
+        (
+            CounterReading(0, 0, 0, 0, NOTHING),
+            CounterReading(10, 50, 5, 1, NOTHING),
+            Figures(5.0, 0.5, 0.1, None, None),
+        ),
         # What came before is not counted again.
         (
-            Reading(5, 7, 1, 1, buckets(le_10_0=9)),
-            Reading(6, 9, 1, 1, buckets(le_10_0=9, le_0_001=2)),
+            CounterReading(5, 7, 1, 1, buckets(le_10_0=9)),
+            CounterReading(6, 9, 1, 1, buckets(le_10_0=9, le_0_001=2)),
             Figures(2.0, 0.0, 0.0, 0.0005, 0.00099),
         ),
         # No time, and counters that go back because whoever was counted left.
-        (Reading(1, 1, 1, 1, NOTHING), Reading(1, 9, 9, 9, NOTHING), Figures(0.0, 0.0, 0.0, None, None)),
         (
-            Reading(0, 9, 9, 9, buckets(more=1)),
-            Reading(1, 1, 1, 1, NOTHING),
+            CounterReading(1, 1, 1, 1, NOTHING),
+            CounterReading(1, 9, 9, 9, NOTHING),
+            Figures(0.0, 0.0, 0.0, None, None),
+        ),
+        (
+            CounterReading(0, 9, 9, 9, buckets(more=1)),
+            CounterReading(1, 1, 1, 1, NOTHING),
             Figures(0.0, 0.0, 0.0, None, None),
         ),
     ],
 )
 def test_figures_are_the_difference_of_two_readings(
-    before: Reading, after: Reading, expected: Figures
+    before: CounterReading, after: CounterReading, expected: Figures
 ) -> None:
     assert figures(before, after) == pytest.approx(expected)
 
@@ -109,18 +117,18 @@ def failing(reason: str = "gone") -> Check:
 @pytest.mark.parametrize(
     ("state", "healthy", "ejected", "expected"),
     [
-        (State.READY, True, False, Condition.UP),
-        (State.READY, True, True, Condition.EJECTED),
-        (State.READY, False, False, Condition.DOWN),
-        (State.READY, False, True, Condition.DOWN),
-        (State.DRAIN, True, False, Condition.DRAIN),
-        (State.DRAIN, False, False, Condition.DOWN),
-        (State.MAINT, True, True, Condition.MAINT),
-        (State.MAINT, False, False, Condition.MAINT),
+        (OperatorState.READY, True, False, Condition.UP),
+        (OperatorState.READY, True, True, Condition.EJECTED),
+        (OperatorState.READY, False, False, Condition.DOWN),
+        (OperatorState.READY, False, True, Condition.DOWN),
+        (OperatorState.DRAIN, True, False, Condition.DRAIN),
+        (OperatorState.DRAIN, False, False, Condition.DOWN),
+        (OperatorState.MAINT, True, True, Condition.MAINT),
+        (OperatorState.MAINT, False, False, Condition.MAINT),
     ],
 )
 def test_the_condition_is_the_worst_that_holds(
-    state: State, healthy: bool, ejected: bool, expected: Condition
+    state: OperatorState, healthy: bool, ejected: bool, expected: Condition
 ) -> None:
     one = backend()
     one.state = state
@@ -138,9 +146,9 @@ class Run:
 
     def __init__(self, *names: str) -> None:
         self.now = 100.0
-        self.metrics = Metrics()
+        self.metrics = ProxyMetrics()
         self.backends = [backend(name) for name in names]
-        self.history = History(self.now, WALL)
+        self.history = TrafficHistory(self.now, WALL)
 
     def sample(self, seconds: float = 1.0, waiting: int = 0) -> None:
         self.now += seconds

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from heliograph_proxy.errors import SettingsError
-from heliograph_proxy.listener import Listener, bind
+from heliograph_proxy.listener import ProxyListener, bind
 from heliograph_proxy.values import Address
 
 from proxy_tests.conftest import until
@@ -39,7 +39,7 @@ def listening(address: Address) -> Iterator[list[Accepted]]:
         )
         accepted.append(Accepted(type(sock), peer, sock.getblocking(), no_delay))
 
-    listener = Listener(address, handle)
+    listener = ProxyListener(address, handle)
     listener.start()
     try:
         yield accepted

@@ -10,8 +10,8 @@ import gevent
 import pytest
 from heliograph_proxy.admin import history
 from heliograph_proxy.admin.control import Control
-from heliograph_proxy.admin.live import Live
-from heliograph_proxy.admin.views import Console
+from heliograph_proxy.admin.live import LiveStream
+from heliograph_proxy.admin.views import AdminViews
 from heliograph_proxy.balancing.health import Checker
 from heliograph_proxy.server import build
 from heliograph_proxy.settings import parse
@@ -106,8 +106,8 @@ def test_a_change_is_told_at_once(
 
 def test_all_who_watch_are_told_the_same_and_it_is_made_once() -> None:
     runtime = build(SETTINGS)
-    live = Live(runtime)
-    console = Console(runtime, Control(runtime, Checker(runtime), "x"), live)
+    live = LiveStream(runtime)
+    console = AdminViews(runtime, Control(runtime, Checker(runtime), "x"), live)
     asked = 0
 
     def status() -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_all_who_watch_are_told_the_same_and_it_is_made_once() -> None:
 
 
 def test_who_is_too_slow_for_a_step_gets_the_whole_past_again() -> None:
-    live = Live(build(SETTINGS))
+    live = LiveStream(build(SETTINGS))
     names: list[str] = []
 
     def read() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from heliograph_proxy.admin import exposition
 from heliograph_proxy.balancing.backends import Backend
-from heliograph_proxy.metrics import BUCKETS, Histogram, Metrics
+from heliograph_proxy.metrics import BUCKETS, Histogram, ProxyMetrics
 from heliograph_proxy.settings import HealthSettings, backend
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 
-def samples(metrics: Metrics, backends: list[Backend]) -> dict[str, float]:
+def samples(metrics: ProxyMetrics, backends: list[Backend]) -> dict[str, float]:
     """Each sample by its name and labels, as a scraper reads them."""
     found = {}
     for family in text_string_to_metric_families(exposition.text(metrics, backends).decode()):
@@ -49,7 +49,7 @@ def test_buckets_are_cumulative_and_end_with_the_count(given_: list[float]) -> N
 
 
 def test_what_is_counted_is_what_is_scraped() -> None:
-    metrics = Metrics()
+    metrics = ProxyMetrics()
     metrics.requests, metrics.connections, metrics.refused_connections, metrics.bytes_sent = 3, 2, 1, 1000
     metrics.problems[502] += 2
     metrics.answered("web1", 200, 0.5)
@@ -76,6 +76,6 @@ def test_what_is_counted_is_what_is_scraped() -> None:
 
 
 def test_nothing_counted_yet_is_a_good_scrape_too() -> None:
-    found = samples(Metrics(), [])
+    found = samples(ProxyMetrics(), [])
     assert found["heliograph_proxy_requests_total"] == 0
     assert not any("backend" in name for name in found)

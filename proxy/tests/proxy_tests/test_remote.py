@@ -9,14 +9,14 @@ from typing import Any
 
 import gevent
 import pytest
-from heliograph_proxy.admin.remote import Refused, ask, table
-from heliograph_proxy.settings import Settings, parse
+from heliograph_proxy.admin.remote import AdminRefused, ask, table
+from heliograph_proxy.settings import ProxySettings, parse
 
 from proxy_tests.backends import Backend, Peer, Received, saying
 from proxy_tests.processes import free_port
 
 
-def settings(admin: str, **more: str) -> Settings:
+def settings(admin: str, **more: str) -> ProxySettings:
     return parse({"backend": [{"name": "a", "address": "127.0.0.1:1"}], "admin": admin, **more})
 
 
@@ -26,7 +26,7 @@ def beside(*arguments: Any) -> Any:
     def asked() -> Any:
         try:
             return ask(*arguments)
-        except Refused as refused:
+        except AdminRefused as refused:
             return refused
 
     return gevent.get_hub().threadpool.apply(asked)
@@ -93,9 +93,9 @@ def test_nobody_there_is_one_line(tmp_path: Path) -> None:
         assert refused(settings(admin)).startswith(f"no proxy answers on {admin}: ")
 
 
-def refused(proxy: Settings) -> str:
+def refused(proxy: ProxySettings) -> str:
     refusal = beside(proxy, "GET", "/status")
-    assert isinstance(refusal, Refused)
+    assert isinstance(refusal, AdminRefused)
     assert "\n" not in str(refusal)
     return str(refusal)
 

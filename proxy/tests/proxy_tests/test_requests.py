@@ -6,13 +6,13 @@ import h11
 import httptools
 from heliograph_proxy.errors import Problem
 from heliograph_proxy.http1.requests import CACHED_BYTES, RequestParser, check_unfinished
-from heliograph_proxy.settings import Limits
+from heliograph_proxy.settings import ProxyLimits
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy_tests.test_hostile import REFUSED
 
-PARSER = RequestParser(Limits())
+PARSER = RequestParser(ProxyLimits())
 
 
 def status(head: bytes) -> int:
@@ -44,7 +44,7 @@ def test_an_unfinished_head_is_refused_only_if_the_finished_one_is(data: st.Data
     size = data.draw(st.integers(1, len(head)))
     early = 0
     try:
-        check_unfinished(head[:size], 0, Limits())
+        check_unfinished(head[:size], 0, ProxyLimits())
     except Problem as problem:
         early = problem.status
     assert early in (0, status(head))

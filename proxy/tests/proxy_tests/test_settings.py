@@ -9,8 +9,8 @@ import pytest
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.settings import (
     HealthSettings,
-    Limits,
     PoolSettings,
+    ProxyLimits,
     RetrySettings,
     Timeouts,
     load,
@@ -33,7 +33,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
     assert settings.health == HealthSettings("/healthz", "localhost", 2.0, 1.0, 2, 3, 5, 10.0, 10.0)
     assert settings.timeouts == Timeouts(10.0, 30.0, 2.0, 60.0, 5.0, 75.0, 3600.0, 30.0)
     assert settings.pool == PoolSettings(1.0, 64)
-    assert settings.limits == Limits(4094, 90, 8190, 32768, 0, 20000, 1000)
+    assert settings.limits == ProxyLimits(4094, 90, 8190, 32768, 0, 20000, 1000)
     assert settings.retry == RetrySettings(2, 30.0, 0.2)
     assert (settings.sticky.cookie, settings.sticky.ttl) == ("", 0)
     assert (settings.log.access, settings.log.format) == ("-", "json")

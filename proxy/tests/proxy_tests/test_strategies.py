@@ -14,15 +14,15 @@ from heliograph_proxy.balancing.strategies import (
     LeastConnections,
     LeastTime,
     RandomTwo,
+    RequestInfo,
     RoundRobin,
-    Selection,
     Strategy,
     create,
 )
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.settings import HealthSettings, backend
 
-REQUEST = Selection("10.0.0.1", 0.0)
+REQUEST = RequestInfo("10.0.0.1", 0.0)
 
 
 def make(**weights: int) -> list[Backend]:
@@ -73,7 +73,7 @@ def test_least_time_gives_a_slow_backend_another_chance_when_its_average_has_dec
 
     def chosen(now: float) -> str:
         backends[0].latency.observe(0.030, now)
-        return strategy.select(backends, Selection("x", now)).name
+        return strategy.select(backends, RequestInfo("x", now)).name
 
     assert [chosen(now) for now in (0.0, 10.0, 20.0)] == ["a", "a", "a"]
     assert chosen(60.0) == "b"
@@ -108,7 +108,7 @@ CLIENTS = [f"10.{one}.{two}.1" for one in range(50) for two in range(40)]
 
 def homes(backends: list[Backend]) -> dict[str, str]:
     strategy = IpHash()
-    return {client: strategy.select(backends, Selection(client, 0.0)).name for client in CLIENTS}
+    return {client: strategy.select(backends, RequestInfo(client, 0.0)).name for client in CLIENTS}
 
 
 def test_ip_hash_keeps_clients_and_spreads_them_by_weight() -> None:
@@ -133,7 +133,7 @@ def test_every_strategy_of_the_settings_can_be_made() -> None:
 class Last:
     """A strategy of a user's own."""
 
-    def select(self, backends: list[Backend], request: Selection) -> Backend:
+    def select(self, backends: list[Backend], request: RequestInfo) -> Backend:
         return backends[-1]
 
 

@@ -8,8 +8,8 @@ from time import monotonic
 
 import gevent
 import pytest
-from heliograph_proxy.errors import Disconnected, Stopping, StreamError, TimedOut
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.errors import Disconnected, ProxyStopping, StreamError, TimedOut
+from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.waits import NEVER, Sweeper
 
 from proxy_tests.backends import PATIENCE
@@ -26,14 +26,14 @@ def sweeper() -> Iterator[Sweeper]:
 
 
 @pytest.fixture
-def pair(sweeper: Sweeper) -> Iterator[tuple[Stream, socket.socket]]:
+def pair(sweeper: Sweeper) -> Iterator[tuple[SocketStream, socket.socket]]:
     """A stream over TCP, where an end can be a reset, and its other side, which never waits."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         theirs = socket.create_connection(server.getsockname())
         ours = server.accept()[0]
     ours.setblocking(False)
     theirs.setblocking(False)
-    stream = Stream(ours, sweeper, 0.2)
+    stream = SocketStream(ours, sweeper, 0.2)
     with gevent.Timeout(PATIENCE, AssertionError("somebody waits for ever")):
         yield stream, theirs
     stream.close()
@@ -44,7 +44,7 @@ def soon() -> float:
     return monotonic() + 0.05
 
 
-def fill(stream: Stream) -> int:
+def fill(stream: SocketStream) -> int:
     """Send what the kernel takes; the other side reads nothing."""
     with pytest.raises(TimedOut) as error:
         stream.send(bytes(50_000_000))
@@ -53,7 +53,7 @@ def fill(stream: Stream) -> int:
 
 
 def test_what_is_there_is_read_at_once_and_what_comes_is_waited_for(
-    pair: tuple[Stream, socket.socket],
+    pair: tuple[SocketStream, socket.socket],
 ) -> None:
     stream, theirs = pair
     theirs.send(b"now")
@@ -64,7 +64,7 @@ def test_what_is_there_is_read_at_once_and_what_comes_is_waited_for(
     assert stream.recv(soon()) == b""
 
 
-def test_silence_ends_at_its_deadline(pair: tuple[Stream, socket.socket]) -> None:
+def test_silence_ends_at_its_deadline(pair: tuple[SocketStream, socket.socket]) -> None:
     stream, theirs = pair
     begun = monotonic()
     with pytest.raises(TimedOut) as error:
@@ -75,7 +75,7 @@ def test_silence_ends_at_its_deadline(pair: tuple[Stream, socket.socket]) -> Non
     assert stream.recv(soon()) == b"after all"
 
 
-def test_a_deadline_may_move_while_somebody_waits(pair: tuple[Stream, socket.socket]) -> None:
+def test_a_deadline_may_move_while_somebody_waits(pair: tuple[SocketStream, socket.socket]) -> None:
     stream, _ = pair
     waiting = gevent.spawn(outcome, stream, "recv")
     gevent.idle()
@@ -84,7 +84,7 @@ def test_a_deadline_may_move_while_somebody_waits(pair: tuple[Stream, socket.soc
 
 
 def test_a_side_that_takes_nothing_ends_the_send_and_counts_what_was_taken(
-    pair: tuple[Stream, socket.socket],
+    pair: tuple[SocketStream, socket.socket],
 ) -> None:
     stream, theirs = pair
     sent = fill(stream)
@@ -96,7 +96,7 @@ def test_a_side_that_takes_nothing_ends_the_send_and_counts_what_was_taken(
     assert received == sent > 0
 
 
-def test_a_large_send_goes_on_as_the_other_side_reads(pair: tuple[Stream, socket.socket]) -> None:
+def test_a_large_send_goes_on_as_the_other_side_reads(pair: tuple[SocketStream, socket.socket]) -> None:
     stream, theirs = pair
     sending, left = gevent.spawn(stream.send, bytes(20_000_000)), 20_000_000
 
@@ -115,28 +115,30 @@ def test_a_large_send_goes_on_as_the_other_side_reads(pair: tuple[Stream, socket
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_an_interruption_is_raised_once_in_who_waits_or_will(
-    pair: tuple[Stream, socket.socket], when: str
+    pair: tuple[SocketStream, socket.socket], when: str
 ) -> None:
     stream, theirs = pair
     if when == "before":
-        stream.interrupt(Stopping())
+        stream.interrupt(ProxyStopping())
     else:
-        gevent.spawn(stream.interrupt, Stopping())
-    with pytest.raises(Stopping):
+        gevent.spawn(stream.interrupt, ProxyStopping())
+    with pytest.raises(ProxyStopping):
         stream.recv_later(NEVER)
     theirs.send(b"x")
     assert stream.recv_later(NEVER) == b"x"
 
 
-def test_an_interruption_that_came_too_late_can_be_forgotten(pair: tuple[Stream, socket.socket]) -> None:
+def test_an_interruption_that_came_too_late_can_be_forgotten(
+    pair: tuple[SocketStream, socket.socket],
+) -> None:
     stream, theirs = pair
-    stream.interrupt(Stopping())
+    stream.interrupt(ProxyStopping())
     stream.forget_interruption()
     theirs.send(b"x")
     assert stream.recv_later(NEVER) == b"x"
 
 
-def test_closing_ends_the_waits_of_both_directions(pair: tuple[Stream, socket.socket]) -> None:
+def test_closing_ends_the_waits_of_both_directions(pair: tuple[SocketStream, socket.socket]) -> None:
     stream, _ = pair
     stream.write_patience = NEVER
     waits = [gevent.spawn(outcome, stream, "recv"), gevent.spawn(outcome, stream, "send")]
@@ -149,7 +151,7 @@ def test_closing_ends_the_waits_of_both_directions(pair: tuple[Stream, socket.so
         stream.arm()
 
 
-def outcome(stream: Stream, what: str) -> type[StreamError] | None:
+def outcome(stream: SocketStream, what: str) -> type[StreamError] | None:
     try:
         if what == "recv":
             stream.recv(NEVER)
@@ -162,7 +164,7 @@ def outcome(stream: Stream, what: str) -> type[StreamError] | None:
 
 @pytest.mark.parametrize("event", ["bytes", "an end"])
 def test_what_arrives_while_nobody_reads_is_told_once_and_stays(
-    pair: tuple[Stream, socket.socket], event: str
+    pair: tuple[SocketStream, socket.socket], event: str
 ) -> None:
     stream, theirs = pair
     told: list[bytes | None] = []
@@ -181,7 +183,7 @@ def test_what_arrives_while_nobody_reads_is_told_once_and_stays(
 
 @pytest.mark.parametrize(("reset", "expected"), [(False, b""), (True, ConnectionResetError)])
 def test_a_close_is_an_end_and_a_reset_none(
-    pair: tuple[Stream, socket.socket], reset: bool, expected: bytes | type[Exception]
+    pair: tuple[SocketStream, socket.socket], reset: bool, expected: bytes | type[Exception]
 ) -> None:
     stream, theirs = pair
     stream.close(reset=reset)
@@ -193,7 +195,7 @@ def test_a_close_is_an_end_and_a_reset_none(
             theirs.recv(1)
 
 
-def test_after_the_last_word_the_other_side_is_still_heard(pair: tuple[Stream, socket.socket]) -> None:
+def test_after_the_last_word_the_other_side_is_still_heard(pair: tuple[SocketStream, socket.socket]) -> None:
     stream, theirs = pair
     stream.finish_writing()
     theirs.setblocking(True)
@@ -202,7 +204,7 @@ def test_after_the_last_word_the_other_side_is_still_heard(pair: tuple[Stream, s
     assert stream.recv(soon()) == b"answer"
 
 
-def test_a_side_that_has_gone_is_disconnected(pair: tuple[Stream, socket.socket]) -> None:
+def test_a_side_that_has_gone_is_disconnected(pair: tuple[SocketStream, socket.socket]) -> None:
     stream, theirs = pair
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     theirs.close()

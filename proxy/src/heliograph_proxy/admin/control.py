@@ -10,13 +10,13 @@ from typing import Any
 
 from heliograph_proxy import eventlog as events
 from heliograph_proxy import sticky
-from heliograph_proxy.balancing.backends import Backend, State
+from heliograph_proxy.balancing.backends import Backend, OperatorState
 from heliograph_proxy.balancing.health import Checker
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.errors import Conflict, NotFound, SettingsError
 from heliograph_proxy.http1.requests import RequestParser
 from heliograph_proxy.runtime import Runtime
-from heliograph_proxy.settings import BackendSettings, Settings, load
+from heliograph_proxy.settings import BackendSettings, ProxySettings, load
 
 #: Settings that a running process cannot change: its listening sockets are bound.
 BOUND = ("listen", "admin")
@@ -37,10 +37,10 @@ class Control:
         known = [backend.name for backend in self._runtime.balancer.backends]
         raise NotFound(f'there is no backend "{name}"', known=known)
 
-    def set_state(self, name: str, state: State) -> Backend:
+    def set_state(self, name: str, state: OperatorState) -> Backend:
         backend = self.find(name)
         backend.state = state
-        if state is not State.READY:
+        if state is not OperatorState.READY:
             self._runtime.connections.forget(name)
         events.log("backend-state", backend=name, state=state.value)
         self._runtime.balancer.serve_queue()
@@ -66,7 +66,7 @@ class Control:
         """Nothing new goes there; it disappears with its last request or tunnel."""
         self._let_go(self.find(name))
 
-    def reload(self) -> Settings:
+    def reload(self) -> ProxySettings:
         """Read the file again. A file with an error changes nothing: SettingsError."""
         old, new = self._runtime.settings, load(self._file)
         for key in BOUND:
@@ -84,7 +84,7 @@ class Control:
         events.log("reloaded", file=self._file, backends=[one.name for one in new.backends])
         return new
 
-    def _apply(self, new: Settings) -> None:
+    def _apply(self, new: ProxySettings) -> None:
         runtime = self._runtime
         runtime.settings = new
         runtime.parser = RequestParser(new.limits)
@@ -111,7 +111,7 @@ class Control:
 
     def _let_go(self, backend: Backend) -> None:
         runtime = self._runtime
-        backend.state = State.DRAIN
+        backend.state = OperatorState.DRAIN
         runtime.connections.forget(backend.name)
         self._checker.stop_one(backend)
         runtime.balancer.let_go(backend)

@@ -9,7 +9,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from heliograph_proxy.balancing.backends import Backend
-from heliograph_proxy.metrics import Metrics
+from heliograph_proxy.metrics import ProxyMetrics
 
 _BACKEND_GAUGES: dict[str, tuple[str, Callable[[Backend], float]]] = {
     "up": ("Whether the active checks pass", lambda one: one.healthy),
@@ -29,7 +29,7 @@ _BACKEND_COUNTERS: dict[str, tuple[str, Callable[[Backend], float]]] = {
 class _Scrape(Collector):
     """Reads the numbers when asked."""
 
-    def __init__(self, metrics: Metrics, backends: Iterable[Backend]) -> None:
+    def __init__(self, metrics: ProxyMetrics, backends: Iterable[Backend]) -> None:
         self._metrics = metrics
         self._backends = backends
 
@@ -72,7 +72,7 @@ class _Scrape(Collector):
         return family
 
 
-def text(metrics: Metrics, backends: Iterable[Backend]) -> bytes:
+def text(metrics: ProxyMetrics, backends: Iterable[Backend]) -> bytes:
     """The text for Prometheus."""
     registry = CollectorRegistry()
     registry.register(_Scrape(metrics, backends))

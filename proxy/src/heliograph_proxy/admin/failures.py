@@ -47,7 +47,7 @@ class Failure(NamedTuple):
     reason: str
 
 
-class Failed:
+class FailureLog:
     """The ring."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

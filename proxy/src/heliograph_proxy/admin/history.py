@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from heliograph_proxy.balancing.backends import Backend, State
-from heliograph_proxy.metrics import BUCKETS, Metrics
+from heliograph_proxy.balancing.backends import Backend, OperatorState
+from heliograph_proxy.metrics import BUCKETS, ProxyMetrics
 
 #: How often `sample` should be called.
 SAMPLE_SECONDS = 1.0
@@ -46,16 +46,16 @@ class Condition(IntEnum):
 
 
 def condition(backend: Backend, now: float) -> Condition:
-    if backend.state is State.MAINT:
+    if backend.state is OperatorState.MAINT:
         return Condition.MAINT  # nobody looks at it
     if not backend.healthy:
         return Condition.DOWN
-    if backend.state is State.DRAIN:
+    if backend.state is OperatorState.DRAIN:
         return Condition.DRAIN
     return Condition.UP if backend.available(now) else Condition.EJECTED
 
 
-class Reading(NamedTuple):
+class CounterReading(NamedTuple):
     """Counters as they stood at a moment, `at` by the monotonic clock; `counts` are answers by bucket of time."""
 
     at: float
@@ -100,7 +100,7 @@ def percentile(counts: Sequence[int], share: float) -> float | None:
     return BUCKETS[-1]
 
 
-def figures(before: Reading, after: Reading) -> Figures:
+def figures(before: CounterReading, after: CounterReading) -> Figures:
     """What happened between two readings. A counter that went back says nothing: whoever was counted left."""
     seconds = after.at - before.at
     if seconds <= 0:
@@ -115,7 +115,7 @@ def figures(before: Reading, after: Reading) -> Figures:
 class Track:
     """One backend, or all together. Begins where its counters stand: what they say already is of another time."""
 
-    def __init__(self, reading: Reading, condition: Condition, wall: float) -> None:
+    def __init__(self, reading: CounterReading, condition: Condition, wall: float) -> None:
         self.steps: deque[Step] = deque(maxlen=KEPT_STEPS)
         self.condition = condition
         #: Since when, in wall-clock time.
@@ -125,7 +125,7 @@ class Track:
         self._worst = Condition.UP
         self._levels: Sequence[int] = ()
 
-    def read(self, reading: Reading, levels: Sequence[int], condition: Condition, wall: float) -> None:
+    def read(self, reading: CounterReading, levels: Sequence[int], condition: Condition, wall: float) -> None:
         if condition is not self.condition:
             self.condition, self.since = condition, wall
         self._readings.append(reading)
@@ -146,32 +146,32 @@ class Track:
         return figures(self._readings[0], self._readings[-1])
 
 
-class History:
+class TrafficHistory:
     """`sample` it every SAMPLE_SECONDS."""
 
     def __init__(self, now: float, wall: float) -> None:
         #: Steps that have ended.
         self.number = 0
-        self.total = Track(Reading(now, 0, 0, 0, _NO_ANSWERS), Condition.UP, wall)
+        self.total = Track(CounterReading(now, 0, 0, 0, _NO_ANSWERS), Condition.UP, wall)
         self.tracks: dict[Backend, Track] = {}
         self._samples = 0
         self._sampled_at = now
 
     def sample(
-        self, now: float, wall: float, backends: Sequence[Backend], metrics: Metrics, waiting: int
+        self, now: float, wall: float, backends: Sequence[Backend], metrics: ProxyMetrics, waiting: int
     ) -> None:
         """`waiting`: how many requests are in the queue."""
         answered, errors = _by_backend(metrics)
         tracks: dict[Backend, Track] = {}  # who was taken away takes its past along
         for one in backends:
             counts = answered.get(one.name, _NO_ANSWERS)
-            reading = Reading(now, one.requests, errors.get(one.name, 0), one.failures, counts)
+            reading = CounterReading(now, one.requests, errors.get(one.name, 0), one.failures, counts)
             state = condition(one, now)
             track = tracks[one] = self.tracks.get(one) or Track(reading, state, wall)
             track.read(reading, (one.active, one.queued, one.tunnels), state, wall)
         self.tracks = tracks
         self.total.read(
-            Reading(
+            CounterReading(
                 now,
                 metrics.requests,
                 sum(errors.values()),
@@ -208,7 +208,7 @@ def _in_use(backends: Iterable[Backend], waiting: int) -> tuple[int, int, int]:
     return active, waiting, tunnels
 
 
-def _by_backend(metrics: Metrics) -> tuple[dict[str, Sequence[int]], dict[str, int]]:
+def _by_backend(metrics: ProxyMetrics) -> tuple[dict[str, Sequence[int]], dict[str, int]]:
     """Answers by bucket, and how many of them were errors, by the backend's name."""
     answered: dict[str, Sequence[int]] = {}
     errors: dict[str, int] = {}

@@ -18,7 +18,7 @@ import gevent
 
 from heliograph_proxy import eventlog as events
 from heliograph_proxy import headers
-from heliograph_proxy.admin.views import OPEN_VIEWS, Answer, Console, find
+from heliograph_proxy.admin.views import OPEN_VIEWS, AdminAnswer, AdminViews, find
 from heliograph_proxy.errors import (
     BadRequest,
     BodyTooLarge,
@@ -36,9 +36,9 @@ from heliograph_proxy.errors import (
 from heliograph_proxy.http1 import framing, grammar
 from heliograph_proxy.http1.fields import CLOSE, END_OF_HEAD, NOSNIFF
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
-from heliograph_proxy.listener import Listener
+from heliograph_proxy.listener import ProxyListener
 from heliograph_proxy.runtime import Runtime
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 
 #: A request must be there in whole within this time.
 REQUEST_SECONDS = 10.0
@@ -56,14 +56,14 @@ CSP = (
 Fields = dict[bytes, bytes]
 
 
-class Admin:
+class AdminListener:
     """Serves the console. `start`, then `stop`."""
 
-    def __init__(self, runtime: Runtime, console: Console) -> None:
+    def __init__(self, runtime: Runtime, console: AdminViews) -> None:
         self._runtime = runtime
         self._console = console
         self._busy: set[Any] = set()
-        self._listener = Listener(runtime.settings.admin, self._accept)
+        self._listener = ProxyListener(runtime.settings.admin, self._accept)
 
     def start(self) -> None:
         self._listener.start()
@@ -73,7 +73,7 @@ class Admin:
         gevent.killall(list(self._busy))
 
     def _accept(self, sock: socket.socket, peer: Any) -> None:
-        stream = Stream(sock, self._runtime.sweeper, REQUEST_SECONDS)
+        stream = SocketStream(sock, self._runtime.sweeper, REQUEST_SECONDS)
         greenlet = gevent.getcurrent()
         try:
             if len(self._busy) < MAX_CONNECTIONS:
@@ -85,7 +85,7 @@ class Admin:
             self._busy.discard(greenlet)
             stream.close()
 
-    def _serve(self, stream: Stream) -> None:
+    def _serve(self, stream: SocketStream) -> None:
         request_id = f"{getrandbits(128):032x}".encode()
         try:
             answer = self._answer(stream)
@@ -100,7 +100,7 @@ class Admin:
             return
         _send(stream, answer, request_id)
 
-    def _answer(self, stream: Stream) -> Answer:
+    def _answer(self, stream: SocketStream) -> AdminAnswer:
         head, body = self._read(stream)
         fields: Fields = {}
         for name, value in grammar.fields(head.passed_on.split(b"\r\n", 1)[1]):
@@ -116,7 +116,7 @@ class Admin:
         answer = view(self._console, caught, body)
         return replace(answer, body=b"") if method == "HEAD" else answer
 
-    def _read(self, stream: Stream) -> tuple[RequestHead, bytes]:
+    def _read(self, stream: SocketStream) -> tuple[RequestHead, bytes]:
         deadline = monotonic() + REQUEST_SECONDS
         try:
             while (end := stream.buffer.find(grammar.END)) < 0:
@@ -162,14 +162,14 @@ def _check_write(method: str, fields: Fields, host: bytes) -> None:
         raise UnsupportedMediaType("writes need Content-Type: application/json")
 
 
-def _more(stream: Stream, deadline: float) -> bytes:
+def _more(stream: SocketStream, deadline: float) -> bytes:
     data = stream.recv(deadline)
     if not data:
         raise BadRequest("the connection ended inside the request")
     return data
 
 
-def _send(stream: Stream, answer: Answer, request_id: bytes) -> None:
+def _send(stream: SocketStream, answer: AdminAnswer, request_id: bytes) -> None:
     fields = [
         f"HTTP/1.1 {answer.status}\r\n".encode(),
         f"Content-Type: {answer.kind}\r\n".encode() if answer.body else b"",

@@ -20,19 +20,19 @@ import gevent
 from gevent.event import Event
 
 from heliograph_proxy.admin import history
-from heliograph_proxy.admin.history import History, Track
+from heliograph_proxy.admin.history import Track, TrafficHistory
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.runtime import Runtime
 
 Status = Callable[[], dict[str, Any]]
 
 
-class Live:
+class LiveStream:
     """`start`, then `events` for each who watches, then `stop`."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.history = History(time.monotonic(), time.time())
+        self.history = TrafficHistory(time.monotonic(), time.time())
         self._sampled = Event()
         self._now = b""
         self._step = b""

@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 from heliograph_proxy.errors import ProxyError
-from heliograph_proxy.settings import Settings
+from heliograph_proxy.settings import ProxySettings
 from heliograph_proxy.values import Address
 
 #: A proxy that does not answer within this time is not running well enough to be commanded.
@@ -33,7 +33,7 @@ _COLUMNS = (
 )
 
 
-class Refused(ProxyError):
+class AdminRefused(ProxyError):
     """The proxy cannot be asked, or says no. One line for the person at the terminal."""
 
 
@@ -51,7 +51,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._address.path)
 
 
-def ask(settings: Settings, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def ask(settings: ProxySettings, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """One request; the JSON of its answer."""
     fields = {"Content-Type": "application/json"} if body is not None else {}
     if settings.admin_token:
@@ -64,12 +64,12 @@ def ask(settings: Settings, method: str, path: str, body: dict[str, Any] | None 
     except (OSError, http.client.HTTPException, ValueError) as exc:
         # What another service says there may have any bytes in it.
         reason = " ".join(str(exc).split())
-        raise Refused(f"no proxy answers on {settings.admin}: {reason}") from exc
+        raise AdminRefused(f"no proxy answers on {settings.admin}: {reason}") from exc
     finally:
         connection.close()
     if status >= http.HTTPStatus.BAD_REQUEST:
         told = document.get("detail", status) if isinstance(document, dict) else status
-        raise Refused(str(told))
+        raise AdminRefused(str(told))
     return document
 
 

@@ -18,8 +18,8 @@ import gevent
 from heliograph_proxy import settings, values
 from heliograph_proxy.admin import exposition
 from heliograph_proxy.admin.control import Control, describe
-from heliograph_proxy.admin.live import Live
-from heliograph_proxy.balancing.backends import Backend, State
+from heliograph_proxy.admin.live import LiveStream
+from heliograph_proxy.balancing.backends import Backend, OperatorState
 from heliograph_proxy.errors import BadRequest, MethodNotAllowed, NotFound, SettingsError
 from heliograph_proxy.runtime import Runtime
 
@@ -34,7 +34,7 @@ PARTS = tuple(str(file.relative_to(PAGE)) for file in PAGE.rglob("*.*") if file.
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AdminAnswer:
     """`body` is whole, or pieces that end with the connection."""
 
     body: bytes | Iterator[bytes]
@@ -42,13 +42,13 @@ class Answer:
     status: str = "200 OK"
 
 
-View = Callable[["Console", str, bytes], Answer]
+View = Callable[["AdminViews", str, bytes], AdminAnswer]
 
 
-class Console:
+class AdminViews:
     """The views. Each takes what the path's pattern caught and the request's body."""
 
-    def __init__(self, runtime: Runtime, control: Control, live: Live) -> None:
+    def __init__(self, runtime: Runtime, control: Control, live: LiveStream) -> None:
         self._runtime = runtime
         self._control = control
         self._live = live
@@ -66,64 +66,64 @@ class Console:
             "backends": [describe(backend) for backend in runtime.balancer.backends],
         }
 
-    def show_status(self, name: str, body: bytes) -> Answer:
+    def show_status(self, name: str, body: bytes) -> AdminAnswer:
         return _json(self.status())
 
-    def show_metrics(self, name: str, body: bytes) -> Answer:
+    def show_metrics(self, name: str, body: bytes) -> AdminAnswer:
         text = exposition.text(self._runtime.metrics, self._runtime.balancer.backends)
-        return Answer(text, "text/plain; version=0.0.4; charset=utf-8")
+        return AdminAnswer(text, "text/plain; version=0.0.4; charset=utf-8")
 
-    def show_events(self, name: str, body: bytes) -> Answer:
-        return Answer(self._statuses(), "text/event-stream")
+    def show_events(self, name: str, body: bytes) -> AdminAnswer:
+        return AdminAnswer(self._statuses(), "text/event-stream")
 
     def _statuses(self) -> Iterator[bytes]:
         while not self._runtime.stopping:
             yield b"event: status\ndata: %b\n\n" % json.dumps(self.status()).encode()
             gevent.sleep(EVENT_SECONDS)
 
-    def show_live(self, name: str, body: bytes) -> Answer:
-        return Answer(self._live.events(self.status), "text/event-stream")
+    def show_live(self, name: str, body: bytes) -> AdminAnswer:
+        return AdminAnswer(self._live.events(self.status), "text/event-stream")
 
-    def show_page(self, name: str, body: bytes) -> Answer:
+    def show_page(self, name: str, body: bytes) -> AdminAnswer:
         file = name or INDEX
         body = self._page[file]
         if file == INDEX and self._runtime.settings.admin_token:
             # So that it asks for the token first, and not after a refusal.
             body = body.replace(b"<body ", b'<body data-token="needed" ', 1)
-        return Answer(body, _KINDS[file.rsplit(".")[-1]])
+        return AdminAnswer(body, _KINDS[file.rsplit(".")[-1]])
 
     def _changed(self, backend: Backend) -> dict[str, Any]:
         self._live.changed()
         return describe(backend)
 
-    def set_state(self, name: str, body: bytes) -> Answer:
+    def set_state(self, name: str, body: bytes) -> AdminAnswer:
         wanted = _only(body, "state")
         try:
-            state = State(wanted)
+            state = OperatorState(wanted)
         except ValueError as exc:
-            allowed = [one.value for one in State]
+            allowed = [one.value for one in OperatorState]
             raise BadRequest(f"state must be one of {', '.join(allowed)}", allowed=allowed) from exc
         return _json(self._changed(self._control.set_state(name, state)))
 
-    def set_weight(self, name: str, body: bytes) -> Answer:
+    def set_weight(self, name: str, body: bytes) -> AdminAnswer:
         try:
             weight = values.weight(_only(body, "weight"))
         except values.Wrong as exc:
             raise BadRequest(f"weight {exc}") from exc
         return _json(self._changed(self._control.set_weight(name, weight)))
 
-    def add(self, name: str, body: bytes) -> Answer:
+    def add(self, name: str, body: bytes) -> AdminAnswer:
         try:
             wanted = settings.backend(_object(body), "request")
         except SettingsError as exc:
             raise BadRequest(str(exc)) from exc
         return _json(describe(self._control.add(wanted)), "201 Created")
 
-    def remove(self, name: str, body: bytes) -> Answer:
+    def remove(self, name: str, body: bytes) -> AdminAnswer:
         self._control.remove(name)
-        return Answer(b"", status="204 No Content")
+        return AdminAnswer(b"", status="204 No Content")
 
-    def reload(self, name: str, body: bytes) -> Answer:
+    def reload(self, name: str, body: bytes) -> AdminAnswer:
         try:
             self._control.reload()
         except SettingsError as exc:
@@ -143,21 +143,21 @@ _FILES = "|".join(re.escape(name) for name in PARTS if name != INDEX)
 _NAME = values.NAME.pattern
 
 ROUTES: list[tuple[re.Pattern[str], dict[str, View]]] = [
-    (re.compile(r"/()"), {"GET": Console.show_page}),
-    (re.compile(rf"/({_FILES})"), {"GET": Console.show_page}),
-    (re.compile(r"/status()"), {"GET": Console.show_status}),
-    (re.compile(r"/metrics()"), {"GET": Console.show_metrics}),
-    (re.compile(r"/events()"), {"GET": Console.show_events}),
-    (re.compile(r"/live()"), {"GET": Console.show_live}),
-    (re.compile(r"/backends()"), {"POST": Console.add}),
-    (re.compile(rf"/backends/({_NAME})"), {"DELETE": Console.remove}),
-    (re.compile(rf"/backends/({_NAME})/state"), {"PUT": Console.set_state}),
-    (re.compile(rf"/backends/({_NAME})/weight"), {"PUT": Console.set_weight}),
-    (re.compile(r"/reload()"), {"POST": Console.reload}),
+    (re.compile(r"/()"), {"GET": AdminViews.show_page}),
+    (re.compile(rf"/({_FILES})"), {"GET": AdminViews.show_page}),
+    (re.compile(r"/status()"), {"GET": AdminViews.show_status}),
+    (re.compile(r"/metrics()"), {"GET": AdminViews.show_metrics}),
+    (re.compile(r"/events()"), {"GET": AdminViews.show_events}),
+    (re.compile(r"/live()"), {"GET": AdminViews.show_live}),
+    (re.compile(r"/backends()"), {"POST": AdminViews.add}),
+    (re.compile(rf"/backends/({_NAME})"), {"DELETE": AdminViews.remove}),
+    (re.compile(rf"/backends/({_NAME})/state"), {"PUT": AdminViews.set_state}),
+    (re.compile(rf"/backends/({_NAME})/weight"), {"PUT": AdminViews.set_weight}),
+    (re.compile(r"/reload()"), {"POST": AdminViews.reload}),
 ]
 
 #: Without data, so that a browser can get them and ask for the token.
-OPEN_VIEWS = (Console.show_page,)
+OPEN_VIEWS = (AdminViews.show_page,)
 
 
 def find(method: str, path: str) -> tuple[View, str]:
@@ -173,8 +173,8 @@ def find(method: str, path: str) -> tuple[View, str]:
     raise NotFound(f"there is nothing at {path}")
 
 
-def _json(value: Any, status: str = "200 OK") -> Answer:
-    return Answer(json.dumps(value).encode() + b"\n", status=status)
+def _json(value: Any, status: str = "200 OK") -> AdminAnswer:
+    return AdminAnswer(json.dumps(value).encode() + b"\n", status=status)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -21,7 +21,7 @@ SLOW_START_FLOOR: Final = 0.1
 SMOOTHING: Final = 1 / 8
 
 
-class State(Enum):
+class OperatorState(Enum):
     """What the operator wants of a backend."""
 
     READY = "ready"
@@ -60,7 +60,7 @@ class Backend:
         self.weight = settings.weight
         #: The weight was set at run time and survives reloads.
         self.weight_set = False
-        self.state = State.READY
+        self.state = OperatorState.READY
         #: Until the first check says otherwise: a proxy that has just started must not refuse everything.
         self.healthy = True
         #: A check has passed since the start.
@@ -92,7 +92,7 @@ class Backend:
 
     def available(self, now: float) -> bool:
         """Whether it may get new requests at all."""
-        return self.healthy and self.state is State.READY and now >= self._ejected_until
+        return self.healthy and self.state is OperatorState.READY and now >= self._ejected_until
 
     def has_room(self, tunnel: bool) -> bool:
         settings = self.settings

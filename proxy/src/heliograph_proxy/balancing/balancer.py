@@ -13,17 +13,17 @@ from time import monotonic
 
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.balancing.backends import Backend, Change, Check
-from heliograph_proxy.balancing.queue import Waiting, WaitingLine
-from heliograph_proxy.balancing.strategies import Selection, Strategy
+from heliograph_proxy.balancing.queue import QueuedRequest, RequestQueue
+from heliograph_proxy.balancing.strategies import RequestInfo, Strategy
 from heliograph_proxy.errors import BadGateway, SomethingSent, Unavailable
 from heliograph_proxy.retrybudget import RetryBudget
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 
 
 class Balancer:
     """The backends, the strategy, and the queue."""
 
-    def __init__(self, backends: Iterable[Backend], strategy: Strategy, line: WaitingLine) -> None:
+    def __init__(self, backends: Iterable[Backend], strategy: Strategy, line: RequestQueue) -> None:
         self.backends = list(backends)
         self.strategy = strategy
         self.line = line
@@ -31,10 +31,12 @@ class Balancer:
         self.in_flight = 0
         self.retries = RetryBudget()
         #: By backend: connections on which a request waits for its answer that could as well go elsewhere.
-        self.waiting: defaultdict[Backend, set[Stream]] = defaultdict(set)
+        self.waiting: defaultdict[Backend, set[SocketStream]] = defaultdict(set)
         self._leaving: set[Backend] = set()
 
-    def acquire(self, request: Selection, tried: Collection[str], client: Stream, *, tunnel: bool) -> Backend:
+    def acquire(
+        self, request: RequestInfo, tried: Collection[str], client: SocketStream, *, tunnel: bool
+    ) -> Backend:
         """A backend with a slot taken in it. Waits in the queue if need be; Unavailable if there is none to
         be had."""
         candidates = self._candidates(request.now, tried)
@@ -42,7 +44,7 @@ class Balancer:
             raise Unavailable("no backend is available")
         backend = None if self.line else self._choose(candidates, request, tunnel)
         if backend is None:
-            backend = self._wait(Waiting(request, tried, tunnel), client, candidates)
+            backend = self._wait(QueuedRequest(request, tried, tunnel), client, candidates)
             request.waited = monotonic() - request.now
         backend.requests += 1
         return backend
@@ -117,7 +119,7 @@ class Balancer:
                 (spare if one.settings.backup else first).append(one)
         return first or spare
 
-    def _choose(self, candidates: list[Backend], request: Selection, tunnel: bool) -> Backend | None:
+    def _choose(self, candidates: list[Backend], request: RequestInfo, tunnel: bool) -> Backend | None:
         """Take a slot where there is one."""
         free = [one for one in candidates if one.has_room(tunnel)]
         if not free:
@@ -129,7 +131,7 @@ class Balancer:
         self.in_flight += 1
         return backend
 
-    def _wait(self, waiting: Waiting, client: Stream, candidates: list[Backend]) -> Backend:
+    def _wait(self, waiting: QueuedRequest, client: SocketStream, candidates: list[Backend]) -> Backend:
         shown_in = min(candidates, key=lambda one: one.queued / one.weight)
         try:
             backend = self.line.wait(waiting, client, shown_in)

@@ -14,11 +14,11 @@ from time import monotonic
 
 import gevent
 
-from heliograph_proxy.balancing.backends import Backend, Check, State
+from heliograph_proxy.balancing.backends import Backend, Check, OperatorState
 from heliograph_proxy.errors import AttemptFailed, FramingError, StreamError, TimedOut, Unavailable
 from heliograph_proxy.http1 import grammar, responses
 from heliograph_proxy.runtime import Runtime
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 
 #: Checks of several proxies and backends must not fall into step.
 JITTER = 0.1
@@ -62,7 +62,7 @@ class Checker:
     def _run(self, backend: Backend) -> None:
         settings = self._runtime.settings.health
         while True:
-            if backend.state is not State.MAINT:
+            if backend.state is not OperatorState.MAINT:
                 # Without a descriptor for it nothing can be said of the backend.
                 with suppress(Unavailable):
                     self._runtime.balancer.checked(backend, self.check(backend))
@@ -88,7 +88,7 @@ class Checker:
         detail = "the instance is stopping" if stopping else f"status {status}"
         return Check(time.time(), passed, detail, monotonic() - begun, stopping)
 
-    def _ask(self, stream: Stream, deadline: float) -> tuple[int, bytes]:
+    def _ask(self, stream: SocketStream, deadline: float) -> tuple[int, bytes]:
         settings = self._runtime.settings.health
         stream.write_patience = settings.timeout
         request = f"GET {settings.path} HTTP/1.1\r\nHost: {settings.host}\r\nUser-Agent: {AGENT}\r\nConnection: close\r\n\r\n"
@@ -109,7 +109,7 @@ class Checker:
                 reader.ended()
 
 
-def _more(stream: Stream, deadline: float) -> bytes:
+def _more(stream: SocketStream, deadline: float) -> bytes:
     data = stream.recv_later(deadline)
     if not data:
         raise FramingError("the connection ended before the answer's head")

@@ -8,17 +8,17 @@ from collections.abc import Callable, Collection
 from gevent.event import Event
 
 from heliograph_proxy.balancing.backends import Backend
-from heliograph_proxy.balancing.strategies import Selection
+from heliograph_proxy.balancing.strategies import RequestInfo
 from heliograph_proxy.errors import ClientGone, Unavailable
-from heliograph_proxy.streams import Stream
+from heliograph_proxy.streams import SocketStream
 
 
-class Waiting:
+class QueuedRequest:
     """A request in the queue."""
 
     __slots__ = ("backend", "gone", "ready", "request", "tried", "tunnel")
 
-    def __init__(self, request: Selection, tried: Collection[str], tunnel: bool) -> None:
+    def __init__(self, request: RequestInfo, tried: Collection[str], tunnel: bool) -> None:
         self.request = request
         self.tried = tried
         self.tunnel = tunnel
@@ -29,11 +29,11 @@ class Waiting:
         self.ready = Event()
 
 
-class WaitingLine:
+class RequestQueue:
     """`serve` is called by whoever may have made room."""
 
     def __init__(self, length: int, seconds: float) -> None:
-        self._line: deque[Waiting] = deque()
+        self._line: deque[QueuedRequest] = deque()
         self._length = length
         self._seconds = seconds
 
@@ -43,7 +43,7 @@ class WaitingLine:
     def configure(self, length: int, seconds: float) -> None:
         self._length, self._seconds = length, seconds
 
-    def wait(self, waiting: Waiting, client: Stream, shown_in: Backend) -> Backend | None:
+    def wait(self, waiting: QueuedRequest, client: SocketStream, shown_in: Backend) -> Backend | None:
         """The backend whose slot it got, or None when the time is up. ClientGone: nobody waits anymore."""
         if len(self._line) >= self._length:
             raise Unavailable("all backends are busy and the queue is full", limit=self._length)
@@ -62,7 +62,7 @@ class WaitingLine:
             raise ClientGone("the client went away while waiting in the queue")
         return waiting.backend
 
-    def serve(self, choose: Callable[[Waiting], Backend | None]) -> None:
+    def serve(self, choose: Callable[[QueuedRequest], Backend | None]) -> None:
         """Give slots to those who wait, in their order, until `choose` has none for anybody."""
         for waiting in tuple(self._line):
             backend = choose(waiting)
@@ -74,7 +74,7 @@ class WaitingLine:
                 return  # who stands behind has no more to choose from
 
     @staticmethod
-    def _look_after(waiting: Waiting, client: Stream) -> None:
+    def _look_after(waiting: QueuedRequest, client: SocketStream) -> None:
         """The client said something while it waits. If that is the end, the wait is over."""
         if client.peek() == b"":
             waiting.gone = True

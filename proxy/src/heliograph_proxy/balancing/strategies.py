@@ -23,7 +23,7 @@ from heliograph_proxy.errors import SettingsError
 STEP_SECONDS: Final = 0.010
 
 
-class Selection:
+class RequestInfo:
     """What a strategy may base its choice on."""
 
     __slots__ = ("client", "now", "preferred", "waited")
@@ -40,7 +40,7 @@ class Selection:
 
 
 class Strategy(Protocol):
-    def select(self, backends: Sequence[Backend], request: Selection) -> Backend: ...
+    def select(self, backends: Sequence[Backend], request: RequestInfo) -> Backend: ...
 
 
 class RoundRobin:
@@ -49,7 +49,7 @@ class RoundRobin:
     def __init__(self) -> None:
         self._credit: dict[str, float] = {}
 
-    def select(self, backends: Sequence[Backend], request: Selection) -> Backend:
+    def select(self, backends: Sequence[Backend], request: RequestInfo) -> Backend:
         credit = self._credit
         total, best, most = 0.0, backends[0], float("-inf")
         for backend in backends:
@@ -68,7 +68,7 @@ class _Least:
     def __init__(self) -> None:
         self._turns = RoundRobin()
 
-    def _least(self, backends: Sequence[Backend], scores: Sequence[float], request: Selection) -> Backend:
+    def _least(self, backends: Sequence[Backend], scores: Sequence[float], request: RequestInfo) -> Backend:
         lowest = min(scores)
         if scores.count(lowest) == 1:
             return backends[scores.index(lowest)]
@@ -79,7 +79,7 @@ class _Least:
 class LeastConnections(_Least):
     """The fewest requests in flight for the weight."""
 
-    def select(self, backends: Sequence[Backend], request: Selection) -> Backend:
+    def select(self, backends: Sequence[Backend], request: RequestInfo) -> Backend:
         return self._least(backends, [_load(one, request.now) for one in backends], request)
 
 
@@ -89,7 +89,7 @@ class LeastTime(_Least):
     A backend without a sample counts as the median of the others: neither avoided nor run over.
     """
 
-    def select(self, backends: Sequence[Backend], request: Selection) -> Backend:
+    def select(self, backends: Sequence[Backend], request: RequestInfo) -> Backend:
         now = request.now
         times = [one.latency.value(now) for one in backends]
         if UNKNOWN in times:
@@ -110,7 +110,7 @@ class RandomTwo:
     def __init__(self, random: Random) -> None:
         self._random = random
 
-    def select(self, backends: Sequence[Backend], request: Selection) -> Backend:
+    def select(self, backends: Sequence[Backend], request: RequestInfo) -> Backend:
         first = self._draw(backends, request.now)
         second = self._draw([one for one in backends if one is not first], request.now)
         return min(first, second, key=lambda one: _load(one, request.now))
@@ -124,7 +124,7 @@ class IpHash:
     """The same backend for the same client: weighted rendezvous hashing, so a backend that goes moves its own
     only."""
 
-    def select(self, backends: Sequence[Backend], request: Selection) -> Backend:
+    def select(self, backends: Sequence[Backend], request: RequestInfo) -> Backend:
         return max(backends, key=lambda one: _rendezvous(one, request.client))
 
 

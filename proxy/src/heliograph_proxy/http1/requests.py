@@ -34,7 +34,7 @@ from heliograph_proxy.http1.fields import (
     lines,
     valid_host,
 )
-from heliograph_proxy.settings import Limits
+from heliograph_proxy.settings import ProxyLimits
 
 # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
 _REQUEST_LINE: Final = re.compile(rb"(" + grammar.TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])")
@@ -76,7 +76,7 @@ class RequestHead:
     target_text: str
 
 
-def check_unfinished(data: bytes, start: int, limits: Limits) -> None:
+def check_unfinished(data: bytes, start: int, limits: ProxyLimits) -> None:
     """Refuse a head that is not complete yet as soon as it cannot become a good one. `start`: checked so
     far."""
     bad = grammar.impossible(data, start)
@@ -99,7 +99,7 @@ def check_unfinished(data: bytes, start: int, limits: Limits) -> None:
 class RequestParser:
     """Parses request heads, with the limits of the configuration."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ProxyLimits) -> None:
         self._limits = limits
         # A pure function of the bytes: equal heads may share one result.
         self._cached = lru_cache(CACHED_HEADS)(self._parse)
