@@ -66,10 +66,27 @@ ERROR_STATUSES = {
 MAX_FUNCTION, MAX_FILE, MAX_CLASS, MAX_METHODS, MAX_PARAMETERS = 60, 300, 200, 12, 6
 
 #: Class names of several distributions, with the reason.
-SAME_NAME: dict[str, str] = dict.fromkeys(
-    ("BadCursor", "BadName", "Cursor", "Lost", "Message"),
-    "one thing, in the server and in the client, which imports nothing of the server",
-)
+SAME_NAME: dict[str, str] = {
+    **dict.fromkeys(
+        ("BadCursor", "BadName", "Cursor", "Lost", "Message"),
+        "one thing, in the server and in the client, which imports nothing of the server",
+    ),
+    **dict.fromkeys(
+        (
+            "BadRequest",
+            "BodyTooLarge",
+            "Forbidden",
+            "InternalError",
+            "MethodNotAllowed",
+            "NotFound",
+            "Problem",
+            "RequestTimeout",
+            "Unavailable",
+            "UnsupportedMediaType",
+        ),
+        "the same type of problem (RFC 9457), answered by the proxy and by the library",
+    ),
+}
 
 
 def shown(module: Module) -> str:

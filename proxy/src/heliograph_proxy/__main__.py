@@ -73,7 +73,7 @@ class _Version(argparse.Action):
 def _check(given: argparse.Namespace) -> int:
     settings = load(given.config)
     create(settings.strategy, Random())
-    print(f"{given.config}: fine, {len(settings.backends)} backends")
+    print(f"{given.config}: ok, {len(settings.backends)} backends")
     return 0
 
 
@@ -122,7 +122,7 @@ def _run(given: argparse.Namespace) -> int:
 def _stop_or_end(stopping: Event) -> None:
     """The first signal lets clients finish, the second does not."""
     if stopping.is_set():
-        events.log("ended-at-once")
+        events.log("stopped-immediately")
         os._exit(1)
     stopping.set()
 

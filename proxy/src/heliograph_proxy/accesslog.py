@@ -1,7 +1,7 @@
 """The access log: a line per exchange, made at once, written in batches by a native thread.
 
 A slow disk or a stopped reader of the pipe must not hold up requests: what waits is bounded, what does not
-fit is dropped and counted, and the count is told in the event log.
+fit is dropped and counted, and the count is logged.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class AccessLog:
         self._greenlet: gevent.Greenlet[..., None] | None = None
         self._writer = BatchWriter(_open(settings.access), most)
         # Held while a thread writes: batches stay in order, and no descriptor is closed, and its number given to
-        # somebody else, while lines are on their way to it.
+        # another owner, while lines are on their way to it.
         self._writing = RLock()
 
     def add(self, record: Record) -> None:

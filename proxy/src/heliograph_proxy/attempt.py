@@ -1,7 +1,7 @@
 """One try at one backend: get a connection, send the request, read the head of the answer.
 
 Ends with a head, or with an AttemptFailed whose type says what the backend may have seen, or with an error of
-the client's side (Problem, ClientGone), which is nobody's failure.
+the client's side (Problem, ClientGone), which is no failure of a backend.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from heliograph_proxy.relay import Upload
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
 
-#: Answers before the final one, as 100 and 103, that are passed on; nobody sends more than two.
+#: Answers before the final one, as 100 and 103, that are passed on; servers send at most two.
 MAX_INTERIM: Final = 8
 
 #: A kept connection that ends sooner than this after the request was sent had been ending already: the request was not seen.
@@ -203,7 +203,7 @@ class Attempt:
                 if head.status == responses.SWITCHING_PROTOCOLS:
                     if self._request.head.websocket and head.upgrade == b"websocket":
                         return head
-                    raise FramingError("it switches to a protocol that nobody asked for")
+                    raise FramingError("it switches to a protocol that was not asked for")
                 interim += 1
                 if interim > MAX_INTERIM:
                     raise FramingError("too many interim answers")

@@ -34,7 +34,7 @@ from heliograph_proxy.values import Address
 from heliograph_proxy.waits import Sweeper
 
 #: A request that must not run twice uses no connection that was idle longer: the longer, the likelier the
-#: backend is just closing it, and then nobody can tell whether the request was seen.
+#: backend is just closing it, and then it cannot be told whether the request was seen.
 YOUNG_SECONDS: Final = 0.25
 
 #: How long to wait when a Unix socket's backlog is full, which connect() does not wait for.
@@ -120,7 +120,7 @@ class Connections:
         ):
             stream.close()
             return
-        # Closed as soon as the backend closes it or says anything that nobody asked for.
+        # Closed as soon as the backend closes it or says anything without a request.
         stream.on_readable = stream.close
         stream.arm()
         stream.idle_since = monotonic()

@@ -1,13 +1,13 @@
-"""Every error of the proxy, named by who is at fault. Pure; the only file in which statuses of errors stand.
+"""Every error of the proxy, named by who is at fault; the only file in which statuses of errors stand. Pure.
 
 ProxyError
 ├── SettingsError               the configuration file is wrong: one line, file, key, what is allowed
-├── FramingError                bytes that are no HTTP/1.1 message; whose fault that is, the reader knows
+├── FramingError                malformed HTTP/1.1; the caller decides who is at fault
 ├── StreamError                 a connection: .stream says which
 │   ├── Disconnected            the other side went away
 │   └── TimedOut                nothing happened before the deadline
-├── ClientGone                  nobody is left to answer
-├── Stopping                    the proxy ends; raised in connections that wait for a request
+├── ClientGone                  the client went away: there is nothing to answer
+├── ProxyStopping               the proxy ends; raised in connections that wait for a request
 ├── AttemptFailed               one try at a backend; .problem is the answer if no other try is allowed
 │   ├── NothingSent             no byte of the request left: every method may be tried elsewhere
 │   ├── StaleConnection         a kept connection had died: costs no try
@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from heliograph_proxy import problem_document
 
-#: The process or the machine has no more descriptors or memory: nobody on the other side is to blame.
+#: The process or the machine has no more descriptors or memory: the other side is not at fault.
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 

@@ -1,6 +1,6 @@
 """What happens to the proxy and its backends, as JSON lines on stderr: rare, so written at once.
 
-Where stderr is a pipe that nobody reads anymore, what it has no room for is dropped: requests do not wait for it.
+Where stderr is a pipe without a reader, what it has no room for is dropped: requests do not wait for it.
 """
 
 from __future__ import annotations

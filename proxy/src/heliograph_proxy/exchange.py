@@ -119,7 +119,7 @@ class ProxyExchange:
             request = RequestInfo(record.client, now, self._preferred)
             backend = balancer.acquire(request, tried, self._client, tunnel=self._head.websocket)
         except Unavailable as exc:
-            # Nobody is left to try: what the last one did says more than "unavailable".
+            # No backend is left to try: what the last one did says more than "unavailable".
             raise failure.problem if failure else exc from exc
         record.Tw = request.waited
         record.backend = backend.name
@@ -195,11 +195,9 @@ class ProxyExchange:
         return After.CLOSE
 
     def _head_for_client(self, attempt: Attempt, start: bytes, answer: ResponseHead, *, close: bool) -> bytes:
-        tells = answer.upgrade and answer.status in (
-            responses.SWITCHING_PROTOCOLS,
-            responses.UPGRADE_REQUIRED,
-        )
-        upgrade = answer.upgrade if tells else b""
+        upgrade = b""
+        if answer.upgrade and answer.status in (responses.SWITCHING_PROTOCOLS, responses.UPGRADE_REQUIRED):
+            upgrade = answer.upgrade
         connection = headers.connection_field(close=close, minor=self._head.minor, upgrade=upgrade)
         request_id = b"" if answer.has_request_id else self._record.request_id.encode()
         sticky, balancer = self._runtime.sticky, self._runtime.balancer

@@ -22,7 +22,7 @@ class Forwarding:
     """The forwarding fields for requests of one client connection.
 
     A trusted peer's X-Forwarded-For grows by the peer, and its -Proto, -Host and X-Request-Id are kept when
-    they are valid; of anybody else nothing of the kind survives.
+    they are valid; those of other peers are removed.
     """
 
     __slots__ = ("_last_host", "_last_lines", "_peers", "peer", "trusted")

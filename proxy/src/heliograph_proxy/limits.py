@@ -1,4 +1,4 @@
-"""The limit of open descriptors of this process. Imports neither gevent nor socket. Pure."""
+"""The limit of open descriptors of this process. Pure."""
 
 from __future__ import annotations
 

@@ -26,14 +26,14 @@ BACKLOG = 4096
 #: How long accepting pauses when descriptors or memory have run out.
 PAUSE_SECONDS = 0.1
 
-#: Pauses come and go many times a second while there is too little room; the log is told so often.
+#: Pauses come and go many times a second while there is too little room; they are logged this often.
 TELL_SECONDS = 60.0
 
 
 class ProxyListener(StreamServer):
     """Calls `handle(socket, peer)` in a greenlet for each connection; `handle` owns the plain socket.
 
-    While `has_room`, which is told how many are about to begin, says no, connections wait in the kernel.
+    While `has_room`, which gets how many are about to begin, says no, connections wait in the kernel.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ def bind(address: Address) -> socket.socket:
 
 
 def _bind_unix(path: str) -> socket.socket:
-    """A socket file that nobody answers on is left over from a process that was killed."""
+    """A socket file without a listener is left over from a process that was killed."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):

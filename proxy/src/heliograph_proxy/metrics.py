@@ -12,7 +12,7 @@ from typing import Final
 
 #: Seconds: a cached answer on loopback.
 FASTEST: Final = 0.001
-#: Seconds, up to the longest response timeout. Not Final: mypyc takes a tuple of so many numbers for one that was never set.
+#: Seconds, up to the longest response timeout. Not Final: mypyc takes a tuple of this many numbers for one that was never set.
 BUCKETS = (FASTEST, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 

@@ -1,4 +1,4 @@
-"""A request's body on its way to the backend, in a greenlet of its own, so that an answer can come back
+"""A request's body on its way to the backend, in a separate greenlet, so that an answer can come back
 meanwhile.
 
 One piece is in memory at a time: it is read from the client only when the one before was taken by the
@@ -33,7 +33,7 @@ ANSWER_GRACE: Final = 1.0
 
 
 class Upload:
-    """Sends the rest of a body. What goes wrong on the client's side interrupts whoever waits for the
+    """Sends the rest of a body. What goes wrong on the client's side interrupts the wait for the
     backend."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Upload:
         client.buffer = reader.rest
 
     def _expect_answer(self, backend: SocketStream, seconds: float) -> None:
-        # Whoever waits has begun to wait for ever; whoever will wait looks at `answer_deadline`.
+        # A wait that has begun has no deadline yet; one that begins later looks at `answer_deadline`.
         self.answer_deadline = monotonic() + seconds
         if backend.read_deadline == NEVER:
             backend.read_deadline = self.answer_deadline

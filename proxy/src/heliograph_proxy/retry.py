@@ -24,7 +24,7 @@ def allowed(
 ) -> bool:
     """Whether a request may go to a backend once more.
 
-    `repeatable`: idempotent, with its whole body at hand. The budget is a question of its own:
+    `repeatable`: idempotent, with its whole body at hand. For the budget see
     `within_budget`.
     """
     if isinstance(failure, StaleConnection):  # costs no try, and the next attempt is on a fresh connection

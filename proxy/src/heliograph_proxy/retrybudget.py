@@ -23,7 +23,7 @@ class RetryBudget:
         self._left = Event()
 
     def enter(self, in_flight: int, settings: RetrySettings, seconds: float) -> bool:
-        """Whether the request may be tried again; waits for that for so many seconds."""
+        """Whether the request may be tried again; waits at most `seconds` for that."""
         deadline = monotonic() + seconds
         while not retry.within_budget(self.retrying, in_flight, settings):
             remaining = deadline - monotonic()

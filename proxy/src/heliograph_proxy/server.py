@@ -41,7 +41,7 @@ RESERVED_SHARE = 8
 RESERVED_LEAST = 24
 
 #: How often idle connections are aged and the queue is looked at without an occasion.
-HOUSEKEEPING_SECONDS = 0.25
+MAINTENANCE_SECONDS = 0.25
 
 
 def build(settings: ProxySettings) -> Runtime:
@@ -73,7 +73,7 @@ class ProxyServer:
         self._admin = AdminListener(runtime, AdminViews(runtime, self.control, self._live))
         self._sessions: dict[ClientSession, greenlet] = {}
         self._empty = Event()
-        self._housekeeper: gevent.Greenlet[..., None] | None = None
+        self._maintainer: gevent.Greenlet[..., None] | None = None
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_sockets = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
         self._listener = ProxyListener(runtime.settings.listen, self._accept, self._has_room)
@@ -86,7 +86,7 @@ class ProxyServer:
         runtime = self.runtime
         runtime.sweeper.start()
         runtime.access_log.start()
-        self._housekeeper = gevent.spawn(self._keep_house)
+        self._maintainer = gevent.spawn(self._maintain)
         for backend in runtime.balancer.backends:
             self.checker.start(backend)
         self._live.start()
@@ -110,8 +110,8 @@ class ProxyServer:
         self._admin.stop()
         self._live.stop()
         self.checker.stop()
-        if self._housekeeper is not None:
-            self._housekeeper.kill()
+        if self._maintainer is not None:
+            self._maintainer.kill()
         runtime.connections.close()
         runtime.access_log.stop()
         runtime.sweeper.stop()
@@ -137,9 +137,9 @@ class ProxyServer:
             if not self._sessions:
                 self._empty.set()
 
-    def _keep_house(self) -> None:
+    def _maintain(self) -> None:
         while True:
-            gevent.sleep(HOUSEKEEPING_SECONDS)
+            gevent.sleep(MAINTENANCE_SECONDS)
             self.runtime.connections.expire(monotonic())
             # A backend's ejection ends by time alone.
             self.runtime.balancer.serve_queue()
@@ -154,11 +154,11 @@ def _names(sock: socket.socket, peer: Any) -> tuple[str, str]:
 
 
 def _refuse(sock: socket.socket) -> None:
-    """One client too many: told so as far as its socket takes it at once."""
+    """One client too many: it gets a problem document as far as its socket takes it at once."""
     problem = Unavailable("too many connections")
     try:
         sock.send(headers.problem_response(problem, b"-", CLOSE))
     except OSError:
-        pass  # it has gone, which is what was wanted
+        pass  # it has gone already
     finally:
         sock.close()

@@ -56,7 +56,7 @@ class ClientSession:
             while self._serve() is After.KEEP:
                 pass
         except ProxyStopping:
-            pass  # between two requests: nobody waits for anything
+            pass  # between two requests: nothing is lost
         finally:
             self._stream.close()
 

@@ -1,7 +1,6 @@
-"""Sticky sessions: a signed cookie that names a backend. Pure but for `keep_secret`, which makes and keeps a
-key.
+"""Sticky sessions: a signed cookie that names a backend.
 
-The signature keeps clients from choosing a backend of their own, and from learning by trial which names there
+The signature keeps clients from choosing a backend themselves, and from learning by trial which names there
 are.
 """
 
@@ -17,7 +16,7 @@ from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.settings import StickySettings
 
-#: Where a key lives that nobody configured, below the directory the proxy was started in.
+#: Where the key lives when none is configured, below the directory the proxy was started in.
 KEY_FILE = Path("var/proxy-sticky.key")
 #: Bytes of a key that is made here.
 KEY_BYTES = 32

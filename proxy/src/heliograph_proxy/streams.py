@@ -24,7 +24,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class SocketStream(Waits):
-    """`buffer` has bytes that were read and not used yet; whoever reads a message owns it."""
+    """`buffer` has bytes that were read and not used yet; the reader of a message owns it."""
 
     __slots__ = ("_poll", "_recv", "_send", "buffer", "idle_since", "sent", "sock")
 

@@ -31,7 +31,7 @@ LOOPBACK_NAMES = ("localhost",)
 # RFC 1035 section 2.3.4: labels of 1 to 63 characters; a resolver takes no others. `_` is common in names of containers.
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
 _HOST_AND_PORT = re.compile(rf"(?:\[([0-9A-Fa-f:.]+)\]|({_LABEL}(?:\.{_LABEL})*\.?)):([0-9]{{1,5}})")
-# No path has a NUL, and whoever writes another control character did not mean it. Surrogates stand for no bytes.
+# No path has a NUL, and another control character is a mistake. Surrogates stand for no bytes.
 _SOCKET_PATH = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udfff]*")
 
 

@@ -29,7 +29,7 @@ SWEEP_SECONDS = 0.1
 
 
 class Sweeper:
-    """`add` and `remove` who waits; each is told the time by its `expire`."""
+    """`add` and `remove` waits; `expire` tells each of them the time."""
 
     def __init__(self) -> None:
         self._streams: set[Waits] = set()
@@ -59,7 +59,7 @@ class Sweeper:
 class Waits:
     """Who waits for a descriptor, until when, and what may wake them instead.
 
-    The read watcher stays armed while nobody reads: the first event then disarms it and is told to `on_readable`.
+    The read watcher stays armed while nothing reads: the first event then disarms it and calls `on_readable`.
     """
 
     __slots__ = (
@@ -79,10 +79,10 @@ class Waits:
     )
 
     def __init__(self, fileno: int, sweeper: Sweeper, write_patience: float) -> None:
-        #: When a wait for data ends with TimedOut. May be moved while somebody waits.
+        #: When a wait for data ends with TimedOut. May be moved during the wait.
         self.read_deadline = NEVER
         self.write_patience = write_patience  # seconds
-        #: Called when data or an end arrives while nobody reads.
+        #: Called when data or an end arrives while nothing reads.
         self.on_readable: Callable[[], None] | None = None
         self._fileno = fileno
         self._hub = get_hub()
@@ -115,7 +115,7 @@ class Waits:
             self._reading = None
 
     def arm(self) -> None:
-        """Notice what arrives, also while nobody reads."""
+        """Notice what arrives, also while nothing reads."""
         if self._reader is None:
             raise Disconnected(self, "closed")
         if not self._armed:
@@ -148,7 +148,7 @@ class Waits:
             self.on_readable()
 
     def interrupt(self, error: BaseException) -> None:
-        """Raise an error in whoever waits for data here, or will."""
+        """Raise an error in the greenlet that waits for data here, or will."""
         self._interruption = error
         if self._reading is not None:
             self._hub.loop.run_callback(self._interrupt)
@@ -175,7 +175,7 @@ class Waits:
             self._writing.throw(TimedOut(self, "nothing could be sent in time"))
 
     def end(self) -> None:
-        """Give the watchers back. Whoever still waits gets Disconnected."""
+        """Give the watchers back. A greenlet that still waits gets Disconnected."""
         for watcher in (self._reader, self._writer):
             if watcher is not None:
                 watcher.stop()

@@ -179,7 +179,7 @@ def test_the_figures_of_a_busy_backend_are_visible(start_proxy: StartProxy, back
     with proxy.client() as first, proxy.client() as second:
         for client in (first, second):
             client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-        until(lambda: len(proxy.balancer.line) == 1, "one in the queue")
+        until(lambda: len(proxy.balancer.queue) == 1, "one in the queue")
         status = json.loads(ask(proxy, "GET", "/status").body)
         assert (status["connections"], status["backends"][0]["active"], status["backends"][0]["queued"]) == (
             2,

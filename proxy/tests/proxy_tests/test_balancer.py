@@ -173,8 +173,8 @@ def test_who_waits_gets_a_backend_that_comes_back(setting: Setting) -> None:
 
 def test_a_backend_leaves_with_its_last_request(setting: Setting) -> None:
     setting.acquire()
-    setting.balancer.let_go(setting.a)
-    setting.balancer.let_go(setting.b)
+    setting.balancer.withdraw(setting.a)
+    setting.balancer.withdraw(setting.b)
     assert setting.balancer.backends == [setting.a, setting.c]
     setting.balancer.release(setting.a)
     assert setting.balancer.backends == [setting.c]

@@ -64,7 +64,7 @@ class Control:
 
     def remove(self, name: str) -> None:
         """Nothing new goes there; it disappears with its last request or tunnel."""
-        self._let_go(self.find(name))
+        self._withdraw(self.find(name))
 
     def reload(self) -> ProxySettings:
         """Read the file again. A file with an error changes nothing: SettingsError."""
@@ -88,13 +88,13 @@ class Control:
         runtime = self._runtime
         runtime.settings = new
         runtime.parser = RequestParser(new.limits)
-        runtime.balancer.line.configure(new.limits.queue, new.timeouts.queue)
+        runtime.balancer.queue.configure(new.limits.queue, new.timeouts.queue)
         runtime.connections.configure(new.pool, new.timeouts.body)
         wanted = {one.name: one for one in new.backends}
         for backend in list(runtime.balancer.backends):
             given = wanted.get(backend.name)
             if given is None or given.address != backend.settings.address:
-                self._let_go(backend)
+                self._withdraw(backend)
             else:
                 backend.configure(given, new.health)
                 del wanted[backend.name]
@@ -109,13 +109,13 @@ class Control:
             balancer.backends.remove(backend)
         self.add(settings)
 
-    def _let_go(self, backend: Backend) -> None:
+    def _withdraw(self, backend: Backend) -> None:
         runtime = self._runtime
         backend.state = OperatorState.DRAIN
         runtime.connections.forget(backend.name)
         self._checker.stop_one(backend)
-        runtime.balancer.let_go(backend)
-        events.log("backend-leaving", backend=backend.name, active=backend.active, tunnels=backend.tunnels)
+        runtime.balancer.withdraw(backend)
+        events.log("backend-withdrawn", backend=backend.name, active=backend.active, tunnels=backend.tunnels)
 
 
 def describe(backend: Backend) -> dict[str, Any]:

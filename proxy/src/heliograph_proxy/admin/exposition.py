@@ -1,4 +1,4 @@
-"""The counters in the form of Prometheus. Pure: read when somebody scrapes."""
+"""The counters in the form of Prometheus, read when /metrics is asked for. Pure."""
 
 from __future__ import annotations
 

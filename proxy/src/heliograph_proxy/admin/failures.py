@@ -1,7 +1,7 @@
-"""The last exchanges that failed, for people who ask why. Pure but for the clock, which is an argument.
+"""The last exchanges that failed, for people who ask why.
 
-Failed is what a client could not be answered because of a backend or of this proxy: an error of ours with nobody to
-take the request, a backend's own 5xx, an answer that was cut. Mistakes of clients are no failures, and neither is a
+A failure is what a client could not be answered because of a backend or of this proxy: an error of ours without a
+backend for the request, a backend's own 5xx, an answer that was cut. Mistakes of clients are no failures, and neither is a
 client that went away; a request that another try saved was answered.
 """
 
@@ -28,7 +28,7 @@ SERVER_ERRORS = 500
 CUT = ("backend-cut", "backend-disconnected")
 
 #: Ours although no backend was tried. The rest without a try is about what the client sent, like a version of HTTP
-#: that nobody has.
+#: that is not supported.
 OURS = (Unavailable.name, InternalError.name)
 
 

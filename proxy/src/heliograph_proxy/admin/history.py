@@ -1,4 +1,4 @@
-"""The last ten minutes of each backend and of all together, and what is shown of this moment. Pure: time is an argument.
+"""The last ten minutes of each backend and of all together, and what is shown of this moment. Pure.
 
 Requests pay nothing for it: once a second the counters that they move anyway are read, and the differences of two
 readings give rates and, from the histograms, p50 and p99. A step of the history is the differences over its
@@ -47,7 +47,7 @@ class Condition(IntEnum):
 
 def condition(backend: Backend, now: float) -> Condition:
     if backend.state is OperatorState.MAINT:
-        return Condition.MAINT  # nobody looks at it
+        return Condition.MAINT  # it is not checked
     if not backend.healthy:
         return Condition.DOWN
     if backend.state is OperatorState.DRAIN:
@@ -101,7 +101,7 @@ def percentile(counts: Sequence[int], share: float) -> float | None:
 
 
 def figures(before: CounterReading, after: CounterReading) -> Figures:
-    """What happened between two readings. A counter that went back says nothing: whoever was counted left."""
+    """What happened between two readings. A counter that went back says nothing: a backend has left."""
     seconds = after.at - before.at
     if seconds <= 0:
         return Figures(0.0, 0.0, 0.0, None, None)

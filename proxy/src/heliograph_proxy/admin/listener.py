@@ -1,7 +1,7 @@
 """The admin listener: who may ask, and how. What there is to ask for is console's business.
 
 The same strict parser reads its requests; each connection has one. Without a token only names of this machine
-are accepted as Host, so that no page of another site can reach it under a name of its own (DNS rebinding);
+are accepted as Host, so that no page of another site can reach it under its own name (DNS rebinding);
 writes are refused to other origins.
 """
 

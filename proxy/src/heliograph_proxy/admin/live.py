@@ -1,4 +1,4 @@
-"""What the page for people is told as it happens: server-sent events, made once for everybody who watches.
+"""What the page for people is told as it happens: server-sent events, made once for all who watch.
 
     start   {"fields", "total_fields", "conditions", "step_seconds", "kept_steps", "number"}; forget what you have
     past    {"name", "steps"}: ten minutes of a backend, oldest step first; of all together where the name is null
@@ -54,7 +54,7 @@ class LiveStream:
     def sample(self) -> None:
         """Read the counters, and wake those who watch."""
         balancer, metrics = self._runtime.balancer, self._runtime.metrics
-        self.history.sample(time.monotonic(), time.time(), balancer.backends, metrics, len(balancer.line))
+        self.history.sample(time.monotonic(), time.time(), balancer.backends, metrics, len(balancer.queue))
         self._step = b""
         self.changed()
 
@@ -111,14 +111,14 @@ class LiveStream:
         return self._step
 
     def _this_moment(self, status: Status) -> bytes:
-        """Made once a second for all who watch, and not at all for nobody."""
+        """Made once a second for all who watch, and not at all while there is none."""
         if not self._now:
             runtime, found = self._runtime, status()
             for shown, one in zip(found["backends"], runtime.balancer.backends, strict=True):
                 shown.update(self._more(one))
             found["time"] = round(time.time(), 3)
             found["stopping"] = runtime.stopping
-            found["waiting"] = len(runtime.balancer.line)
+            found["waiting"] = len(runtime.balancer.queue)
             found["check_seconds"] = runtime.settings.health.interval + runtime.settings.health.timeout
             found["total"] = _shown(self.history.total)
             self._now = _event("now", found)

@@ -1,6 +1,6 @@
 """The command line's side of the admin listener: asks a proxy that runs, and prints what it says.
 
-An ordinary blocking client in a process of its own.
+An ordinary blocking client in a separate process.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def ask(settings: ProxySettings, method: str, path: str, body: dict[str, Any] | 
     finally:
         connection.close()
     if status >= http.HTTPStatus.BAD_REQUEST:
-        told = document.get("detail", status) if isinstance(document, dict) else status
-        raise AdminRefused(str(told))
+        detail = document.get("detail", status) if isinstance(document, dict) else status
+        raise AdminRefused(str(detail))
     return document
 
 

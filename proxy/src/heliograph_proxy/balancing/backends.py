@@ -1,4 +1,4 @@
-"""A backend: its settings, its state, and small predicates that compose. Pure: `now` is an argument.
+"""A backend: its settings, its state, and small predicates that compose. Pure.
 
 Who changes what: the balancer counts what is in flight, exchanges tell how attempts went, the health checks
 tell what they saw, the admin listener sets the state an operator wants. The methods that may change
@@ -109,7 +109,7 @@ class Backend:
         return self.weight * max(ramp, SLOW_START_FLOOR)
 
     def succeeded(self, seconds: float, now: float) -> None:
-        """An attempt got the head of an answer after so many seconds."""
+        """An attempt got the head of an answer after `seconds`."""
         self._failures_in_row = 0
         self.latency.observe(seconds, now)
         self.response_time += (seconds - self.response_time) * (SMOOTHING if self.response_time else 1)

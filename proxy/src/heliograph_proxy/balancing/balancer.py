@@ -23,16 +23,16 @@ from heliograph_proxy.streams import SocketStream
 class Balancer:
     """The backends, the strategy, and the queue."""
 
-    def __init__(self, backends: Iterable[Backend], strategy: Strategy, line: RequestQueue) -> None:
+    def __init__(self, backends: Iterable[Backend], strategy: Strategy, queue: RequestQueue) -> None:
         self.backends = list(backends)
         self.strategy = strategy
-        self.line = line
+        self.queue = queue
         #: Requests in flight at all backends.
         self.in_flight = 0
         self.retries = RetryBudget()
         #: By backend: connections on which a request waits for its answer that could as well go elsewhere.
         self.waiting: defaultdict[Backend, set[SocketStream]] = defaultdict(set)
-        self._leaving: set[Backend] = set()
+        self._withdrawn: set[Backend] = set()
 
     def acquire(
         self, request: RequestInfo, tried: Collection[str], client: SocketStream, *, tunnel: bool
@@ -42,7 +42,7 @@ class Balancer:
         candidates = self._candidates(request.now, tried)
         if not candidates:
             raise Unavailable("no backend is available")
-        backend = None if self.line else self._choose(candidates, request, tunnel)
+        backend = None if self.queue else self._choose(candidates, request, tunnel)
         if backend is None:
             backend = self._wait(QueuedRequest(request, tried, tunnel), client, candidates)
             request.waited = monotonic() - request.now
@@ -53,10 +53,10 @@ class Balancer:
         """Give the slot back."""
         backend.active -= 1
         self.in_flight -= 1
-        if self.line:
+        if self.queue:
             self.serve_queue()
-        if self._leaving and backend in self._leaving:
-            self.let_go(backend)
+        if self._withdrawn and backend in self._withdrawn:
+            self.withdraw(backend)
 
     @contextmanager
     def tunnel(self, backend: Backend) -> Iterator[None]:
@@ -84,18 +84,18 @@ class Balancer:
 
     def serve_queue(self) -> None:
         """Give free slots to those who wait."""
-        if self.line:
+        if self.queue:
             now = monotonic()
-            self.line.serve(
+            self.queue.serve(
                 lambda one: self._choose(self._candidates(now, one.tried), one.request, one.tunnel)
             )
 
-    def let_go(self, backend: Backend) -> None:
+    def withdraw(self, backend: Backend) -> None:
         """Take a backend away, with its last request or tunnel."""
         if backend.active or backend.tunnels:
-            self._leaving.add(backend)
+            self._withdrawn.add(backend)
             return
-        self._leaving.discard(backend)
+        self._withdrawn.discard(backend)
         self.waiting.pop(backend, None)
         if backend in self.backends:
             self.backends.remove(backend)
@@ -111,7 +111,7 @@ class Balancer:
         self.serve_queue()
 
     def _candidates(self, now: float, tried: Collection[str]) -> list[Backend]:
-        """The backends that may have the request; backups only where nobody else may."""
+        """The backends that may have the request; backups only where no other may."""
         first: list[Backend] = []
         spare: list[Backend] = []
         for one in self.backends:
@@ -134,7 +134,7 @@ class Balancer:
     def _wait(self, waiting: QueuedRequest, client: SocketStream, candidates: list[Backend]) -> Backend:
         shown_in = min(candidates, key=lambda one: one.queued / one.weight)
         try:
-            backend = self.line.wait(waiting, client, shown_in)
+            backend = self.queue.wait(waiting, client, shown_in)
         except BaseException:
             if waiting.backend is not None:  # the slot came together with the reason to go
                 self.release(waiting.backend)

@@ -1,4 +1,4 @@
-"""Active checks: a full request to each backend, again and again, on a connection of its own.
+"""Active checks: a full request to each backend, again and again, on a new connection.
 
 A connect alone says nothing about Gunicorn (its listener is shared and open while every worker hangs) and
 holds up a synchronous worker that waits for the request; so each check sends its request at once and reads
@@ -30,7 +30,7 @@ STARTING_SECONDS = 0.25
 #: More of an answer than this is no health check.
 MAX_BODY = 65536
 
-#: What an instance says once its shutdown began, whether as a problem's type or as a status of its own.
+#: What an instance says once its shutdown began, whether as a problem's type or as its status.
 STOPPING = b"stopping"
 
 #: The application leaves the checks of this agent out of its access log: two a second would hide what people do.

@@ -30,25 +30,25 @@ class QueuedRequest:
 
 
 class RequestQueue:
-    """`serve` is called by whoever may have made room."""
+    """`serve` is called whenever there may be room."""
 
     def __init__(self, length: int, seconds: float) -> None:
-        self._line: deque[QueuedRequest] = deque()
+        self._requests: deque[QueuedRequest] = deque()
         self._length = length
         self._seconds = seconds
 
     def __len__(self) -> int:
-        return len(self._line)
+        return len(self._requests)
 
     def configure(self, length: int, seconds: float) -> None:
         self._length, self._seconds = length, seconds
 
     def wait(self, waiting: QueuedRequest, client: SocketStream, shown_in: Backend) -> Backend | None:
-        """The backend whose slot it got, or None when the time is up. ClientGone: nobody waits anymore."""
-        if len(self._line) >= self._length:
+        """The backend whose slot it got, or None when the time is up. ClientGone: the client went away."""
+        if len(self._requests) >= self._length:
             raise Unavailable("all backends are busy and the queue is full", limit=self._length)
         shown_in.queued += 1
-        self._line.append(waiting)
+        self._requests.append(waiting)
         client.on_readable = lambda: self._look_after(waiting, client)
         try:
             client.arm()
@@ -56,18 +56,18 @@ class RequestQueue:
         finally:
             client.on_readable = None
             shown_in.queued -= 1
-            if waiting in self._line:
-                self._line.remove(waiting)
+            if waiting in self._requests:
+                self._requests.remove(waiting)
         if waiting.gone:
             raise ClientGone("the client went away while waiting in the queue")
         return waiting.backend
 
     def serve(self, choose: Callable[[QueuedRequest], Backend | None]) -> None:
-        """Give slots to those who wait, in their order, until `choose` has none for anybody."""
-        for waiting in tuple(self._line):
+        """Give slots to those who wait, in their order, until `choose` has none left."""
+        for waiting in tuple(self._requests):
             backend = choose(waiting)
             if backend is not None:
-                self._line.remove(waiting)
+                self._requests.remove(waiting)
                 waiting.backend = backend
                 waiting.ready.set()
             elif not waiting.tried and not waiting.tunnel:

@@ -1,4 +1,6 @@
-"""Which of several backends gets a request. Pure; one small class each, found by its name in the settings.
+"""Which of several backends gets a request; time and chance are arguments.
+
+Each is one small class, found by its name in the settings.
 
 A strategy sees only backends that may and can take the request, at least two, and picks one of them. A user's
 own is any class with this `select` and a constructor without arguments: "package.module:Class".
@@ -35,7 +37,7 @@ class RequestInfo:
         self.now = now
         #: The backend that a sticky session belongs to, or "".
         self.preferred = preferred
-        #: Seconds that it was in the queue; told by the balancer.
+        #: Seconds that it was in the queue; set by the balancer.
         self.waited = 0.0
 
 
@@ -155,7 +157,7 @@ def create(name: str, random: Random) -> Strategy:
     module, _, attribute = name.partition(":")
     try:
         made: Strategy = getattr(importlib.import_module(module), attribute)()
-    except Exception as exc:  # it is somebody else's code that runs here
+    except Exception as exc:  # this is the user's code
         raise SettingsError(name, "strategy", f"cannot be made: {type(exc).__name__}: {exc}") from exc
     if not callable(getattr(made, "select", None)):
         raise SettingsError(name, "strategy", "has no method select(backends, request)")

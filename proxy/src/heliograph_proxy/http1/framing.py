@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from heliograph_proxy.errors import FramingError
 from heliograph_proxy.http1 import grammar
 
-#: All extensions of one body: nobody uses them but attackers. HAProxy and Go stop at similar sizes.
+#: All extensions of one body: only attackers use them. HAProxy and Go stop at similar sizes.
 MAX_EXTENSIONS: Final = 4096
 #: All trailers of one body, which are dropped anyway.
 MAX_TRAILERS: Final = 8190
@@ -152,7 +152,7 @@ class ChunkedReader:
         self._take_plain(pieces)
         line = self._line(MAX_EXTENSIONS + 18)
         if line is None:
-            # Nobody is to wait for the end of a line that cannot become a good one.
+            # Do not wait for the end of a line that cannot become a good one.
             if self._buffer[self._position : self._position + 1] not in _HEX_DIGITS:
                 raise FramingError("a chunk's size line is malformed")
             return False
@@ -166,7 +166,7 @@ class ChunkedReader:
 
     def _take_plain(self, pieces: list[bytes]) -> None:
         """Whole chunks without extensions, as nearly all are. Five times as fast as the steps, which matters
-        when somebody sends a body as chunks of one byte; whatever is unusual is left to the steps."""
+        when a client sends a body as chunks of one byte; anything unusual is left to the steps."""
         buffer, position = self._buffer, self._position
         while match := _PLAIN_SIZE.match(buffer, position):
             start = match.end()

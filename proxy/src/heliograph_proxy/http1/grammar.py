@@ -1,5 +1,4 @@
-"""What heads of requests and responses share: the accept-list grammar of RFC 9112 and the reading of framing
-fields.
+"""What heads of requests and responses share: the grammar of RFC 9112 and the reading of framing fields. Pure.
 
 Expressions are used with `fullmatch` (`$` also matches before a final LF), quantifiers are possessive (no
 input makes them backtrack), and white space is stripped as SP and TAB only (`bytes.strip()` would take VT and

@@ -145,7 +145,7 @@ def _request_line(line: bytes) -> tuple[bytes, bytes, bytes, int]:
         raise BadRequest("the request line is not `METHOD target HTTP/1.1`")
     method, target, major, minor = match.groups()
     if major != b"1" or minor not in b"01":
-        raise VersionNotSupported("HTTP/1.0 and HTTP/1.1 are spoken here")
+        raise VersionNotSupported("only HTTP/1.0 and HTTP/1.1 are supported")
     if method in (b"CONNECT", b"TRACE"):
         raise MethodNotAllowed(f"{method.decode()} is not allowed here", ALLOWED_METHODS)
     if b"#" in target:

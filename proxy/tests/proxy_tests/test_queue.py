@@ -39,7 +39,7 @@ def waiting(proxy: Proxy, target: str, queued: int) -> Client:
     client = proxy.client()
     client.send(f"GET {target} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
     until(
-        lambda: proxy.balancer.in_flight and len(proxy.balancer.line) == queued,
+        lambda: proxy.balancer.in_flight and len(proxy.balancer.queue) == queued,
         f"{queued} in the queue",
     )
     return client
@@ -75,7 +75,7 @@ def test_nobody_waits_longer_than_allowed(start_proxy: StartProxy, backend: Back
     proxy = one_at_a_time(start_proxy, backend, timeouts={"queue": 0.1})
     with waiting(proxy, "/", 0) as first:
         assert proxy.get().status == 503
-        assert not proxy.balancer.line
+        assert not proxy.balancer.queue
         gate.open.set()
         assert first.response().status == 200
 
@@ -86,7 +86,7 @@ def test_a_client_that_goes_away_leaves_the_queue(
     proxy = one_at_a_time(start_proxy, backend, timeouts={"queue": 60.0})
     with waiting(proxy, "/first", 0) as first:
         waiting(proxy, "/gone", 1).sock.close()
-        until(lambda: not proxy.balancer.line, "the queue to be empty")
+        until(lambda: not proxy.balancer.queue, "the queue to be empty")
         gate.open.set()
         assert first.response().status == 200
         assert proxy.get("/last").status == 200
@@ -100,7 +100,7 @@ def test_a_client_that_sends_its_next_request_stays_in_the_queue(
     with waiting(proxy, "/first", 0) as first, waiting(proxy, "/second", 1) as second:
         second.send(b"GET /third HTTP/1.1\r\nHost: test\r\n\r\n")
         gevent.sleep(0.05)
-        assert len(proxy.balancer.line) == 1
+        assert len(proxy.balancer.queue) == 1
         gate.open.set()
         assert first.response().status == second.response().status == second.response().status == 200
 
