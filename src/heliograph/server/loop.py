@@ -36,8 +36,8 @@ IDLE_TIMEOUT = 75.0
 #: Seconds a client may be silent inside a request or an answer.
 IO_TIMEOUT = 60.0
 
-#: Bytes of a body nobody asked for that are read, and seconds this may take, before the connection is closed. Reading lets the
-#: answer arrive: closing at once would reset the connection under it.
+#: Bytes that are read of a body that the application did not read, and seconds this may take, before the connection is closed.
+#: Reading lets the answer arrive: closing at once would reset the connection under it.
 MAX_DISCARDED = 256 * MIB
 DISCARD_TIMEOUT = 2.0
 

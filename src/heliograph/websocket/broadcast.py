@@ -1,7 +1,7 @@
 """One message for many sockets: made into a frame once, compressed at most once for each window that was negotiated.
 
     broadcast(sockets, message)              # to all of them, in some microseconds each; never waits
-    prepared = Prepared(message)             # the same for whoever goes through the sockets in pieces
+    prepared = Prepared(message)             # the same for a caller that goes through the sockets in pieces
     prepared.offer(socket)
 
 A peer that cannot keep up has at most MAX_OFFERED bytes waiting for it and is then closed with 3008; the others do not notice.
@@ -44,7 +44,7 @@ class Prepared:
 
 
 def broadcast(sockets: Iterable[Socket], message: str | bytes) -> None:
-    """Send a message to all `sockets` without waiting. Some 5 µs each: whoever has thousands goes through them in pieces."""
+    """Send a message to all `sockets` without waiting. Some 5 µs each: a caller that has thousands goes through them in pieces."""
     prepared = Prepared(message)
     for socket in sockets:
         prepared.offer(socket)

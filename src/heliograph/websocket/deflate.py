@@ -29,7 +29,7 @@ MEMORY_LEVEL = 5
 _TAIL = b"\x00\x00\xff\xff"
 
 
-#: Longer messages would take more than the 2 ms that this takes of everybody's time: they are compressed in a native thread.
+#: Longer messages would take more than 2 ms, in which nothing else of this process runs: they are compressed in a native thread.
 MAX_INLINE = 128 << 10
 
 

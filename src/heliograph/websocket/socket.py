@@ -35,7 +35,7 @@ class Host(Protocol):
 
 
 class FrameStream:
-    """gevent-websocket's `stream`, for programs that look for the handler in it, or write frames of their own."""
+    """gevent-websocket's `stream`, for programs that look for the handler in it, or write frames themselves."""
 
     __slots__ = ("_connection", "handler")
 

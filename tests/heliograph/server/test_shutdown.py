@@ -59,7 +59,7 @@ def test_a_client_that_never_reads_is_cut_off_before_the_grace_ends(tmp_path: Pa
     assert "Traceback" not in server.output
 
 
-def test_what_comes_after_the_goodbye_is_for_nobody(tmp_path: Path) -> None:
+def test_what_comes_after_the_close_frame_is_dropped(tmp_path: Path) -> None:
     with (
         Server(tmp_path, command=impatient) as server,
         RawWebSocket(server.started()) as late,

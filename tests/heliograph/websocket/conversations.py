@@ -249,7 +249,7 @@ def announced(size: int) -> bytes:
 
 
 def closes() -> st.SearchStrategy[Turn]:
-    """A goodbye. Without a code the answer may have none either (1005)."""
+    """A close frame. Without a code the answer may have none either (1005)."""
     codes = st.one_of(
         st.sampled_from((1000, 1001, 1002, 1003, 1007, 1011, 1012, 1014)), st.integers(3000, 4999)
     )
