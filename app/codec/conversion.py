@@ -58,7 +58,10 @@ class Conversion:
         return self.codec.decode_stream(pieces, max_output=limit, **self.options)
 
     def of_body(self, source: Body) -> Body:
-        """The whole output: an answer starts only when nothing can fail any more."""
+        """The whole output, for an answer starts only when nothing can fail any more.
+
+        Raises EncodeProblem or DecodeProblem for input that does not fit, OutputTooLarge, CodecsBusy, SpoolFull.
+        """
         try:
             with jobs_of_app().job(self.memory) as step:
                 # In a thread too: there are compressors whose tables take 0.1 s to make.
@@ -70,7 +73,7 @@ class Conversion:
             raise problem_of(exc, self.direction) from exc
 
     def of_message(self, message: bytes, limit: int) -> bytes:
-        """The output for a message in memory; OutputTooLarge above `limit` bytes."""
+        """The output for a message in memory. Raises as `of_body` does, OutputTooLarge above `limit` bytes."""
         try:
             with jobs_of_app().job(self.memory) as step:
                 return step(self._collect, message, min(limit, output_limit(len(message))))
@@ -112,6 +115,7 @@ def of_request(name: str, direction: Direction) -> Conversion:
 
 
 def problem_of(error: wirecodes.CodecError, direction: Direction) -> Problem:
+    """The problem that answers an error of a codec."""
     if isinstance(error, wirecodes.OptionError):
         return BadOption(f"{error}.", option=error.option, known=list(error.known))
     if isinstance(error, wirecodes.OutputLimitError):
@@ -121,7 +125,10 @@ def problem_of(error: wirecodes.CodecError, direction: Direction) -> Problem:
 
 
 def read_input() -> Body:
-    """The current request's body, or its first file where it is a form."""
+    """The current request's body, or its first file where it is a form. The caller closes it.
+
+    Raises BodyTooLarge, BadMultipart, SpoolFull.
+    """
     own = services()
     boundary = multipart.boundary_of(request.headers.get("Content-Type", ""))
     limit = own.settings[RequestOptions].max_body

@@ -37,9 +37,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> Codec:
-    """The codec called `name`, or for `a+b` a pipeline; UnknownCodecError (a LookupError) tells the known
-    names.
-    """
+    """The codec called `name`, or for `a+b` a pipeline. Raises UnknownCodecError (a LookupError) with the known names."""
     _load_announced()
     stages = name.split("+")
     if len(stages) > MAX_STAGES:
@@ -55,7 +53,7 @@ def get(name: str) -> Codec:
 
 
 def register(codec: Codec) -> None:
-    """Add `codec` under its name; ValueError where that is taken or unusable."""
+    """Add `codec` under its name. Raises ValueError where that is taken or unusable, TypeError for what is no Codec."""
     if not isinstance(codec, Codec):
         raise TypeError(f"{codec!r} is no wirecodes.Codec")
     if not _NAME.fullmatch(codec.name):

@@ -36,7 +36,7 @@ class Coder(ABC):
     _closed = False
 
     def feed(self, piece: Buffer) -> Iterator[bytes]:
-        """Take `piece` in and yield what comes out of it."""
+        """Take `piece` in and yield what comes out of it. Raises CodecError, and ValueError after the end."""
         self._open()
         view = memoryview(piece).cast("B")
         for start in range(0, len(view), self.input_piece):
@@ -44,7 +44,7 @@ class Coder(ABC):
         self._closed = False
 
     def flush(self) -> Iterator[bytes]:
-        """The input has ended: yield the rest."""
+        """The input has ended: yield the rest. Raises CodecError where the input is incomplete."""
         self._open()
         yield from self._flush()
 

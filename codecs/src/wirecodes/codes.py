@@ -17,6 +17,7 @@ Construction = Callable[[Mapping[int, int], int], Lengths]
 
 
 def check_radix(radix: object) -> int:
+    """The radix itself. Raises ValueError unless it is an integer from 2 to MAX_RADIX."""
     if isinstance(radix, bool) or not isinstance(radix, int) or not 2 <= radix <= MAX_RADIX:
         raise ValueError(f"the radix must be an integer from 2 to {MAX_RADIX}, not {radix!r}")
     return radix

@@ -14,7 +14,10 @@ from wirecodes.tree import Tree
 
 
 def analyse(data: Buffer, radix: int = 2) -> dict[str, Any]:
-    """The code of `data` in digits of `radix`: its words, its figures, and those of other codes beside it."""
+    """The code of `data` in digits of `radix`: its words, its figures, and those of other codes beside it.
+
+    Lengths and entropy are in digits a symbol, sizes in bytes. Raises ValueError for a radix beyond 2 to 10.
+    """
     return analyse_stream((data,), radix)
 
 
@@ -24,7 +27,7 @@ def analyse_stream(pieces: Iterable[Buffer], radix: int = 2) -> dict[str, Any]:
 
 
 def tree(data: Buffer, radix: int = 2) -> Tree:
-    """The code tree of `data`."""
+    """The code tree of `data`. Raises ValueError for a radix beyond 2 to 10."""
     return tree_stream((data,), radix)
 
 

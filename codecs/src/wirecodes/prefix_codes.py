@@ -34,7 +34,8 @@ def check(codewords: Sequence[str]) -> dict[str, Any]:
     """Whether the code is prefix-free and uniquely decodable, its Kraft sum as an exact fraction, and counterexamples.
 
     `conflict` is the first pair, in the order given, of which one is a prefix of the other; `ambiguous` a
-    shortest string with two readings. The radix is one more than the highest digit, at least 2.
+    shortest string with two readings. The radix is one more than the highest digit, at least 2. Raises
+    CodewordError for words that are no digits, or more or longer than the bounds above.
     """
     words = _checked(codewords)
     radix = max([2, *(int(max(word)) + 1 for word in words)])
@@ -54,7 +55,7 @@ def split(codewords: Sequence[str], message: str) -> dict[str, Any]:
     """How many readings the message has, exactly and as a decimal string, and the first MAX_PARSES of them.
 
     Readings differ in their words: a word that the list has twice is one. They are listed by the order of the
-    words.
+    words. Raises CodewordError for words or a message that are no digits or beyond the bounds above.
     """
     words = list(dict.fromkeys(_checked(codewords)))
     if not isinstance(message, str):
