@@ -45,7 +45,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
     page.close()
 
 
-def test_the_documentation_is_shown_and_asks_nobody_else(server: Server, visit: Visit) -> None:
+def test_the_documentation_is_shown_and_loads_nothing_from_elsewhere(server: Server, visit: Visit) -> None:
     visit.page.goto(f"{server.url}/docs")
     visit.page.locator(".opblock", has_text="/echo/delay").first.wait_for(timeout=20_000)
     shown = visit.page.locator(".opblock").count()

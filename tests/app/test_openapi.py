@@ -61,7 +61,7 @@ def test_every_route_is_in_it(app: Flask, document: dict[str, Any]) -> None:
             assert path[method.lower()]["summary"], rule
 
 
-def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:
+def test_each_operation_has_a_different_name(document: dict[str, Any]) -> None:
     names = [op["operationId"] for path in document["paths"].values() for op in path.values()]
     assert len(set(names)) == len(names)
 
@@ -84,7 +84,7 @@ def test_options_of_codecs_are_parameters(document: dict[str, Any]) -> None:
 
 
 def run_schemathesis(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Requests that nobody thought of, made from the document of the service at `url`."""
+    """Unforeseen requests, made from the document of the service at `url`."""
     command = [
         *(str(ROOT / ".venv/bin/schemathesis"), "--config-file", str(CONFIG)),
         *("run", f"{url}/openapi.json", "--checks", ",".join(CHECKS)),

@@ -15,7 +15,7 @@ from wirecodes.coder import OUTPUT_PIECE, run
 
 CODECS = [wirecodes.get(name) for name in wirecodes.names()]
 BINARY = [codec for codec in CODECS if codec.input == "bytes"]
-#: Decoders that notice any cut: the others are text in which each beginning is a text of its own.
+#: Decoders that notice any cut: the others are text in which each beginning is a valid text, too.
 FRAMED = ["huffman", "gzip", "zlib", "bz2", "xz", "zstd", "brotli"]
 FAST = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -56,7 +56,7 @@ TREES = {
 
 @pytest.fixture(scope="module")
 def draw() -> Iterator[Draw]:
-    """A browser in a thread of its own: playwright runs once a thread, and another suite may have one in this."""
+    """A browser in a separate thread: playwright runs once a thread, and another suite may have one in this."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")

@@ -1,4 +1,4 @@
-"""The codecs' bodies over HTTP: forms, the spool, the limits of what comes out, and places for jobs."""
+"""The codecs' bodies over HTTP: forms, the spool, the limits of what comes out, and slots for jobs."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_bomb_is_refused_by_its_ratio_from_100_mib_on(server: Server) -> None:
     assert problem(bomb, 413, "output-too-large")["limit"] == 100 * MIB
 
 
-def test_while_all_places_are_taken_others_are_sent_away_and_the_loop_goes_on(small: Server) -> None:
+def test_while_all_slots_are_taken_others_are_refused_and_the_loop_goes_on(small: Server) -> None:
     slow = random.Random(5).randbytes(1_000_000)  # too few for the spool, which is small too
     with ThreadPoolExecutor(2) as clients:
         running = [clients.submit(convert, small, "xz+xz+xz", "encode", slow) for _ in range(2)]

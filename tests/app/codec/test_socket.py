@@ -165,7 +165,7 @@ def test_four_at_once_do_not_mix(server: Server) -> None:
         assert all(clients.map(talk, range(4)))
 
 
-def test_while_all_places_are_taken_messages_are_refused_and_the_connection_stays(small: Server) -> None:
+def test_while_all_slots_are_taken_messages_are_refused_and_the_connection_stays(small: Server) -> None:
     slow = random.Random(5).randbytes(1_000_000)
     with talking(small, "rot13/encode") as socket, ThreadPoolExecutor(2) as clients:
         running = [clients.submit(convert, small, "xz+xz+xz", "encode", slow) for _ in range(2)]
