@@ -29,7 +29,7 @@ from heliograph.request import answers, health
 from heliograph.request import metrics as metrics_
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import Logs
-from heliograph.request.metrics import Metrics
+from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.request.services import EXTENSION, Services
 from heliograph.request.spool import Spool
@@ -97,7 +97,7 @@ class Heliograph:
         options = settings[RequestOptions]
         spool = Spool(options.spool, options.spool_max)
         facts = {"version": metadata.version("heliograph")}
-        return Services(settings, spool, Metrics(), Lifecycle(), facts=facts)
+        return Services(settings, spool, RequestMetrics(), Lifecycle(), facts=facts)
 
     def on_close(self, release: Callable[[], None]) -> None:
         """Have `release` called by `close`, before what was registered earlier."""
@@ -151,4 +151,4 @@ def announce_limits(settings: Settings) -> None:
         channels.rate or "any number of",
     )
     if not settings[AccessOptions].auth_secret:
-        log.info("channels are open to everybody who can connect: HELIOGRAPH_AUTH_SECRET is not set")
+        log.info("channels are open to every client that can connect: HELIOGRAPH_AUTH_SECRET is not set")

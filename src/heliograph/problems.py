@@ -1,7 +1,7 @@
 """The errors that any application may answer with: exception class -> status and problem type (RFC 9457). Pure.
 
 Views raise; the handler that `answers.init_app` installs answers `application/problem+json`. A feature has a `problems.py` with
-classes of its own below these; defining one is enough to have it in the catalogue. Statuses of errors stand in these modules only.
+further classes below these; defining one is enough to have it in the catalogue. Statuses of errors stand in these modules only.
 The `type` of a problem is `/problems/<name>`.
 
     Problem

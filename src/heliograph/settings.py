@@ -55,32 +55,32 @@ class NotAllowed(ValueError):
 
 
 @dataclass(frozen=True)
-class Kind(Generic[T]):
+class ValueKind(Generic[T]):
     """`parse` makes a value of a text or raises NotAllowed; `allowed` says in words what it takes."""
 
     parse: Callable[[str], T]
     allowed: str
 
 
-def choice(*values: str) -> Kind[str]:
+def choice(*values: str) -> ValueKind[str]:
     def parse(text: str) -> str:
         if text not in values:
             raise NotAllowed
         return text
 
-    return Kind(parse, f"one of {', '.join(values)} is allowed")
+    return ValueKind(parse, f"one of {', '.join(values)} is allowed")
 
 
-def integer(low: int, high: int) -> Kind[int]:
+def integer(low: int, high: int) -> ValueKind[int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
             raise NotAllowed
         return int(text)
 
-    return Kind(parse, f"a whole number from {low} to {high} is allowed")
+    return ValueKind(parse, f"a whole number from {low} to {high} is allowed")
 
 
-def size(low: int = 1) -> Kind[int]:
+def size(low: int = 1) -> ValueKind[int]:
     """Bytes: a whole number, or one with KiB, MiB, GiB or TiB behind it."""
 
     def parse(text: str) -> int:
@@ -90,16 +90,16 @@ def size(low: int = 1) -> Kind[int]:
             raise NotAllowed
         return found
 
-    return Kind(parse, f"a size of at least {low} bytes, such as 1048576, 64MiB or 4 GiB, is allowed")
+    return ValueKind(parse, f"a size of at least {low} bytes, such as 1048576, 64MiB or 4 GiB, is allowed")
 
 
-def matching(pattern: str, allowed: str) -> Kind[str]:
+def matching(pattern: str, allowed: str) -> ValueKind[str]:
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text, re.ASCII):
             raise NotAllowed
         return text
 
-    return Kind(parse, allowed)
+    return ValueKind(parse, allowed)
 
 
 def items(text: str) -> tuple[str, ...]:
@@ -107,8 +107,8 @@ def items(text: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"[,\s]+", text) if part)
 
 
-TEXT: Kind[str] = Kind(str, "any text is allowed")
-FLAG: Kind[bool] = Kind(lambda text: choice("0", "1").parse(text) == "1", choice("0", "1").allowed)
+TEXT: ValueKind[str] = ValueKind(str, "any text is allowed")
+FLAG: ValueKind[bool] = ValueKind(lambda text: choice("0", "1").parse(text) == "1", choice("0", "1").allowed)
 PORT = integer(1, 65535)
 
 
@@ -131,7 +131,7 @@ class Setting(Generic[T]):
     """The definition of one setting. What is `secret` is shown neither in errors nor with the settings."""
 
     name: str
-    kind: Kind[T]
+    kind: ValueKind[T]
     default: T | PerCore
     meaning: str
     secret: bool = False
@@ -154,7 +154,7 @@ class Setting(Generic[T]):
 
 
 def option(
-    kind: Kind[T], default: T | PerCore, meaning: str, *, name: str = "", secret: bool = False
+    kind: ValueKind[T], default: T | PerCore, meaning: str, *, name: str = "", secret: bool = False
 ) -> T:  # in truth a dataclass field, whose value has this type
     """Define a setting as an attribute of a group."""
     definition = Setting(name, kind, default, meaning, secret)

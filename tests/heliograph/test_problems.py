@@ -1,4 +1,4 @@
-"""Errors are problems, whoever raised them."""
+"""Errors are problems, whatever raised them."""
 
 from __future__ import annotations
 

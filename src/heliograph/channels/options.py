@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heliograph.channels.errors import LocationError
 from heliograph.channels.location import ALLOWED, Location, parse_location, redacted
-from heliograph.settings import DAY, Kind, NotAllowed, Options, integer, option
+from heliograph.settings import DAY, NotAllowed, Options, ValueKind, integer, option
 
 
 def _location(text: str) -> Location:
@@ -20,7 +20,7 @@ class ChannelsOptions(Options):
     """The log of the channels."""
 
     channels: Location = option(
-        Kind(_location, ALLOWED),
+        ValueKind(_location, ALLOWED),
         parse_location("sqlite:///var/channels.db"),
         "the URL of the log",
         secret=True,

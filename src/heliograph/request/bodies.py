@@ -30,7 +30,7 @@ PIECE = 256 << 10
 #: The same where native threads read: what the codecs take in one call.
 BLOCKING_PIECE = 512 << 10
 
-#: Seconds a native thread makes output before the event loop hears of it: many steps would cost time, long ones hold up an end.
+#: Seconds a native thread makes output before it returns to the event loop: many steps cost time, long ones delay an end.
 STEP = 0.1
 
 

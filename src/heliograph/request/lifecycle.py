@@ -9,7 +9,7 @@ from enum import Enum
 ENVIRON_KEY = "heliograph.lifecycle"
 
 
-class State(Enum):
+class LifecycleState(Enum):
     RUNNING = "running"
     STOPPING = "stopping"
 
@@ -18,12 +18,12 @@ class Lifecycle:
     """One for each application and one for each server, which calls `stop` when its shutdown begins."""
 
     def __init__(self) -> None:
-        self.state = State.RUNNING
+        self.state = LifecycleState.RUNNING
         self._callbacks: list[Callable[[], None]] = []
 
     @property
     def stopping(self) -> bool:
-        return self.state is State.STOPPING
+        return self.state is LifecycleState.STOPPING
 
     def on_stop(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` once when shutdown begins. It must not block. What is returned takes that back."""
@@ -39,6 +39,6 @@ class Lifecycle:
     def stop(self) -> None:
         if self.stopping:
             return
-        self.state = State.STOPPING
+        self.state = LifecycleState.STOPPING
         for callback in tuple(self._callbacks):
             callback()

@@ -15,7 +15,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class Metrics:
+class RequestMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         #: What `observe` counts with: looking it up by its labels takes longer than counting. As few as there are labels.
@@ -53,7 +53,7 @@ class Metrics:
 
 
 def init_app(app: Flask) -> None:
-    """Note the URL rule of each request of `app` in its environ, for `Metrics.observe`."""
+    """Note the URL rule of each request of `app` in its environ, for `RequestMetrics.observe`."""
 
     @app.before_request
     def note_route() -> None:

@@ -11,10 +11,10 @@ from heliograph.settings import (
     FLAG,
     GIB,
     TEXT,
-    Kind,
     NotAllowed,
     Options,
     SettingError,
+    ValueKind,
     choice,
     is_loopback,
     items,
@@ -81,10 +81,10 @@ def _secret(text: str) -> str:
     return text
 
 
-HOSTS = Kind(_hosts, "host names without port, *.name, or * are allowed")
-ORIGINS = Kind(_origins, "origins such as https://example.org are allowed")
-PROXIES = Kind(_trusted, "addresses, networks such as 10.0.0.0/8, and unix are allowed")
-SECRET = Kind(_secret, f"at least {SHORTEST_SECRET} bytes are allowed, or nothing")
+HOSTS = ValueKind(_hosts, "host names without port, *.name, or * are allowed")
+ORIGINS = ValueKind(_origins, "origins such as https://example.org are allowed")
+PROXIES = ValueKind(_trusted, "addresses, networks such as 10.0.0.0/8, and unix are allowed")
+SECRET = ValueKind(_secret, f"at least {SHORTEST_SECRET} bytes are allowed, or nothing")
 INSTANCE = matching(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of the characters A-Z a-z 0-9 . _ - are allowed")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from flask import current_app
 
 from heliograph.request.lifecycle import Lifecycle
-from heliograph.request.metrics import Metrics
+from heliograph.request.metrics import RequestMetrics
 from heliograph.request.spool import Spool
 from heliograph.settings import Settings
 
@@ -24,7 +24,7 @@ class Services:
 
     settings: Settings
     spool: Spool
-    metrics: Metrics
+    metrics: RequestMetrics
     lifecycle: Lifecycle
     checks: dict[str, Check] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)

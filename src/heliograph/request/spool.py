@@ -40,7 +40,7 @@ class Ledger:
         self._cell = self._claim()
 
     def _claim(self) -> int:
-        """The first cell that nobody alive has locked. The lock lasts as long as this process."""
+        """The first cell that no living process has locked. The lock lasts as long as this process."""
         for cell in range(MAX_CELLS):
             if self._lock(cell, fcntl.F_WRLCK):
                 self._write(cell, 0)
@@ -54,7 +54,7 @@ class Ledger:
         os.close(self._file)
 
     def others(self) -> int:
-        """What everybody else alive has in the spool."""
+        """What all other living processes have in the spool."""
         cells = os.pread(self._file, MAX_CELLS * _CELL.size, 0)
         amounts = [amount for (amount,) in _CELL.iter_unpack(cells[: len(cells) // _CELL.size * _CELL.size])]
         used = [(cell, amount) for cell, amount in enumerate(amounts) if amount and cell != self._cell]

@@ -23,7 +23,7 @@ from heliograph.request.environ import WEBSOCKET
 from heliograph.request.forwarding import ResolvedClient, answers_for, host_name, resolve
 from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
 from heliograph.request.logs import RequestLog
-from heliograph.request.metrics import Metrics
+from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import RequestOptions
 from heliograph.server.adapters import add_websocket
 from heliograph.websocket.handshake import asks_for_websocket
@@ -46,7 +46,7 @@ class WsgiWrapper:
         application: Any,
         options: RequestOptions,
         access_log: RequestLog,
-        metrics: Metrics,
+        metrics: RequestMetrics,
         lifecycle: Lifecycle,
     ) -> None:
         self._application = application

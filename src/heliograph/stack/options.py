@@ -18,11 +18,11 @@ from heliograph.request.options import refuse_open_listening
 from heliograph.settings import (
     PORT,
     PREFIX,
-    Kind,
     NotAllowed,
     Options,
     PerCore,
     Setting,
+    ValueKind,
     choice,
     integer,
     names,
@@ -75,7 +75,9 @@ class StackOptions(Options):
 
     instances: int = option(integer(1, MAX_INSTANCES), PerCore(1, least=2), "processes of the application")
     host: str = option(
-        Kind(_host_of, "an IP address or localhost is allowed"), LOOPBACK, "the address of the layer in front"
+        ValueKind(_host_of, "an IP address or localhost is allowed"),
+        LOOPBACK,
+        "the address of the layer in front",
     )
     nginx_port: int = option(PORT, 8080, "the port of nginx")
     proxy_port: int = option(PORT, 8000, "the port of the proxy")

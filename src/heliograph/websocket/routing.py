@@ -15,7 +15,7 @@ from geventwebsocket.exceptions import WebSocketError
 
 from heliograph.problems import BadRequest, ForeignOrigin, Problem, Stopping, UpgradeRequired
 from heliograph.request.environ import WEBSOCKET
-from heliograph.request.metrics import Metrics
+from heliograph.request.metrics import RequestMetrics
 from heliograph.request.openapi import Operation
 from heliograph.request.options import RequestOptions
 from heliograph.request.origins import require_own_origin
@@ -114,7 +114,7 @@ def _conversation(talk: Callable[[], None], socket: Socket) -> Response:
     return response
 
 
-def _converse(talk: Callable[[], None], socket: Socket, metrics: Metrics) -> Iterator[bytes]:
+def _converse(talk: Callable[[], None], socket: Socket, metrics: RequestMetrics) -> Iterator[bytes]:
     with metrics.websockets.track_inprogress():
         try:
             socket.accept()

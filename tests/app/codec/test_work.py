@@ -9,7 +9,7 @@ import pytest
 
 from app.codec.work import SLOT_MEMORY, CodecJobs
 from app.problems import CodecsBusy
-from heliograph.request.metrics import Metrics
+from heliograph.request.metrics import RequestMetrics
 
 
 class Held:
@@ -25,13 +25,13 @@ class Held:
             return "done"
 
 
-def counted(metrics: Metrics) -> tuple[float | None, float | None]:
+def counted(metrics: RequestMetrics) -> tuple[float | None, float | None]:
     """How many jobs run, and how many wait."""
     value = metrics.registry.get_sample_value
     return value("heliograph_codec_jobs"), value("heliograph_codec_jobs_waiting")
 
 
-def wait_for(metrics: Metrics, running: int, waiting: int) -> None:
+def wait_for(metrics: RequestMetrics, running: int, waiting: int) -> None:
     """Let the other greenlets run until so many jobs run and wait. Raises gevent.Timeout when that takes 20 s."""
     with gevent.Timeout(20):
         while counted(metrics) != (running, waiting):
@@ -39,7 +39,7 @@ def wait_for(metrics: Metrics, running: int, waiting: int) -> None:
 
 
 def test_as_many_wait_as_run_and_the_next_is_refused() -> None:
-    metrics = Metrics()
+    metrics = RequestMetrics()
     jobs = CodecJobs(2, metrics.registry)
     held = [Held(jobs) for _ in range(4)]
     wait_for(metrics, 2, 2)
@@ -53,7 +53,7 @@ def test_as_many_wait_as_run_and_the_next_is_refused() -> None:
 
 
 def test_a_job_that_fails_gives_its_slot_back() -> None:
-    jobs = CodecJobs(1, Metrics().registry)
+    jobs = CodecJobs(1, RequestMetrics().registry)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), jobs.job() as step:
             step(divmod, 1, 0)
@@ -62,7 +62,7 @@ def test_a_job_that_fails_gives_its_slot_back() -> None:
 
 
 def test_a_job_that_is_stopped_while_it_waits_leaves_the_queue() -> None:
-    metrics = Metrics()
+    metrics = RequestMetrics()
     jobs = CodecJobs(1, metrics.registry)
     running, waiting = Held(jobs), Held(jobs)
     wait_for(metrics, 1, 1)
@@ -73,7 +73,7 @@ def test_a_job_that_is_stopped_while_it_waits_leaves_the_queue() -> None:
 
 
 def test_a_job_that_needs_much_memory_takes_several_slots() -> None:
-    metrics = Metrics()
+    metrics = RequestMetrics()
     jobs = CodecJobs(4, metrics.registry)
     large = Held(jobs, 2 * SLOT_MEMORY + 1)
     small = [Held(jobs), Held(jobs, SLOT_MEMORY)]
@@ -88,7 +88,7 @@ def test_a_job_that_needs_much_memory_takes_several_slots() -> None:
 
 
 def test_jobs_that_need_all_memory_run_one_after_another() -> None:
-    metrics = Metrics()
+    metrics = RequestMetrics()
     jobs = CodecJobs(3, metrics.registry)
     held = [Held(jobs, 100 * SLOT_MEMORY) for _ in range(3)]
     for number, job in enumerate(held):
@@ -98,7 +98,7 @@ def test_jobs_that_need_all_memory_run_one_after_another() -> None:
 
 
 def test_a_job_that_is_stopped_while_it_waits_for_several_slots_releases_them_all() -> None:
-    metrics = Metrics()
+    metrics = RequestMetrics()
     jobs = CodecJobs(3, metrics.registry)
     first, large = Held(jobs), Held(jobs, 3 * SLOT_MEMORY)
     wait_for(metrics, 1, 1)

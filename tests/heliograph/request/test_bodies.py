@@ -57,7 +57,7 @@ def test_a_body_that_cannot_be_collected_leaves_nothing(tmp_path: Path) -> None:
 
 
 def at_once(function: Callable[..., bytes | None], *args: object) -> bytes | None:
-    """A step without a thread of its own."""
+    """A step without another thread."""
     return function(*args)
 
 
@@ -208,7 +208,7 @@ def test_broken_chunks_are_refused(server: Server, body: bytes) -> None:
         assert wire.rest() == b""
 
 
-def test_broken_chunks_that_nobody_reads_end_the_connection(server: Server) -> None:
+def test_broken_chunks_that_no_view_reads_end_the_connection(server: Server) -> None:
     with server.connect() as wire:
         wire.send(
             b"GET /healthz HTTP/1.1\r\n"
@@ -222,7 +222,7 @@ def test_broken_chunks_that_nobody_reads_end_the_connection(server: Server) -> N
         assert wire.rest() == b""
 
 
-def test_a_body_that_nobody_reads_is_skipped(server: Server) -> None:
+def test_a_body_that_no_view_reads_is_skipped(server: Server) -> None:
     with server.connect() as wire:
         wire.send(
             b"POST /nowhere HTTP/1.1\r\nContent-Length: 1000000\r\n" + HOST + b"\r\n" + b"x" * 1_000_000

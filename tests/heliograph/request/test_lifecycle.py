@@ -9,11 +9,11 @@ from pathlib import Path
 from heliograph_proxy.limits import raise_descriptor_limit
 from proxy_tests.processes import PYTHON, Process, until
 
-from heliograph.request.lifecycle import Lifecycle, State
+from heliograph.request.lifecycle import Lifecycle, LifecycleState
 from tests.serving import HOST, Server
 
 
-def test_a_lifecycle_stops_once_and_tells_everybody() -> None:
+def test_a_lifecycle_stops_once_and_calls_every_callback() -> None:
     lifecycle, told = Lifecycle(), []
     lifecycle.on_stop(lambda: told.append(lifecycle.state))
     lifecycle.on_stop(lambda: told.append(lifecycle.state))
@@ -21,7 +21,7 @@ def test_a_lifecycle_stops_once_and_tells_everybody() -> None:
     lifecycle.stop()
     lifecycle.stop()
     assert lifecycle.stopping
-    assert told == [State.STOPPING, State.STOPPING]
+    assert told == [LifecycleState.STOPPING, LifecycleState.STOPPING]
 
 
 def test_the_descriptor_limit_goes_up_to_the_hard_one(tmp_path: Path) -> None:

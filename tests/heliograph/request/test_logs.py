@@ -84,7 +84,7 @@ def test_a_json_line_has_the_request_id_and_the_traceback() -> None:
     assert (parsed["level"], parsed["logger"], parsed["message"]) == ("warning", "heliograph.x", "it\nbroke")
     assert parsed["request_id"] == "abc"
     assert "ValueError: näh" in parsed["traceback"]
-    # In a context of its own: in this one an earlier test may have served a request.
+    # In a new context: in this one an earlier test may have served a request.
     without = Context().run(formatter("json").format, record("no request"))
     assert "request_id" not in json.loads(without)
 
@@ -128,7 +128,7 @@ def test_what_waits_when_the_process_ends_is_written(tmp_path: Path) -> None:
         assert json.loads(process.output)["last"] == "line"
 
 
-#: Runs a command whose standard output is a pipe that is full, and that nobody reads.
+#: Runs a command whose standard output is a pipe that is full and has no reader.
 STUCK = """
 import os, sys
 reader, writer = os.pipe()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from heliograph.request.metrics import Metrics
+from heliograph.request.metrics import RequestMetrics
 from tests.serving import CLOSE, Server
 
 
-def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+def value(metrics: RequestMetrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
 
@@ -35,14 +35,14 @@ def test_invented_methods_share_one_label(server: Server) -> None:
 
 
 def test_durations_go_to_buckets() -> None:
-    metrics = Metrics()
+    metrics = RequestMetrics()
     metrics.observe("GET", "/x", 200, 0.3)
     assert value(metrics, "heliograph_request_duration_seconds_bucket", route="/x", le="0.25") == 0
     assert value(metrics, "heliograph_request_duration_seconds_bucket", route="/x", le="0.5") == 1
 
 
 def test_two_applications_count_for_themselves() -> None:
-    one, other = Metrics(), Metrics()
+    one, other = RequestMetrics(), RequestMetrics()
     one.in_flight.inc()
     assert b"heliograph_requests_in_flight 1.0" in one.render()
     assert b"heliograph_requests_in_flight 0.0" in other.render()

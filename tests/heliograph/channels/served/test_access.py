@@ -82,7 +82,7 @@ def test_without_a_token_nothing_goes(guarded: Two) -> None:
         refused(requests.post(guarded[0].url + path, timeout=PATIENCE), 401, "token-needed")
     for path in ("/ws/channels/a", "/events?channel=a"):
         assert refusal(guarded[0], path) == 401
-    assert "open to everybody" not in guarded[0].output
+    assert "open to every client" not in guarded[0].output
 
 
 BAD_TOKENS: dict[str, str] = {

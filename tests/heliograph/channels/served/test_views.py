@@ -240,7 +240,7 @@ def test_without_a_secret_a_ticket_is_any_text_and_not_looked_at(alone: Server) 
 
 
 def test_the_start_says_that_everything_is_open(alone: Server) -> None:
-    assert "channels are open to everybody who can connect" in alone.output
+    assert "channels are open to every client that can connect" in alone.output
 
 
 def test_a_connection_may_publish_so_often_and_another_one_too(tmp_path: Path) -> None:
