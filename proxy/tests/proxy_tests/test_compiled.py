@@ -54,8 +54,8 @@ def build(project: Path, result: Path, env: Mapping[str, str]) -> subprocess.Com
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", str(result), str(project)]
     else:
-        uv = os.environ.get("UV") or shutil.which("uv") or "uv"
-        command = [uv, "build", "--wheel", "-p", sys.executable, "-o", str(result), str(project)]
+        uv = [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else ["uv"]
+        command = [*uv, "build", "--wheel", "-p", sys.executable, "-o", str(result), str(project)]
     return subprocess.run(
         command,
         env={**os.environ, **env},
