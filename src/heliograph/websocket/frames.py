@@ -122,35 +122,32 @@ def read_head(
     if end - at < 2:
         return None
     first, second = data[at], data[at + 1]
-    broken = _broken_rule(first, second, begun, deflated=deflated)
-    if broken is not None:
-        return broken
+    if first & 0x0F not in _OPCODES:
+        return BrokenRule.OPCODE
+    if second < _MASKED:
+        return BrokenRule.MASK
     size, mask_at = second & 0x7F, at + 2
     if size >= _LENGTH_16:
         mask_at += 2 if size == _LENGTH_16 else 8
         if end < mask_at:
             return None
         size = int.from_bytes(data[at + 2 : mask_at], "big")
-    if first & 0x0F >= CLOSE:
-        return FrameHead(first, size, mask_at) if size <= _MAX_CONTROL else BrokenRule.CONTROL_LENGTH
     # The limit is for messages, not for a control frame inside of one (RFC 6455, 5.4).
-    return (
-        FrameHead(first, size, mask_at) if size <= max_message - (begun or 0) else BrokenRule.MESSAGE_LENGTH
-    )
+    if first & 0x0F < CLOSE and size > max_message - (begun or 0):
+        return BrokenRule.MESSAGE_LENGTH
+    return _broken_rule(first, size, begun, deflated=deflated) or FrameHead(first, size, mask_at)
 
 
-def _broken_rule(first: int, second: int, begun: int | None, *, deflated: bool) -> BrokenRule | None:
-    """What the two first bytes of a head show."""
+def _broken_rule(first: int, size: int, begun: int | None, *, deflated: bool) -> BrokenRule | None:
+    """What a known opcode forbids. A length that is too long goes before it: `websockets` has this order, too."""
     opcode, reserved = first & 0x0F, first & _RESERVED
-    if opcode not in _OPCODES:
-        return BrokenRule.OPCODE
-    if second < _MASKED:
-        return BrokenRule.MASK
     # RFC 7692, 6: with permessage-deflate, RSV1 is for the first frame of a message.
     if reserved and not (reserved == RSV1 and deflated and opcode in (TEXT, BINARY)):
         return BrokenRule.RESERVED
     if opcode >= CLOSE:
-        return BrokenRule.CONTROL_FRAGMENTED if first < FIN else None
+        if first < FIN:
+            return BrokenRule.CONTROL_FRAGMENTED
+        return BrokenRule.CONTROL_LENGTH if size > _MAX_CONTROL else None
     if opcode == CONTINUATION:
         return BrokenRule.NOTHING_TO_CONTINUE if begun is None else None
     return None if begun is None else BrokenRule.MESSAGE_UNFINISHED
