@@ -17,12 +17,11 @@ from importlib import metadata
 from flask import Blueprint, Flask
 from heliograph_proxy.limits import raise_descriptor_limit
 
-from heliograph.channels import service as channels_
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.options import ChannelsOptions
 from heliograph.channels.problems import problem_of
 from heliograph.channels.service import Channels
-from heliograph.channels.transports import http, sockets, sse
+from heliograph.channels.transports import current, http, sockets, sse
 from heliograph.options import LIBRARY
 from heliograph.problems import Problem
 from heliograph.request import answers, health
@@ -80,7 +79,7 @@ class Heliograph:
         self.services.lifecycle.on_stop(self.channels.hub.stop)
         app.extensions["heliograph"] = self
         app.extensions[EXTENSION] = self.services
-        app.extensions[channels_.EXTENSION] = self.channels
+        app.extensions[current.EXTENSION] = self.channels
         answers.register_errors(app, {Problem: lambda problem: problem, ChannelError: problem_of})
         metrics_.init_app(app)
         for bp in dict.fromkeys(bp for name in self._endpoints for bp in ENDPOINTS[name]):

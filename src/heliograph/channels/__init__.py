@@ -1,14 +1,11 @@
 """Channels: publish and subscribe with a history that a subscriber can resume from.
 
-The log of a channel is the truth; notifications only say that it grew. `log.py` is the interface, `engines.py` opens an engine for
-a URL, and each engine has a file or folder of its own.
+The log of a channel is the truth; notifications only say that it grew. Each part imports only those below it:
 
-Above the log: `hub` has an `audience` for each channel that is followed here; `catching_up` brings a subscriber from its cursor to
-the live stream, by `pages` of the history; `events` are what subscribers are told, in the `forms` of each transport. `streams`
-(server-sent events), `sockets` with `publisher` (WebSockets) and `views` (HTTP) are the transports; `posts` are messages as clients
-send them; `grants` and `access` say who may; `roster` tells other instances who is there; `service` is all of it for one
-application.
-
-Files without I/O: cursor, errors, events, grants, jsontext, location, message, names, plan, position, presence, rates, rendering,
-segment, start, tail.
+    transports    HTTP, server-sent events, WebSockets; tokens and limits; the forms of a message
+    service       what an application calls: one `Channels` for each
+    live          the hub: subscribers of this process, catching up from a cursor, presence
+    engines       the log in memory, SQLite, Redis or PostgreSQL; `engines/__init__.py` says what an engine implements
+    log, records, location, message, presence, cursor, names, errors
+                  what all of them share; `log` is the interface of the engines
 """

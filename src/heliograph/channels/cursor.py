@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from heliograph.channels.errors import BadCursor
+from heliograph.channels.errors import InvalidCursor
 
 #: Offsets fit into 63 bits everywhere: SQLite's and PostgreSQL's integers.
 MAX_OFFSET = (1 << 63) - 1
@@ -30,8 +30,8 @@ class Cursor:
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Raises BadCursor."""
+    """Raises InvalidCursor."""
     match = _CURSOR.fullmatch(text)
     if not match or int(match[2]) > MAX_OFFSET:
-        raise BadCursor("A cursor is epoch:offset, as an earlier answer gave it.")
+        raise InvalidCursor("A cursor is epoch:offset, as an earlier answer gave it.")
     return Cursor(match[1], int(match[2]))

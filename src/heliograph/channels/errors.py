@@ -1,7 +1,10 @@
-"""What can go wrong in a log, named by who is at fault. Pure; the statuses of the answers stand in src/heliograph/problems.py.
+"""What can go wrong in a log, named by who is at fault. Pure.
+
+The statuses of the answers stand in `problems.py`.
 
 ChannelError
-├── BadName, BadCursor, MessageTooLong      the caller's fault
+├── InvalidName, InvalidCursor,
+│   MessageTooLong                          the caller's fault
 ├── KeyReused                               the same idempotency key with another body
 ├── TooManyChannels                         a limit that an operator can raise
 └── LogUnavailable                          the engine cannot do this now; it recovers
@@ -17,11 +20,11 @@ class ChannelError(Exception):
     """Its text is for the client: no passwords, no paths."""
 
 
-class BadName(ChannelError):
+class InvalidName(ChannelError):
     """Not a channel's name."""
 
 
-class BadCursor(ChannelError):
+class InvalidCursor(ChannelError):
     """Not of the form epoch:offset."""
 
 

@@ -12,87 +12,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from gevent.event import AsyncResult
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.location import Location
-from heliograph.channels.message import Append, Message
-from heliograph.channels.presence import PRESENCE_TTL, Changes, Present
-
-#: Seconds that an idempotency key is kept.
-KEY_TTL = 600.0
-
-#: Messages and bytes of one page. A page that is full of bytes has fewer messages than were asked for: read on after its last.
-MAX_PAGE_MESSAGES, MAX_PAGE_BYTES = 1000, 4 << 20
-
-#: Appends and their bytes that wait for the engine in one process; more are refused at once with `LogOverloaded`. At 10,000 appends
-#: a second this is about a second.
-MAX_WAITING_APPENDS, MAX_WAITING_BYTES = 10_000, 32 << 20
-
-#: Other calls that wait for the engine in one process: as many as 1,000 clients that resume at once, and some.
-MAX_WAITING_CALLS = 4000
-
-#: Seconds between two searches for channels that ended, when the limit of channels is reached. A client that asks for 100,000 new
-#: channels must not make each refusal expensive.
-FORGET_INTERVAL = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits from the settings. `history_ttl` and `presence_ttl` are in seconds."""
-
-    history_size: int = 10_000
-    history_ttl: float = 86_400.0
-    max_channels: int = 10_000
-    presence_ttl: float = PRESENCE_TTL
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """`repeated`: it had been published before under the same idempotency key, and this changed nothing."""
-
-    epoch: str
-    offset: int
-    time: float
-    repeated: bool = False
-
-
-#: The result of an append.
-Outcome = Appended | ChannelError
-Done = Callable[[Outcome], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Messages after a cursor, oldest first. Not `recovered`: the cursor's epoch is another one, its offset is in the future, or
-    what follows it is gone; then there are no messages. If the last message is not the top, there is more to read.
-    """
-
-    epoch: str
-    top: int
-    recovered: bool
-    messages: tuple[Message, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """The channel's top is `top` now, or higher. `messages` are the newest ones, up to `top`, if the engine has them at hand."""
-
-    channel: str
-    epoch: str
-    top: int
-    messages: tuple[Message, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelInfo:
-    name: str
-    epoch: str
-    top: int
-    subscribers: int
+from heliograph.channels.message import Append
+from heliograph.channels.presence import Changes, Present
+from heliograph.channels.records import (
+    MAX_PAGE_MESSAGES,
+    Appended,
+    ChannelInfo,
+    Done,
+    Limits,
+    Notification,
+    Outcome,
+    Page,
+)
 
 
 class PresenceStore(ABC):

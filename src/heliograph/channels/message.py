@@ -53,7 +53,7 @@ class Append:
 
 
 def new_append(channel: str, kind: Kind, data: bytes, *, key: str | None = None, subject: str = "") -> Append:
-    """`key` counts for one channel and `subject`, who publishes. Raises BadName, MessageTooLong; ValueError for a bad key."""
+    """`key` counts for one channel and `subject`, who publishes. Raises InvalidName, MessageTooLong; ValueError for a bad key."""
     check_name(channel)
     if len(data) > MAX_MESSAGE:
         raise MessageTooLong(f"A message has at most {MAX_MESSAGE} bytes.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from heliograph.channels.errors import BadName
+from heliograph.channels.errors import InvalidName
 
 #: Bytes, as the characters are ASCII.
 MAX_NAME = 128
@@ -13,7 +13,7 @@ _NAME = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_NAME}}}", re.ASCII)
 
 
 def check_name(name: str) -> str:
-    """`name` itself. Raises BadName."""
+    """`name` itself. Raises InvalidName."""
     if not _NAME.fullmatch(name):
-        raise BadName(f"A channel's name is 1 to {MAX_NAME} of the characters A-Z a-z 0-9 _ . : -.")
+        raise InvalidName(f"A channel's name is 1 to {MAX_NAME} of the characters A-Z a-z 0-9 _ . : -.")
     return name

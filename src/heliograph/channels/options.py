@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from heliograph.channels.errors import LocationError
 from heliograph.channels.location import ALLOWED, Location, parse_location, redacted
-from heliograph.settings import DAY, NotAllowed, Options, ValueKind, integer, option
+from heliograph.settings import DAY, NotAllowed, Options, SettingError, ValueKind, integer, option
 
 
 def _location(text: str) -> Location:
-    """What is wrong with a URL is said without the password that it may hold."""
+    """The error for a wrong URL never contains the password."""
     try:
         return parse_location(text)
     except LocationError as exc:
@@ -31,3 +31,13 @@ class ChannelsOptions(Options):
     rate: int = option(
         integer(0, 10_000_000), 1000, "messages a connection may publish per second; 0: no limit"
     )
+
+    def require(self) -> None:
+        """Raises SettingError when the client of the server is not installed."""
+        from heliograph.channels.engines import require_package  # noqa: PLC0415 (not needed to read settings)
+
+        try:
+            require_package(self.channels)
+        except LocationError as exc:
+            name = self.definitions["channels"].name
+            raise SettingError(name, self.channels.shown, str(exc)) from exc

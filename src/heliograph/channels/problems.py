@@ -38,8 +38,8 @@ class ChannelsOverloaded(Unavailable):
 
 #: What is answered for an error of the log. The first that fits counts, so a class stands before the one it is made from.
 _BY_ERROR: tuple[tuple[type[errors.ChannelError], type[Problem]], ...] = (
-    (errors.BadName, BadChannel),
-    (errors.BadCursor, BadCursorProblem),
+    (errors.InvalidName, BadChannel),
+    (errors.InvalidCursor, BadCursorProblem),
     (errors.MessageTooLong, MessageTooLongProblem),
     (errors.KeyReused, KeyReusedProblem),
     (errors.TooManyChannels, TooManyChannelsProblem),

@@ -1,30 +1,21 @@
-"""The channels of one application: its hub, its settings, what is counted."""
+"""The channels of one application: its hub, its settings, its metrics."""
 
 from __future__ import annotations
 
-import time
-from weakref import WeakKeyDictionary
-
-from flask import current_app, request
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from heliograph.channels.engines import open_log
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.live.hub import Hub
-from heliograph.channels.log import Appended, Done, Limits, Outcome
 from heliograph.channels.message import Append
 from heliograph.channels.options import ChannelsOptions
-from heliograph.channels.transports.rates import Bucket
-from heliograph.problems import TooManyRequests
-from heliograph.request.environ import client_socket
+from heliograph.channels.records import Appended, Done, Limits, Outcome
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.settings import Settings
 
-EXTENSION = "heliograph.channels"
 
-
-class Counters:
-    """What is counted of the channels, for Prometheus."""
+class ChannelMetrics:
+    """The counts of the channels, for Prometheus."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._subscribers = Gauge(
@@ -58,11 +49,11 @@ class Counters:
 
 
 class Channels:
-    """Made before a fork; nothing is opened before it is used."""
+    """Created before a fork; nothing is opened before its first use."""
 
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         options = settings[ChannelsOptions]
-        self._counters = Counters(registry)
+        self._metrics = ChannelMetrics(registry)
         limits = Limits(options.history_size, options.history_ttl, options.max_channels)
         self.secret, self.rate = settings[AccessOptions].auth_secret, options.rate
         self.location = options.channels
@@ -70,29 +61,7 @@ class Channels:
             open_log(options.channels, limits),
             settings[RequestOptions].instance,
             options.max_channels,
-            self._counters,
-        )
-        # By the socket of a connection, for as long as that lives.
-        self._buckets: WeakKeyDictionary[object, Bucket] = WeakKeyDictionary()
-
-    def bucket(self) -> Bucket:
-        """That of a new connection."""
-        return Bucket(self.rate, time.monotonic())
-
-    def check_rate(self) -> None:
-        """Raises TooManyRequests when the connection of the current request has published too often."""
-        connection = client_socket(request.environ)
-        if connection is None:  # a server that keeps its sockets to itself
-            return
-        bucket = self._buckets.get(connection)
-        if bucket is None:
-            bucket = self._buckets[connection] = self.bucket()
-        if not bucket.take(time.monotonic()):
-            raise self.too_often()
-
-    def too_often(self) -> TooManyRequests:
-        return TooManyRequests(
-            f"A connection may publish {self.rate} messages a second (HELIOGRAPH_RATE).", limit=self.rate
+            self._metrics,
         )
 
     def publish(self, append: Append) -> Appended:
@@ -112,11 +81,4 @@ class Channels:
 
     def _count(self, outcome: Outcome) -> None:
         if not isinstance(outcome, ChannelError) and not outcome.repeated:
-            self._counters.published.inc()
-
-
-def channels_of_app() -> Channels:
-    """Those of the current Flask application."""
-    found = current_app.extensions[EXTENSION]
-    assert isinstance(found, Channels)
-    return found
+            self._metrics.published.inc()

@@ -13,8 +13,9 @@ from heliograph.channels.engines import open_log
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.live.position import Arrival, classify
 from heliograph.channels.location import parse_location
-from heliograph.channels.log import Appended, Limits, Log, Notification
+from heliograph.channels.log import Log
 from heliograph.channels.message import Kind, Message, new_append
+from heliograph.channels.records import Appended, Limits, Notification
 
 
 @contextmanager

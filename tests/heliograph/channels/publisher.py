@@ -12,8 +12,8 @@ from gevent.event import Event
 
 from heliograph.channels.engines import open_log
 from heliograph.channels.location import parse_location
-from heliograph.channels.log import Appended, Limits, Outcome
 from heliograph.channels.message import Kind, new_append
+from heliograph.channels.records import Appended, Limits, Outcome
 
 #: Appends in flight.
 WINDOW = 50

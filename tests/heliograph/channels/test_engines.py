@@ -16,9 +16,9 @@ from heliograph.channels.errors import (
     TooManyChannels,
 )
 from heliograph.channels.location import parse_location
-from heliograph.channels.log import MAX_PAGE_BYTES, Appended, ChannelInfo, Limits, Notification, Outcome
 from heliograph.channels.message import MAX_MESSAGE, Kind, new_append
 from heliograph.channels.presence import SubscriberInfo
+from heliograph.channels.records import MAX_PAGE_BYTES, Appended, ChannelInfo, Limits, Notification, Outcome
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
 

@@ -14,7 +14,8 @@ from heliograph.channels.live.events import Batch, Event, Form, Lost, Subscribed
 from heliograph.channels.live.hub import CHECK_INTERVAL, Hub
 from heliograph.channels.live.start import From, Start
 from heliograph.channels.live.subscriber import AT_ONCE
-from heliograph.channels.log import Limits, Log, Notification
+from heliograph.channels.log import Log
+from heliograph.channels.records import Limits, Notification
 from tests.heliograph.channels.followers import eventually, opened, publish
 from tests.heliograph.channels.patched import patched
 

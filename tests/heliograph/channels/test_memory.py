@@ -6,9 +6,9 @@ from heliograph_proxy.backoff import FIRST, LONGEST, delay
 from heliograph.channels.engines.memory.expiring import Expiring
 from heliograph.channels.engines.memory.store import MemoryHistories, MemoryHistory
 from heliograph.channels.errors import LogOverloaded
-from heliograph.channels.log import Limits
 from heliograph.channels.message import Kind, Message
 from heliograph.channels.presence import MAX_LISTED, SubscriberInfo, encode, gather
+from heliograph.channels.records import Limits
 
 
 def filled(

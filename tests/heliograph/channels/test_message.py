@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from heliograph.channels.errors import BadName, MessageTooLong
+from heliograph.channels.errors import InvalidName, MessageTooLong
 from heliograph.channels.message import MAX_KEY, MAX_MESSAGE, Kind, new_append
 from heliograph.channels.names import check_name
 
@@ -14,9 +14,9 @@ def test_names_of_channels(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "é", "a\n", "x" * 129, "a\0", "=run", "*", "١"])
 def test_anything_else_is_no_name(name: str) -> None:
-    with pytest.raises(BadName):
+    with pytest.raises(InvalidName):
         check_name(name)
-    with pytest.raises(BadName):
+    with pytest.raises(InvalidName):
         new_append(name, Kind.TEXT, b"")
 
 

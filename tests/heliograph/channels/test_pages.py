@@ -9,7 +9,7 @@ import gevent
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines.memory.engine import MemoryLog
 from heliograph.channels.live.pages import Pages, Replay
-from heliograph.channels.log import Limits, Page
+from heliograph.channels.records import Limits, Page
 from tests.heliograph.channels.followers import publish
 from tests.heliograph.channels.patched import patched
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from heliograph.channels.engines.plan import ChannelState, StoredKey, StoredState, plan_appends
 from heliograph.channels.engines.segment import MAX_SEGMENT_BYTES, MAX_SEGMENT_MESSAGES
 from heliograph.channels.errors import KeyReused, TooManyChannels
-from heliograph.channels.log import Appended
 from heliograph.channels.message import MAX_MESSAGE, Append, Kind, new_append
+from heliograph.channels.records import Appended
 
 
 def world(**changes: object) -> StoredState:

@@ -4,8 +4,8 @@ import pytest
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.live.position import Arrival, classify
-from heliograph.channels.log import Notification
 from heliograph.channels.message import Kind, Message
+from heliograph.channels.records import Notification
 
 
 def news(first: int, last: int, epoch: str = "e") -> Notification:

@@ -13,8 +13,8 @@ import pytest
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.errors import LogUnavailable
-from heliograph.channels.log import Limits
 from heliograph.channels.message import Kind, new_append
+from heliograph.channels.records import Limits
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
 from tests.heliograph.channels.relay import Relay, notifications_stop_and_come_back

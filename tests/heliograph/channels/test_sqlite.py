@@ -23,8 +23,8 @@ from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import open_log
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.location import parse_location
-from heliograph.channels.log import Appended, Limits, Notification
 from heliograph.channels.message import Kind, new_append
+from heliograph.channels.records import Appended, Limits, Notification
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
 
@@ -399,7 +399,7 @@ def test_a_log_that_was_used_before_the_fork_says_so(tmp_path: Path) -> None:
         "import os, sys\n"
         "from heliograph.channels.engines import open_log\n"
         "from heliograph.channels.location import parse_location\n"
-        "from heliograph.channels.log import Limits\n"
+        "from heliograph.channels.records import Limits\n"
         "log = open_log(parse_location(sys.argv[1]), Limits())\n"
         "log.tops(['a'])\n"
         "if os.fork():\n"

@@ -15,11 +15,13 @@ these give the same answers. An engine is imported when a URL names it, so an in
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import NamedTuple
 
 from heliograph.channels.errors import LocationError
 from heliograph.channels.location import Location
-from heliograph.channels.log import Limits, Log
+from heliograph.channels.log import Log
+from heliograph.channels.records import Limits
 
 
 class Engine(NamedTuple):
@@ -42,16 +44,19 @@ ENGINES: dict[str, Engine] = {
 }
 
 
-def open_log(location: Location, limits: Limits) -> Log:
-    """The log at a location. Nothing is opened before its first call. Raises LocationError."""
+def require_package(location: Location) -> None:
+    """Raises LocationError, which names the extra to install, when the client of the server is not installed."""
     engine = ENGINES[location.scheme]
-    try:
-        module = importlib.import_module(f"{__name__}.{engine.folder}.engine")
-    except ImportError as exc:
-        if not engine.package or (exc.name or "").split(".")[0] != engine.package:
-            raise
+    if engine.package and importlib.util.find_spec(engine.package) is None:
         raise LocationError(
             f"{location.scheme}:// needs a package that is not installed: pip install 'heliograph[{engine.extra}]'"
-        ) from exc
+        )
+
+
+def open_log(location: Location, limits: Limits) -> Log:
+    """The log at a location. Nothing is opened before its first call. Raises LocationError."""
+    require_package(location)
+    engine = ENGINES[location.scheme]
+    module = importlib.import_module(f"{__name__}.{engine.folder}.engine")
     kind: type[Log] = getattr(module, engine.log)
     return kind.at(location, limits)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from heliograph.channels.engines.segment import MAX_SEGMENT_BYTES, MAX_SEGMENT_MESSAGES
 from heliograph.channels.errors import ChannelError, KeyReused, TooManyChannels
-from heliograph.channels.log import Appended, Notification, Outcome
 from heliograph.channels.message import Append, Kind, Message
+from heliograph.channels.records import Appended, Notification, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.log import MAX_PAGE_BYTES, Limits, Page
 from heliograph.channels.message import Message
+from heliograph.channels.records import MAX_PAGE_BYTES, Limits, Page
 
 
 def floor(after: Cursor | None, top: int, limits: Limits) -> int:

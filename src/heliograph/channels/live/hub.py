@@ -24,7 +24,8 @@ from heliograph.channels.live.presence import LocalPresence
 from heliograph.channels.live.start import Start
 from heliograph.channels.live.subscriber import Subscriber
 from heliograph.channels.live.subscribers import DeliveryCounts, Subscribers
-from heliograph.channels.log import Log, Notification
+from heliograph.channels.log import Log
+from heliograph.channels.records import Notification
 
 log = logging.getLogger("heliograph")
 

@@ -16,7 +16,8 @@ from gevent.event import AsyncResult
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.live.events import Batch, batches
-from heliograph.channels.log import MAX_PAGE_MESSAGES, Log, Page
+from heliograph.channels.log import Log
+from heliograph.channels.records import MAX_PAGE_MESSAGES, Page
 
 #: Seconds that a page is kept: as long as clients need to come back.
 KEEP_TIME = 2.0

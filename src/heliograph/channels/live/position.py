@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from enum import Enum
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.log import Notification
 from heliograph.channels.message import Message
+from heliograph.channels.records import Notification
 
 
 class Arrival(Enum):

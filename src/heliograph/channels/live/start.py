@@ -17,7 +17,7 @@ Start = From | Cursor
 
 
 def parse_start(text: str | None) -> Start:
-    """By the text of `?after=`. Raises BadCursor."""
+    """By the text of `?after=`. Raises InvalidCursor."""
     if text is None:
         return From.NOW
     return From.EARLIEST if text == "earliest" else parse_cursor(text)

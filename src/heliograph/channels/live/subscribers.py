@@ -24,8 +24,9 @@ from heliograph.channels.live.events import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES,
 from heliograph.channels.live.position import Arrival, classify
 from heliograph.channels.live.recent import RecentMessages
 from heliograph.channels.live.subscriber import AT_ONCE, Subscriber, SubscriberGroups
-from heliograph.channels.log import Log, Notification
+from heliograph.channels.log import Log
 from heliograph.channels.message import Message
+from heliograph.channels.records import Notification
 
 log = logging.getLogger("heliograph")
 

@@ -1,4 +1,4 @@
-"""What the current request may do, by its token or ticket. Without a secret everything is open."""
+"""Checks whether the current request may publish or subscribe, by its token or ticket. Without a secret everything is allowed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from heliograph.problems import Forbidden, TokenNeeded
 PROBLEMS = (TokenNeeded, Forbidden, ChannelsUnavailable)
 
 
-def grant(channels: Channels) -> Grant:
-    """What the request's token allows. Raises TokenNeeded."""
+def require_grant(channels: Channels) -> Grant:
+    """What the token of the request allows. Raises TokenNeeded."""
     if not channels.secret:
         return EVERYTHING
     header = request.headers.get("Authorization")
@@ -38,32 +38,32 @@ def grant(channels: Channels) -> Grant:
         raise TokenNeeded(str(exc)) from exc
 
 
-def grant_of_stream(channels: Channels) -> Grant:
-    """The same for requests that may come from a browser's WebSocket or EventSource: they may have a ticket instead.
+def require_stream_grant(channels: Channels) -> Grant:
+    """The same for requests that may come from a browser's WebSocket or EventSource, which may have a ticket instead.
 
-    It is used up by that. Raises TokenNeeded, Unavailable.
+    A ticket can be used once. Raises TokenNeeded, LogUnavailable.
     """
     ticket = request.args.get("ticket")
     if not channels.secret or ticket is None or "Authorization" in request.headers:
-        return grant(channels)
+        return require_grant(channels)
     try:
         return _of_ticket(ticket, channels)
     except BadToken as exc:
         raise TokenNeeded(str(exc)) from exc
 
 
-def publisher(channels: Channels, channel: str) -> Grant:
-    """Raises BadName, TokenNeeded, Forbidden when the request may not publish there."""
-    found = grant(channels)
+def require_publish(channels: Channels, channel: str) -> Grant:
+    """Raises InvalidName, TokenNeeded, Forbidden when the request may not publish there."""
+    found = require_grant(channels)
     check_name(channel)
     if not found.may_publish(channel):
         raise may_not_publish(channel)
     return found
 
 
-def subscriber(channels: Channels, channel: str, *, stream: bool = False) -> Grant:
-    """Raises BadName, TokenNeeded, Forbidden when the request may not read there; Unavailable where a ticket is looked up."""
-    found = grant_of_stream(channels) if stream else grant(channels)
+def require_subscribe(channels: Channels, channel: str, *, stream: bool = False) -> Grant:
+    """Raises InvalidName, TokenNeeded, Forbidden; LogUnavailable when a ticket cannot be looked up."""
+    found = require_stream_grant(channels) if stream else require_grant(channels)
     check_name(channel)
     if not found.may_subscribe(channel):
         raise Forbidden(f"The token does not allow to subscribe to {channel}.", channel=channel)
@@ -83,7 +83,7 @@ def ticket_for(granted: Grant, channels: Channels) -> str:
 def _of_header(header: str, secret: str) -> Grant:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
-        raise BadToken("Authorization: Bearer is wanted here.")
+        raise BadToken("Authorization: Bearer is expected here.")
     return read_token(token.strip(), secret)
 
 
@@ -91,7 +91,7 @@ def _of_ticket(text: str, channels: Channels) -> Grant:
     ticket = read_ticket(text, channels.secret)
     if ticket.grant.expires is not None and ticket.grant.expires <= time.time():
         raise BadToken("The token that this ticket was for has expired.")
-    # Twice its life: clocks of instances differ.
+    # Twice its lifetime: clocks of instances differ.
     if not channels.hub.log.presence.use_once(ticket.id, 2 * TICKET_TTL):
         raise BadToken("This ticket was used before.")
     return ticket.grant

@@ -1,4 +1,4 @@
-"""Channels over HTTP: publish, read the history, what there is and who is there, tickets. The streams are in `streams.py`."""
+"""Channels over HTTP: publish, read the history, what there is and who is there, tickets. The streams are in `sse.py`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
 from heliograph.channels.live.start import From, parse_start
-from heliograph.channels.log import MAX_PAGE_MESSAGES, Appended
 from heliograph.channels.message import MAX_MESSAGE, Append
 from heliograph.channels.problems import BadChannel, BadCursorProblem, MessageTooLongProblem
-from heliograph.channels.service import Channels, channels_of_app
+from heliograph.channels.records import MAX_PAGE_MESSAGES, Appended
+from heliograph.channels.service import Channels
 from heliograph.channels.transports import access, posts
-from heliograph.channels.transports.jsontext import Member, is_text
+from heliograph.channels.transports.current import current_channels, current_limits
+from heliograph.channels.transports.jsontext import JsonMember, is_text
 from heliograph.channels.transports.models import (
     NAME,
     ChannelList,
@@ -36,7 +37,7 @@ bp = Blueprint("channels", __name__)
 
 TAG = "Channels"
 
-#: Messages or channels that are written out before others get a turn.
+#: Messages or channels that are encoded before other greenlets get a turn.
 AT_ONCE = 200
 
 #: Messages of a page if the client does not say.
@@ -74,9 +75,9 @@ class PageQuery(BaseModel):
     problems=(*_PUBLISHING, BodyTooLarge, MessageTooLongProblem, UnsupportedMediaType),
 )
 def publish(name: str) -> Response:
-    channels = channels_of_app()
-    granted = access.publisher(channels, name)
-    appended = _publish(channels, posts.of_request(name, granted.subject))
+    channels = current_channels()
+    granted = access.require_publish(channels, name)
+    appended = _publish(channels, posts.from_request(name, granted.subject))
     # Written out, for it is what most requests get: `jsonify` took 12 µs of 200.
     answer = (
         f'{{"channel": "{name}", "epoch": {json.dumps(appended.epoch)}, '
@@ -96,11 +97,11 @@ def publish(name: str) -> Response:
     problems=(*_PUBLISHING, MessageTooLongProblem),
 )
 def push() -> Response:
-    channels = channels_of_app()
-    access.grant(channels)
+    channels = current_channels()
+    access.require_grant(channels)
     channel, message = _pushed(posts.document_of_request())
-    granted = access.publisher(channels, channel)
-    appended = _publish(channels, posts.of_member(channel, message, posts.header_key(), granted.subject))
+    granted = access.require_publish(channels, channel)
+    appended = _publish(channels, posts.from_member(channel, message, posts.header_key(), granted.subject))
     answer = (
         f'{{"channel": {json.dumps(channel)}, "message": {message.text}, '
         f'"epoch": {json.dumps(appended.epoch)}, "offset": {appended.offset}}}'
@@ -108,14 +109,14 @@ def push() -> Response:
     return bodies.sandboxed(Response(answer, mimetype="application/json"))
 
 
-def _pushed(members: dict[str, Member]) -> tuple[str, Member]:
+def _pushed(members: dict[str, JsonMember]) -> tuple[str, JsonMember]:
     if members.keys() != {"channel", "message"} or not is_text(members["channel"]):
-        raise BadDocument("The members channel (a text) and message are wanted, and no others.")
+        raise BadDocument("The members channel (a text) and message are expected, and no others.")
     return members["channel"].value, members["message"]
 
 
 def _publish(channels: Channels, append: Append) -> Appended:
-    channels.check_rate()
+    current_limits().require_rate()
     return channels.publish(append)
 
 
@@ -130,8 +131,8 @@ def _publish(channels: Channels, append: Append) -> Appended:
     problems=_READING,
 )
 def history(name: str, query: PageQuery) -> Response:
-    own = channels_of_app()
-    access.subscriber(own, name)
+    own = current_channels()
+    access.require_subscribe(own, name)
     start = parse_start(query.after)
     page = own.hub.log.read(name, None if isinstance(start, From) else start, query.limit)
     messages = _joined(message_json(message) for message in page.messages)
@@ -151,8 +152,8 @@ def history(name: str, query: PageQuery) -> Response:
     problems=access.PROBLEMS,
 )
 def channels() -> Response:
-    own = channels_of_app()
-    granted = access.grant(own)
+    own = current_channels()
+    granted = access.require_grant(own)
     rows = _joined(
         json.dumps(
             {"channel": info.name, "epoch": info.epoch, "top": info.top, "subscribers": info.subscribers}
@@ -173,8 +174,8 @@ def channels() -> Response:
     problems=_READING,
 )
 def presence(name: str) -> Response:
-    own = channels_of_app()
-    access.subscriber(own, name)
+    own = current_channels()
+    access.require_subscribe(own, name)
     present = own.hub.log.presence.present(name)
     rows = _joined(json.dumps(asdict(subscriber)) for subscriber in present.subscribers)
     return Response(f'{{"count": {present.count}, "subscribers": [{rows}]}}', mimetype="application/json")
@@ -189,8 +190,8 @@ def presence(name: str) -> Response:
     problems=access.PROBLEMS,
 )
 def ticket() -> Response:
-    own = channels_of_app()
-    granted = access.grant(own)
+    own = current_channels()
+    granted = access.require_grant(own)
     response = jsonify(ticket=access.ticket_for(granted, own))
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,6 +1,6 @@
-"""JSON from clients, taken apart without changing it: each member keeps the text that it came as, so that no number loses digits.
+"""JSON from clients, parsed without changing it: each member keeps its original text, so that no number loses digits. Pure.
 
-Pure. Only JSON as RFC 8259 has it is taken: no NaN, no Infinity.
+Only JSON as RFC 8259 defines it is accepted: no NaN, no Infinity.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class NotJson(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """`value` as Python sees it, with numbers as texts; `text` as it came."""
+class JsonMember:
+    """`value` as Python sees it, with numbers as texts; `text` as it was sent."""
 
     value: Any
     text: str
@@ -53,12 +53,12 @@ def decode(data: bytes) -> str:
         raise NotJson("The JSON is not UTF-8.", exc.start) from exc
 
 
-def members(text: str) -> dict[str, Member]:
+def members(text: str) -> dict[str, JsonMember]:
     """The members of an object; of those with the same name the last one. Raises NotJson."""
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
         raise NotJson("This is not a JSON object.", at)
-    found: dict[str, Member] = {}
+    found: dict[str, JsonMember] = {}
     at = _skip(text, at + 1)
     if text[at : at + 1] == "}":
         return _end(text, at, found)
@@ -71,7 +71,7 @@ def members(text: str) -> dict[str, Member]:
             raise NotJson("A colon is missing.", at)
         start = _skip(text, at + 1)
         value, at = _value(text, start)
-        found[name] = Member(value, text[start:at])
+        found[name] = JsonMember(value, text[start:at])
         at = _skip(text, at)
         if text[at : at + 1] == "}":
             return _end(text, at, found)
@@ -80,12 +80,12 @@ def members(text: str) -> dict[str, Member]:
         at = _skip(text, at + 1)
 
 
-def is_text(member: Member) -> bool:
+def is_text(member: JsonMember) -> bool:
     """Whether the value is a string (numbers are texts here, too)."""
     return member.text[:1] == '"'
 
 
-def _end(text: str, at: int, found: dict[str, Member]) -> dict[str, Member]:
+def _end(text: str, at: int, found: dict[str, JsonMember]) -> dict[str, JsonMember]:
     if _skip(text, at + 1) != len(text):
         raise NotJson("Something follows the JSON object.", at + 1)
     return found

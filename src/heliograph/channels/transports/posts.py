@@ -1,4 +1,4 @@
-"""What clients publish, as an `Append` of the log: by HTTP request, by frame, by plain text."""
+"""What clients publish as an `Append` of the log: from an HTTP request, a frame, a plain text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from heliograph.channels.problems import (
     TooManyChannelsProblem,
 )
 from heliograph.channels.transports import jsontext
-from heliograph.channels.transports.jsontext import Member, NotJson
+from heliograph.channels.transports.jsontext import JsonMember, NotJson
 from heliograph.problems import (
     BadDocument,
     BadOption,
@@ -31,7 +31,7 @@ from heliograph.problems import (
 )
 from heliograph.request import bodies
 
-#: What publishing may be refused with, beside what access is.
+#: The problems of publishing, beside those of access.
 PROBLEMS = (
     BadDocument,
     BadOption,
@@ -55,11 +55,11 @@ _SPACE = r"[ \t\n\r]*"
 _BYTES = re.compile(rf'\{{{_SPACE}"base64"{_SPACE}:{_SPACE}"([A-Za-z0-9+/=]*)"{_SPACE}\}}')
 
 
-def of_request(channel: str, subject: str) -> Append:
+def from_request(channel: str, subject: str) -> Append:
     """The body of the current request as a message of the kind that its Content-Type says."""
     media = request.mimetype
     if media in FORMS:
-        raise UnsupportedMediaType("Forms are not taken: send JSON, text, or bytes.")
+        raise UnsupportedMediaType("Forms are not accepted: send JSON, text or bytes.")
     body = _body(MAX_MESSAGE)
     kind = Kind.BYTES
     if media == "application/json":
@@ -74,10 +74,10 @@ def of_request(channel: str, subject: str) -> Append:
             body.decode()
         except UnicodeDecodeError as exc:
             raise BadText(f"Byte {exc.start} is not UTF-8.", position=exc.start) from exc
-    return make(channel, kind, body, header_key(), subject)
+    return new_message(channel, kind, body, header_key(), subject)
 
 
-def document_of_request() -> dict[str, Member]:
+def document_of_request() -> dict[str, JsonMember]:
     """The members of the JSON object in the current request's body."""
     try:
         return jsontext.members(jsontext.decode(_body(MAX_DOCUMENT)))
@@ -85,13 +85,13 @@ def document_of_request() -> dict[str, Member]:
         raise BadDocument(str(exc), position=exc.position) from exc
 
 
-def of_member(channel: str, data: Member, key: str | None, subject: str) -> Append:
+def from_member(channel: str, data: JsonMember, key: str | None, subject: str) -> Append:
     """A member `data` of an object as a message: the inverse of how messages are shown (`rendering.data_json`)."""
     kind, content = _content(data)
-    return make(channel, kind, content, key, subject)
+    return new_message(channel, kind, content, key, subject)
 
 
-def make(channel: str, kind: Kind, data: bytes, key: str | None, subject: str) -> Append:
+def new_message(channel: str, kind: Kind, data: bytes, key: str | None, subject: str) -> Append:
     """Raises BadOption for a bad key, MessageTooLongProblem, and ChannelError for the rest."""
     if len(data) > MAX_MESSAGE:
         raise MessageTooLongProblem(f"A message has at most {MAX_MESSAGE} bytes.", limit=MAX_MESSAGE)
@@ -108,12 +108,12 @@ def header_key() -> str | None:
 
 
 def _body(limit: int) -> bytes:
-    """The body, which is too small for the spool."""
+    """The body, which fits into memory."""
     bodies.check_announced(limit)
     return b"".join(bodies.limited(bodies.request_pieces(), limit))
 
 
-def _content(data: Member) -> tuple[Kind, bytes]:
+def _content(data: JsonMember) -> tuple[Kind, bytes]:
     if jsontext.is_text(data):
         try:
             return Kind.TEXT, data.value.encode()

@@ -1,4 +1,4 @@
-"""What the client of a WebSocket publishes: in its order, many at once on their way, each of them acknowledged."""
+"""What the client of a WebSocket publishes: in its order, many in flight at once, each of them acknowledged."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from gevent.event import Event as Signal
 from gevent.hub import get_hub
 
 from heliograph.channels.errors import ChannelError
-from heliograph.channels.log import Outcome
 from heliograph.channels.message import Append, Kind
 from heliograph.channels.problems import problem_of
+from heliograph.channels.records import Outcome
 from heliograph.channels.service import Channels
 from heliograph.channels.transports import access, jsontext, posts
-from heliograph.channels.transports.jsontext import Member, NotJson
+from heliograph.channels.transports.current import PublishLimits
+from heliograph.channels.transports.jsontext import JsonMember, NotJson
 from heliograph.channels.transports.tokens import Grant
 from heliograph.problems import BadDocument, Problem
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.connection import WebSocketConnection
 
-#: Messages of one client, and their bytes, that wait to be stored. While there are as many, nothing more is read from it.
+#: Messages of one client, and their bytes, that wait to be stored. At the limit nothing more is read from it.
 MAX_PENDING, MAX_PENDING_BYTES = 1000, 1 << 20
 
 #: Characters of a `ref`, as JSON. It comes back with the answer.
@@ -31,15 +32,15 @@ MAX_REF = 256
 _MEMBERS = frozenset({"type", "data", "ref", "key"})
 
 
-class Answers(Protocol):
-    """How a client is told what became of a message. `ref` is JSON."""
+class PublishAnswers(Protocol):
+    """How a client is answered when it published a message. `ref` is JSON."""
 
     def published(self, ref: str, offset: int) -> str | None: ...
 
     def refused(self, ref: str, problem: Problem) -> str: ...
 
 
-class Objects:
+class JsonAnswers:
     def published(self, ref: str, offset: int) -> str:
         return f'{{"type": "published", "offset": {offset}, "ref": {ref}}}'
 
@@ -47,7 +48,7 @@ class Objects:
         return f'{{"type": "error", "ref": {ref}, "problem": {json.dumps(problem.document(), ensure_ascii=False)}}}'
 
 
-class OnlyProblems:
+class ProblemAnswers:
     def published(self, ref: str, offset: int) -> None:
         return None
 
@@ -55,23 +56,24 @@ class OnlyProblems:
         return problem.body().decode()
 
 
-class Publisher:
+class SocketPublisher:
     def __init__(
         self,
         connection: WebSocketConnection,
         channels: Channels,
+        limits: PublishLimits,
         channel: str,
         granted: Grant,
-        answers: Answers,
+        answers: PublishAnswers,
     ) -> None:
         self._connection, self._channels = connection, channels
         self._channel, self._subject = channel, granted.subject
         self._may_publish = granted.may_publish(channel)
-        self._answers = answers
-        self._bucket = channels.bucket()
+        self._answers, self._limits = answers, limits
+        self._bucket = limits.bucket()
         self._pending = self._pending_bytes = 0
         self._room = Signal()
-        self._unsaid: list[str] = []
+        self._unsent: list[str] = []
 
     def take_object(self, message: str | bytes) -> None:
         """{"type": "publish", "data", "ref", "key"}; `ref` and `key` may be left out. Waits while too much is pending."""
@@ -91,23 +93,25 @@ class Publisher:
         try:
             self._check()
             data = message.encode() if isinstance(message, str) else message
-            append = posts.make(self._channel, Kind.TEXT if plain else Kind.BYTES, data, None, self._subject)
+            append = posts.new_message(
+                self._channel, Kind.TEXT if plain else Kind.BYTES, data, None, self._subject
+            )
         except (Problem, ChannelError) as exc:
             self._refuse("null", exc)
         else:
             self._submit(append, "null")
 
-    def _append_of(self, members: dict[str, Member]) -> Append:
+    def _append_of(self, members: dict[str, JsonMember]) -> Append:
         unknown = members.keys() - _MEMBERS
         if unknown or members["type"].value != "publish" or "data" not in members:
             raise BadDocument(
-                'An object with "type": "publish", "data", and if you like "ref" and "key" is wanted here.'
+                'An object with "type": "publish", "data", and optionally "ref" and "key" is expected here.'
             )
         key = members.get("key")
         if key is not None and not jsontext.is_text(key):
             raise BadDocument('"key" is not a text.')
         self._check()
-        return posts.of_member(
+        return posts.from_member(
             self._channel, members["data"], None if key is None else key.value, self._subject
         )
 
@@ -115,45 +119,45 @@ class Publisher:
         if not self._may_publish:
             raise access.may_not_publish(self._channel)
         if not self._bucket.take(time.monotonic()):
-            raise self._channels.too_often()
+            raise self._limits.too_often()
 
     def _submit(self, append: Append, ref: str) -> None:
         size = len(append.data)
         self._pending += 1
         self._pending_bytes += size
-        self._channels.submit(append, partial(self._done, ref, size))
+        self._channels.submit(append, partial(self._on_outcome, ref, size))
         while self._pending >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES:
             self._room.clear()
             self._room.wait()
 
-    def _done(self, ref: str, size: int, outcome: Outcome) -> None:
+    def _on_outcome(self, ref: str, size: int, outcome: Outcome) -> None:
         self._pending -= 1
         self._pending_bytes -= size
         self._room.set()
         if isinstance(outcome, ChannelError):
             self._refuse(ref, outcome)
         else:
-            self._say(self._answers.published(ref, outcome.offset))
+            self._send(self._answers.published(ref, outcome.offset))
 
     def _refuse(self, ref: str, error: Problem | ChannelError) -> None:
-        self._say(self._answers.refused(ref, problem_of(error)))
+        self._send(self._answers.refused(ref, problem_of(error)))
 
-    def _say(self, text: str | None) -> None:
-        """Answers that come together go out together."""
+    def _send(self, text: str | None) -> None:
+        """PublishAnswers that come together go out together."""
         if text is None:
             return
-        if not self._unsaid:
+        if not self._unsent:
             get_hub().loop.run_callback(self._flush)
-        self._unsaid.append(text)
+        self._unsent.append(text)
 
     def _flush(self) -> None:
-        texts, self._unsaid = self._unsaid, []
+        texts, self._unsent = self._unsent, []
         self._connection.offer(b"".join(Prepared(text).frame(None) for text in texts))
 
 
-def _members(message: str | bytes) -> dict[str, Member]:
+def _members(message: str | bytes) -> dict[str, JsonMember]:
     if isinstance(message, bytes):
-        raise BadDocument("JSON objects in text frames are wanted here.")
+        raise BadDocument("JSON objects in text frames are expected here.")
     try:
         members = jsontext.members(message)
     except NotJson as exc:
@@ -163,7 +167,7 @@ def _members(message: str | bytes) -> dict[str, Member]:
     return members
 
 
-def _ref(members: dict[str, Member]) -> str:
+def _ref(members: dict[str, JsonMember]) -> str:
     ref = members.get("ref")
     if ref is None:
         return "null"

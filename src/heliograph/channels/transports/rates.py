@@ -1,10 +1,10 @@
-"""How often one connection may publish: a bucket of tokens. Pure: `now` is an argument."""
+"""How often one connection may publish: a token bucket. Pure: `now` is an argument."""
 
 from __future__ import annotations
 
 
-class Bucket:
-    """`rate` tokens a second, and at most those of one second at once; 0: no limit."""
+class TokenBucket:
+    """`rate` tokens a second, at most those of one second at once; 0: no limit."""
 
     __slots__ = ("_at", "_left", "_rate")
 

@@ -23,10 +23,15 @@ from heliograph.channels.problems import (
     TooManyChannelsProblem,
     problem_of,
 )
-from heliograph.channels.service import channels_of_app
 from heliograph.channels.transports import access
+from heliograph.channels.transports.current import current_channels, current_limits
 from heliograph.channels.transports.forms import json_frames, plain_frames
-from heliograph.channels.transports.publisher import Objects, OnlyProblems, Publisher
+from heliograph.channels.transports.publisher import (
+    JsonAnswers,
+    ProblemAnswers,
+    PublishAnswers,
+    SocketPublisher,
+)
 from heliograph.channels.transports.tokens import Grant
 from heliograph.problems import BadOption
 from heliograph.websocket.broadcast import Prepared
@@ -47,16 +52,16 @@ _PROBLEMS = (*access.PROBLEMS, BadChannel, BadCursorProblem, ChannelsOverloaded,
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """What was asked for, and allowed, before the upgrade."""
+class SubscribeRequest:
+    """What was requested, and allowed, before the upgrade."""
 
     channel: str
     granted: Grant
     start: Start
 
 
-class SocketMember:
-    """A member of an audience."""
+class SocketSubscriber:
+    """A subscriber over WebSocket."""
 
     __slots__ = ("connection", "form", "offer")
 
@@ -64,7 +69,7 @@ class SocketMember:
         self.connection, self.form = connection, form
         self.offer: Callable[[bytes], None] = connection.offer
 
-    def tell(self, event: Event) -> None:
+    def send(self, event: Event) -> None:
         """Send, and wait until it is out: the history goes no faster than the client reads."""
         frames = event.made(self.form)
         if frames:
@@ -74,34 +79,34 @@ class SocketMember:
         self.offer(event.made(self.form))
 
 
-class PlainMember(SocketMember):
+class PlainSubscriber(SocketSubscriber):
     __slots__ = ()
 
-    def tell(self, event: Event) -> None:
+    def send(self, event: Event) -> None:
         if isinstance(event, Lost) or (isinstance(event, Subscribed) and event.recovered is False):
             self.connection.close(TRY_AGAIN, "messages were lost")
         else:
-            super().tell(event)
+            super().send(event)
 
     def report_loss(self, event: Lost) -> None:
-        """Plain texts cannot tell; the end can."""
+        """Plain texts cannot tell it; a close frame can."""
         self.connection.close(TRY_AGAIN, "messages were lost")
 
 
-def _prepare(name: str) -> Session:
-    granted = access.subscriber(channels_of_app(), name, stream=True)
+def _prepare(name: str) -> SubscribeRequest:
+    granted = access.require_subscribe(current_channels(), name, stream=True)
     start = parse_start(request.args.get("after"))
-    channels_of_app().hub.probe(name)
-    return Session(name, granted, start)
+    current_channels().hub.probe(name)
+    return SubscribeRequest(name, granted, start)
 
 
-def _prepare_plain() -> Session:
+def _prepare_plain() -> SubscribeRequest:
     name = request.args.get("channel")
     if name is None:
         raise BadOption("Give the name of one: /events?channel=lebowski", option="channel")
-    granted = access.subscriber(channels_of_app(), name, stream=True)
-    # Nothing tells this client when it is subscribed, so it is from now on: before its handshake is complete.
-    return Session(name, granted, channels_of_app().hub.probe(name))
+    granted = access.require_subscribe(current_channels(), name, stream=True)
+    # This client is not told when it is subscribed, so its stream begins now: before its handshake is complete.
+    return SubscribeRequest(name, granted, current_channels().hub.probe(name))
 
 
 @websocket(
@@ -113,11 +118,11 @@ def _prepare_plain() -> Session:
     prepare=_prepare,
     problems=_PROBLEMS,
 )
-def channel(socket: Socket, session: Session) -> None:
+def channel(socket: Socket, wanted: SubscribeRequest) -> None:
     connection = socket.accept()
-    publisher = Publisher(connection, channels_of_app(), session.channel, session.granted, Objects())
-    member = SocketMember(connection, json_frames(socket.deflate))
-    _talk(socket, session, member, publisher.take_object)
+    publisher = _publisher(connection, wanted, JsonAnswers())
+    subscriber = SocketSubscriber(connection, json_frames(socket.deflate))
+    _serve(socket, wanted, subscriber, publisher.take_object)
 
 
 @websocket(
@@ -128,26 +133,37 @@ def channel(socket: Socket, session: Session) -> None:
     prepare=_prepare_plain,
     problems=(*_PROBLEMS, BadOption),
 )
-def plain(socket: Socket, session: Session) -> None:
+def plain(socket: Socket, wanted: SubscribeRequest) -> None:
     connection = socket.accept()
-    publisher = Publisher(connection, channels_of_app(), session.channel, session.granted, OnlyProblems())
-    member = PlainMember(connection, plain_frames(socket.deflate))
-    _talk(socket, session, member, publisher.take_plain)
+    publisher = _publisher(connection, wanted, ProblemAnswers())
+    subscriber = PlainSubscriber(connection, plain_frames(socket.deflate))
+    _serve(socket, wanted, subscriber, publisher.take_plain)
 
 
-def _talk(
-    socket: Socket, session: Session, member: SocketMember, take: Callable[[str | bytes], None]
+def _publisher(
+    connection: WebSocketConnection, wanted: SubscribeRequest, answers: PublishAnswers
+) -> SocketPublisher:
+    return SocketPublisher(
+        connection, current_channels(), current_limits(), wanted.channel, wanted.granted, answers
+    )
+
+
+def _serve(
+    socket: Socket,
+    wanted: SubscribeRequest,
+    subscriber: SocketSubscriber,
+    take: Callable[[str | bytes], None],
 ) -> None:
-    connection, hub = member.connection, channels_of_app().hub
-    with _until(session.granted.expires, connection):
+    connection, hub = subscriber.connection, current_channels().hub
+    with _until(wanted.granted.expires, connection):
         try:
-            with hub.subscribed(session.channel, "websocket", member, session.start) as events:
+            with hub.subscribed(wanted.channel, "websocket", subscriber, wanted.start) as events:
                 for event in events:
-                    member.tell(event)
+                    subscriber.send(event)
                 while (message := socket.receive()) is not None:
                     take(message)
         except ChannelError as exc:  # the log failed since the upgrade
-            connection.offer(Prepared(Objects().refused("null", problem_of(exc))).frame(None))
+            connection.offer(Prepared(JsonAnswers().refused("null", problem_of(exc))).frame(None))
             connection.close(TRY_AGAIN, "the channel cannot be subscribed to now")
 
 

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, request
 from gevent.event import Event as Signal
 from gevent.hub import get_hub
 
-from heliograph.channels.errors import BadCursor as _BadCursor
+from heliograph.channels.errors import InvalidCursor
 from heliograph.channels.live.events import Event, Form, Lost
 from heliograph.channels.live.hub import Hub
 from heliograph.channels.live.start import Start, parse_start
@@ -26,8 +26,8 @@ from heliograph.channels.problems import (
     ChannelsOverloaded,
     TooManyChannelsProblem,
 )
-from heliograph.channels.service import channels_of_app
 from heliograph.channels.transports import access
+from heliograph.channels.transports.current import current_channels
 from heliograph.channels.transports.forms import server_sent
 from heliograph.channels.transports.models import NAME
 from heliograph.problems import Stopping
@@ -38,15 +38,15 @@ from heliograph.request.services import services
 
 bp = Blueprint("channel_events", __name__)
 
-#: Bytes that may wait for a client. One that cannot keep up is ended, and resumes by its last id.
+#: Bytes in the queue of a client. A client that cannot keep up is disconnected, and resumes by its last id.
 MAX_WAITING = 1 << 20
 
-#: Seconds between comments: under the 60 s after which proxies cut silent connections, and how soon a vanished client is noticed.
+#: Seconds between comments: under the 60 s after which proxies close silent connections, and soon enough to notice a lost client.
 COMMENT_INTERVAL = 15.0
 
 COMMENT = b": still here\n\n"
 
-#: Milliseconds that a browser waits before it comes back, each another time, lest all come at once after a restart.
+#: Milliseconds that a browser waits before it reconnects: each another time, so that not all come at once after a restart.
 RETRY = (1000, 5000)
 
 _READ = 1  # the event bit of loop.io()
@@ -71,7 +71,7 @@ def _parameters() -> list[dict[str, object]]:
     "Subscribe by server-sent events",
     description=(
         "Each `id` is a cursor, each `data` a message: JSON, the text itself, or base64 in an object. An event `lost` says that "
-        "what came before it cannot be had. A comment every 15 s."
+        "messages before it are lost. A comment every 15 s."
     ),
     tag="Channels",
     path={"name": NAME},
@@ -87,8 +87,8 @@ def _parameters() -> list[dict[str, object]]:
     ),
 )
 def events(name: str) -> Response:
-    own = channels_of_app()
-    granted = access.subscriber(own, name, stream=True)
+    own = current_channels()
+    granted = access.require_subscribe(own, name, stream=True)
     start = _requested_start()
     if services().lifecycle.stopping:
         raise Stopping()
@@ -101,23 +101,23 @@ def events(name: str) -> Response:
 
 
 def _requested_start() -> Start:
-    """What a browser had last goes before what its page asked for at first."""
+    """The last id of a browser goes before the start that its page asked for at first."""
     last = request.headers.get("Last-Event-ID", "").strip()
     try:
         return parse_start(last or request.args.get("after"))
-    except _BadCursor as exc:
+    except InvalidCursor as exc:
         raise BadCursorProblem(str(exc), option="Last-Event-ID" if last else "after") from exc
 
 
 class EventQueue:
-    """A member of an audience: what waits for one client."""
+    """A subscriber by server-sent events: the queue of one client."""
 
     form: Form = staticmethod(server_sent)
 
-    def __init__(self, cut: Callable[[], None]) -> None:
-        """`cut` ends a connection whose client takes nothing."""
+    def __init__(self, shut_down: Callable[[], None]) -> None:
+        """`shut_down` ends a connection whose client takes nothing."""
         self.ended = False
-        self._cut = cut
+        self._shut_down = shut_down
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._ready = Signal()
@@ -127,7 +127,7 @@ class EventQueue:
             return
         if self._size and self._size + len(data) > MAX_WAITING:
             self.end()
-            self._cut()
+            self._shut_down()
             return
         self._pieces.append(data)
         self._size += len(data)
@@ -137,14 +137,14 @@ class EventQueue:
         self.offer(event.made(server_sent))
 
     def end(self) -> None:
-        """What waits is dropped: the client knows what it had."""
+        """Drop the queue: the client knows its last id."""
         self.ended = True
         self._pieces.clear()
         self._size = 0
         self._ready.set()
 
     def take(self, seconds: float) -> bytes:
-        """What waits, or what comes in so many seconds; nothing if nothing does, or at the end."""
+        """What is queued, or what comes within `seconds`; empty if nothing does, or at the end."""
         self._ready.wait(max(0.0, seconds))
         self._ready.clear()
         data = b"".join(self._pieces)
@@ -153,20 +153,20 @@ class EventQueue:
         return data
 
 
-class Line:
-    """The connection below a stream. Nothing more is expected from its client, so its end can be seen at once."""
+class StreamSocket:
+    """The socket of a stream. Its client has nothing more to send, so its end can be noticed at once."""
 
     def __init__(self, connection: Any) -> None:
         watched = connection is not None and not isinstance(connection, ssl.SSLSocket)
         self._bare: socket.socket | None = connection._sock if watched else None
         self._watcher: Any = None
 
-    def watch(self, hung_up: Callable[[], None]) -> None:
+    def watch(self, on_hang_up: Callable[[], None]) -> None:
         if self._bare is not None:
             self._watcher = get_hub().loop.io(self._bare.fileno(), _READ)
-            self._watcher.start(self._readable, hung_up)
+            self._watcher.start(self._readable, on_hang_up)
 
-    def _readable(self, hung_up: Callable[[], None]) -> None:
+    def _readable(self, on_hang_up: Callable[[], None]) -> None:
         assert self._bare is not None
         try:
             gone = not self._bare.recv(1, socket.MSG_PEEK)
@@ -174,11 +174,11 @@ class Line:
             return
         except OSError:
             gone = True
-        self.close()  # also if there is another request already: that is not ours to read
+        self.close()  # also if there is another request already, which is not read here
         if gone:
-            hung_up()
+            on_hang_up()
 
-    def cut(self) -> None:
+    def shut_down(self) -> None:
         if self._bare is not None:
             try:
                 self._bare.shutdown(socket.SHUT_RDWR)
@@ -197,14 +197,14 @@ class EventStream:
 
     def __init__(self, hub: Hub, channel: str, start: Start, expires: float | None) -> None:
         self._expires = float("inf") if expires is None else expires
-        line = Line(request.environ.get(PYWSGI_SOCKET))
-        self._queue = EventQueue(line.cut)
+        socket_ = StreamSocket(request.environ.get(PYWSGI_SOCKET))
+        self._queue = EventQueue(socket_.shut_down)
         with ExitStack() as stack:
-            stack.callback(line.close)
+            stack.callback(socket_.close)
             stack.callback(hub.on_stop(self._queue.end))
             following = stack.enter_context(hub.subscribed(channel, "sse", self._queue, start))
             first = next(following)
-            line.watch(self._queue.end)
+            socket_.watch(self._queue.end)
             self._ending = stack.pop_all()
         self._pieces = self._run(first, following)
 

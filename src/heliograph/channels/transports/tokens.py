@@ -1,8 +1,8 @@
-"""Who may do what, and until when. Pure.
+"""What a token or ticket allows, and until when. Pure.
 
 A token is a JWT with the claims `sub`, `exp`, and `publish` and `subscribe`, which are lists of globs: `*` stands for any
-characters, `?` for one. Only HS256 is taken. A ticket is a token of our own for clients that cannot send headers: it repeats what
-the token allowed, lasts TICKET_TTL seconds, and is known by its audience, so that neither can be used in place of the other.
+characters, `?` for one. Only HS256 is accepted. A ticket is a token made here for clients that cannot send headers: it repeats what
+the token allowed, lasts TICKET_TTL seconds, and has its own audience, so that neither can be used in place of the other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _AUDIENCE = "heliograph-ticket"
 
 
 class BadToken(ValueError):
-    """Its text says why a token or ticket is not taken."""
+    """Its text says why a token or ticket is refused."""
 
 
 @dataclass(frozen=True, slots=True)

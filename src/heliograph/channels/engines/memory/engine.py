@@ -14,18 +14,18 @@ from heliograph.channels.engines.memory.store import MemoryHistories, MemoryHist
 from heliograph.channels.engines.plan import ChannelState, StoredKey, StoredState, plan_appends
 from heliograph.channels.errors import ChannelError, LogUnavailable
 from heliograph.channels.location import Location
-from heliograph.channels.log import (
+from heliograph.channels.log import Log
+from heliograph.channels.message import Append, Message
+from heliograph.channels.records import (
     FORGET_INTERVAL,
     KEY_TTL,
     MAX_PAGE_MESSAGES,
     ChannelInfo,
     Done,
     Limits,
-    Log,
     Notification,
     Page,
 )
-from heliograph.channels.message import Append, Message
 
 #: Idempotency keys that are remembered. Some 300 bytes each.
 MAX_KEYS = 100_000

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from heliograph.channels.log import Limits
 from heliograph.channels.message import Message
+from heliograph.channels.records import Limits
 
 #: Bytes of all messages in memory. A process that keeps its log in memory should stay far below what a small machine has.
 MAX_BYTES = 256 << 20

@@ -14,7 +14,8 @@ from heliograph_proxy.backoff import delay
 from heliograph.channels.engines.postgres.connection import FAILURES, SharedConnection, unavailable
 from heliograph.channels.engines.postgres.store import CHANNEL, PostgresStore
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
-from heliograph.channels.log import (
+from heliograph.channels.message import Append
+from heliograph.channels.records import (
     MAX_WAITING_APPENDS,
     MAX_WAITING_BYTES,
     Done,
@@ -22,7 +23,6 @@ from heliograph.channels.log import (
     Notification,
     Outcome,
 )
-from heliograph.channels.message import Append
 
 log = logging.getLogger("heliograph")
 

@@ -13,8 +13,9 @@ from heliograph.channels.engines.postgres.pool import PostgresPool
 from heliograph.channels.engines.postgres.presence import PostgresPresence
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.location import Location
-from heliograph.channels.log import MAX_PAGE_MESSAGES, ChannelInfo, Done, Limits, Log, Notification, Page
+from heliograph.channels.log import Log
 from heliograph.channels.message import Append
+from heliograph.channels.records import MAX_PAGE_MESSAGES, ChannelInfo, Done, Limits, Notification, Page
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from heliograph.channels.engines.postgres.connection import (
 )
 from heliograph.channels.engines.postgres.store import CHANNEL
 from heliograph.channels.errors import LogUnavailable
-from heliograph.channels.log import Notification
+from heliograph.channels.records import Notification
 
 log = logging.getLogger("heliograph")
 

@@ -15,8 +15,8 @@ from heliograph.channels.engines.postgres.committer import Committer
 from heliograph.channels.engines.postgres.connection import Connection, SharedConnection
 from heliograph.channels.engines.postgres.listener import PostgresListener
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
-from heliograph.channels.log import MAX_WAITING_CALLS, Done, Limits, Notification
 from heliograph.channels.message import Append
+from heliograph.channels.records import MAX_WAITING_CALLS, Done, Limits, Notification
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from heliograph.channels.engines import window
 from heliograph.channels.engines.postgres.connection import Connection
 from heliograph.channels.engines.postgres.schema import NOW
 from heliograph.channels.engines.segment import unpack
-from heliograph.channels.log import MAX_PAGE_BYTES, ChannelInfo, Limits, Page
+from heliograph.channels.records import MAX_PAGE_BYTES, ChannelInfo, Limits, Page
 
 
 def page(connection: Connection, channel: str, after: Cursor | None, limit: int, limits: Limits) -> Page:

@@ -9,8 +9,8 @@ from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey
 from heliograph.channels.engines.postgres.connection import Connection
 from heliograph.channels.engines.postgres.schema import NOW
 from heliograph.channels.engines.segment import pack
-from heliograph.channels.log import KEY_TTL, Appended, Limits
 from heliograph.channels.message import Append
+from heliograph.channels.records import KEY_TTL, Appended, Limits
 
 #: The notification channel, and the bytes that one notification may have (PostgreSQL: fewer than 8000).
 CHANNEL, MAX_PAYLOAD = "heliograph", 7900

@@ -15,7 +15,9 @@ from heliograph.channels.engines.redis.presence import RedisPresence
 from heliograph.channels.engines.redis.schema import ENTRY, PREFIX
 from heliograph.channels.errors import ChannelError, KeyReused, LogUnavailable, TooManyChannels
 from heliograph.channels.location import Location
-from heliograph.channels.log import (
+from heliograph.channels.log import Log
+from heliograph.channels.message import Append, Kind, Message
+from heliograph.channels.records import (
     FORGET_INTERVAL,
     KEY_TTL,
     MAX_PAGE_BYTES,
@@ -24,12 +26,10 @@ from heliograph.channels.log import (
     ChannelInfo,
     Done,
     Limits,
-    Log,
     Notification,
     Outcome,
     Page,
 )
-from heliograph.channels.message import Append, Kind, Message
 
 #: Streams of messages, and idempotency keys.
 LOG, KEY = PREFIX + "log:", PREFIX + "key:"

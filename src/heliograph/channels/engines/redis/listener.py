@@ -8,8 +8,8 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from heliograph.channels.engines.redis.connection import FAILURES, RawConnection, RedisConnection
-from heliograph.channels.log import Notification
 from heliograph.channels.message import Kind, Message
+from heliograph.channels.records import Notification
 
 #: Channels in one SUBSCRIBE.
 _BATCH = 512

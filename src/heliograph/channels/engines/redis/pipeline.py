@@ -14,7 +14,7 @@ from gevent.event import AsyncResult, Event
 from heliograph.channels.engines.redis.connection import RawConnection, RedisConnection
 from heliograph.channels.engines.redis.schema import ALL
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
-from heliograph.channels.log import MAX_WAITING_APPENDS, MAX_WAITING_BYTES, MAX_WAITING_CALLS
+from heliograph.channels.records import MAX_WAITING_APPENDS, MAX_WAITING_BYTES, MAX_WAITING_CALLS
 
 #: Seconds within which the next answer must come while commands wait.
 ANSWER_TIMEOUT = 5.0

@@ -19,7 +19,7 @@ from heliograph.channels.engines.redis.listener import RedisListener
 from heliograph.channels.engines.redis.pipeline import OnAnswer, PipelinedConnection, checked
 from heliograph.channels.engines.redis.schema import PREFIX, TABLE
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
-from heliograph.channels.log import MAX_WAITING_CALLS, Notification
+from heliograph.channels.records import MAX_WAITING_CALLS, Notification
 
 log = logging.getLogger("heliograph")
 

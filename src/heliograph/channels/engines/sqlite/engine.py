@@ -14,7 +14,10 @@ from heliograph.channels.engines.sqlite.session import SqliteSession
 from heliograph.channels.engines.sqlite.worker import FollowRequest, SqliteWorker, WorkerCall
 from heliograph.channels.errors import ChannelError, LogOverloaded, LogUnavailable
 from heliograph.channels.location import Location
-from heliograph.channels.log import (
+from heliograph.channels.log import Log, PresenceStore
+from heliograph.channels.message import Append
+from heliograph.channels.presence import Changes, Present, encode
+from heliograph.channels.records import (
     MAX_PAGE_MESSAGES,
     MAX_WAITING_APPENDS,
     MAX_WAITING_BYTES,
@@ -22,14 +25,10 @@ from heliograph.channels.log import (
     ChannelInfo,
     Done,
     Limits,
-    Log,
     Notification,
     Outcome,
     Page,
-    PresenceStore,
 )
-from heliograph.channels.message import Append
-from heliograph.channels.presence import Changes, Present, encode
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from heliograph.channels.engines.sqlite.mailbox import Mailbox
 from heliograph.channels.engines.sqlite.session import SqliteSession
 from heliograph.channels.engines.sqlite.store import Committed
-from heliograph.channels.log import Notification
+from heliograph.channels.records import Notification
 
 #: Bytes of notifications that are on their way to the event loop. While it is behind, the rest stays in the log.
 MAX_UNDELIVERED = 8 << 20

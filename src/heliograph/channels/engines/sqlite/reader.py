@@ -14,8 +14,8 @@ from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import window
 from heliograph.channels.engines.segment import unpack
 from heliograph.channels.engines.sqlite.connection import LogFile
-from heliograph.channels.log import ChannelInfo, Limits, Notification, Page
 from heliograph.channels.message import Message
+from heliograph.channels.records import ChannelInfo, Limits, Notification, Page
 
 #: Segments in one poll: at most 16 MiB.
 MAX_NEW_SEGMENTS = 64

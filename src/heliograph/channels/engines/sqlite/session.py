@@ -12,8 +12,8 @@ from heliograph.channels.engines.sqlite.listener import SqliteListener
 from heliograph.channels.engines.sqlite.presence import PresenceTable
 from heliograph.channels.engines.sqlite.reader import SqliteReader
 from heliograph.channels.engines.sqlite.store import Committed, SqliteStore
-from heliograph.channels.log import Limits, Notification
 from heliograph.channels.message import Append
+from heliograph.channels.records import Limits, Notification
 
 #: Bytes of the write-ahead log from which its contents are moved into the file, and from which other instances are made to wait
 #: for that: the log can start again at its beginning only when no connection uses it.

@@ -16,8 +16,8 @@ from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey
 from heliograph.channels.engines.segment import pack
 from heliograph.channels.engines.sqlite.connection import FileState, LogFile
 from heliograph.channels.engines.sqlite.transactions import SHORT, writing
-from heliograph.channels.log import FORGET_INTERVAL, KEY_TTL, Appended, Limits, Notification, Outcome
 from heliograph.channels.message import Append
+from heliograph.channels.records import FORGET_INTERVAL, KEY_TTL, Appended, Limits, Notification, Outcome
 
 #: Rows that one step of trimming deletes at most of a kind: about a millisecond of work.
 TRIM_ROWS = 256

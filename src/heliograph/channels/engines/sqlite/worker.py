@@ -30,8 +30,8 @@ from heliograph.channels.engines.sqlite.notifications import Notifications
 from heliograph.channels.engines.sqlite.session import SqliteSession
 from heliograph.channels.engines.sqlite.transactions import Locked, Replaced, is_expected, pause, unavailable
 from heliograph.channels.errors import ChannelError, LogUnavailable
-from heliograph.channels.log import Done, Limits, Notification, Outcome
 from heliograph.channels.message import Append
+from heliograph.channels.records import Done, Limits, Notification, Outcome
 
 log = logging.getLogger("heliograph")
 
