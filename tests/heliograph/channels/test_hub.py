@@ -177,7 +177,7 @@ def test_nobody_follows_what_nobody_subscribes_to(url: str) -> None:
                 one.leave()
         assert tally.present == 0
         Seen(hub, From.NOW, "c").wait().leave()
-        eventually(lambda: log.presence.present("a").count == 0, "the roster")
+        eventually(lambda: log.presence.present("a").count == 0, "the end of the presence")
 
 
 @patched
