@@ -31,7 +31,7 @@ DEBIAN_PACKAGES = {
     "ip": "iproute2",
 }
 
-#: Debian puts nginx where the PATH of ordinary users does not lead, and the programs of PostgreSQL where nobody's does.
+#: Debian puts nginx where the PATH of ordinary users does not lead, and the programs of PostgreSQL where no PATH leads.
 SYSTEM_PATH = ":".join(
     ("/usr/local/sbin", "/usr/sbin", "/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
 )

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m script.screenshots FOLDER [--url http://127.0.0.1:8080] [--view NAME …]
 
-Without a URL it starts a stack of its own on free ports, with some load and an instance that is killed once for the dashboard
+Without a URL it starts its own stack on free ports, with some load and an instance that is killed once for the dashboard
 to show, and stops it. Needs what the tests need: Chromium and nginx.
 """
 
@@ -188,7 +188,7 @@ def chromium() -> Iterator[Browser]:
 def take(
     browser: Browser, url: str, view: str, path: Path, scheme: Literal["light", "dark"], size: str
 ) -> None:
-    """One picture. A channel of its own for each, so that it begins empty."""
+    """One picture. Each has its own channel, so that it begins empty."""
     state, act = VIEWS[view]
     own = {"channel": f"lebowski-{scheme}-{size}"} if view == "channels" else {}
     page = opened(browser, scheme, size)

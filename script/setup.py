@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "src"))  # the library is not installed yet
 
 from heliograph.stack import children  # noqa: E402
 
-#: Installed into an environment of its own where the PATH has none, or one that is older than UV_LEAST.
+#: Installed into a separate environment where the PATH has none, or one that is older than UV_LEAST.
 UV, UV_LEAST = "0.13.9", (0, 13)
 
 #: What an installer gets to clean up after a Ctrl-C, before it is killed.

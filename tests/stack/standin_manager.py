@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from heliograph.stack.manager import Manager
-from heliograph.stack.plan import Kind, Plan
+from heliograph.stack.plan import PartKind, Plan
 from heliograph.stack.terminal import say, show
 from tests.stack import standin
 
@@ -20,7 +20,7 @@ def plan(item: dict[str, str], log: str) -> Plan:
     program = (sys.executable, "-I", "-S", standin.__file__)
     return Plan(
         item["name"],
-        Kind(item["kind"]),
+        PartKind(item["kind"]),
         (*program, item["name"], item["port"], log, item["behaviour"]),
         host="127.0.0.1",
         port=int(item["port"]),

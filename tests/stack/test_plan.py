@@ -12,7 +12,7 @@ from app.application import GROUPS
 from heliograph.settings import SettingError, names
 from heliograph.stack import machine, render
 from heliograph.stack.options import StackSettings, load, unknown_names
-from heliograph.stack.plan import Kind, Layout, Project, at, reachable, stages
+from heliograph.stack.plan import Layout, PartKind, Project, at, reachable, stages
 from heliograph.stack.terminal import announcement
 
 PROXY = (ROOT / "conf/proxy.toml").read_text()
@@ -88,7 +88,7 @@ def test_layers_start_from_the_back() -> None:
     assert [[part.name for part in stage] for stage in planned] == [["web1", "web2"], ["proxy"], ["nginx"]]
     assert planned[0][1].extra == {"HELIOGRAPH_INSTANCE": "web2"}
     without = stages(Layout(settings(), None), "python", Project(ROOT, "wsgi:app"), ROOT / "var")
-    assert [stage[0].kind for stage in without] == [Kind.INSTANCE, Kind.PROXY]
+    assert [stage[0].kind for stage in without] == [PartKind.INSTANCE, PartKind.PROXY]
 
 
 def test_addresses_are_written_and_reached() -> None:

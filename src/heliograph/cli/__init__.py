@@ -41,6 +41,6 @@ def usage() -> str:
 
 
 def refuse(why: str) -> int:
-    """Say in one line why a call is not understood. The exit status."""
+    """Tell in one line why a call is not understood. The exit status."""
     print(f"heliograph: {why}", file=sys.stderr)
     return USAGE_STATUS

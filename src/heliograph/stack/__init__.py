@@ -1,7 +1,7 @@
 """Runs the whole stack in the foreground: Gunicorn instances, proxy and nginx as child processes.
 
 Why not a process manager off the shelf? supervisor 4.3 stops one group after the other and waits for each, so nginx
-cannot finish its tunnels while the instances say goodbye; a part that dies while running is started again without
+cannot finish its tunnels while the instances send close frames; a part that dies while running is started again without
 back-off, one that cannot start is given up while the rest runs on, its status is 0 all the same (its maintainers say
 that is meant), and nothing waits until a part answers. circus 0.19 brings ZeroMQ and Tornado and lacks the same
 things. honcho ends with status 0 when a part did, sends SIGTERM to all at once and kills after 5 s. With all three, a
@@ -12,7 +12,7 @@ process relays no traffic, it only waits.
     render     pure: the proxy's and nginx's configuration from the ones in conf/ and nginx/
     ports      who listens where: taken ports are named before anything starts
     folder     var/ and its lock: what a running stack leaves for others to read
-    part       one process, kept alive with back-off
+    part       one supervised process, started again with back-off
     machine    limits, and who may read this checkout
     terminal   what people are told
     manager    all of them: start in order, stop in order

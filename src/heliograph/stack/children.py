@@ -1,6 +1,6 @@
 """Child processes that end when this process does, even when it is killed. Linux only; standard library only.
 
-Each child leads a session of its own, so a terminal's Ctrl-C reaches this process alone, and `signal_group` reaches
+Each child leads its own session, so a terminal's Ctrl-C reaches this process alone, and `signal_group` reaches
 the child with everything it started.
 """
 
@@ -57,7 +57,7 @@ def spawn(
 
 
 def signal_group(pid: int, signum: int) -> bool:
-    """Send a signal to the whole group that `pid` leads or led; whether there was anybody."""
+    """Send a signal to the whole group that `pid` leads or led; whether it had any process."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signum)
         return True

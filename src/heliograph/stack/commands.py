@@ -19,7 +19,7 @@ from heliograph.stack.folder import Folder
 from heliograph.stack.manager import Manager
 from heliograph.stack.options import LOOPBACK, StackSettings
 from heliograph.stack.part import Part
-from heliograph.stack.plan import Kind, Layout, Project, stages
+from heliograph.stack.plan import Layout, PartKind, Project, stages
 from heliograph.stack.terminal import announcement, say, show
 
 #: Debian puts nginx where the PATH of ordinary users does not lead.
@@ -93,7 +93,7 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
     """Every port this stack listens on."""
     settings = layout.settings
     found = [
-        ports.Wanted(layout.host(Kind.PROXY), settings.proxy_port, "HELIOGRAPH_PROXY_PORT", "the proxy"),
+        ports.Wanted(layout.host(PartKind.PROXY), settings.proxy_port, "HELIOGRAPH_PROXY_PORT", "the proxy"),
         ports.Wanted(LOOPBACK, settings.admin_port, "HELIOGRAPH_ADMIN_PORT", "the proxy's admin listener"),
     ]
     if layout.nginx:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-#: Stacks at once from one checkout. Each wants ports of its own, so more than a few are a mistake.
+#: Stacks at once from one checkout. Each needs its own ports, so more than a few are a mistake.
 MAX_STACKS = 64
 
 STATE = "stack.json"
@@ -46,7 +46,7 @@ class Folder:
         draft.replace(self.path / name)
 
     def keep_previous(self, name: str) -> None:
-        """Begin a log anew and keep the one before, so that logs do not grow over many starts."""
+        """Start a new log and rename the one before, so that logs do not grow over many starts."""
         if (self.path / name).exists():
             (self.path / name).replace(self.path / f"{name}.1")
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from heliograph.stack.children import STOP_SIGNALS
 from heliograph.stack.part import CannotStart, Child, Part, Say
-from heliograph.stack.plan import STOPPING, Kind, Plan
+from heliograph.stack.plan import STOPPING, PartKind, Plan
 
-#: Wrappers such as make or npm pass a Ctrl-C on that the terminal has sent us as well: not a second wish.
-SAME_WISH = 0.5
+#: Wrappers such as make or npm pass a Ctrl-C on that the terminal has sent us as well: not a second request to stop.
+SAME_REQUEST = 0.5
 
 #: How long killed processes may take to vanish, and how often we look.
 VANISH_PATIENCE, VANISH_INTERVAL = 1.0, 0.01
@@ -38,15 +38,15 @@ class Manager:
         self._parts = [part for stage in self._stages for part in stage]
         self._say = say
         self._changed = changed
-        self._keepers: set[asyncio.Task[None]] = set()
-        self._wished: float | None = None
+        self._supervisors: set[asyncio.Task[None]] = set()
+        self._stop_asked: float | None = None
         self._over: asyncio.Future[None]
-        self._hurry: asyncio.Future[None]
+        self._kill_now: asyncio.Future[None]
 
     async def run(self, announce: Callable[[], None]) -> int:
         """The exit status. `announce` is called when every part has answered."""
         loop = asyncio.get_running_loop()
-        self._over, self._hurry = loop.create_future(), loop.create_future()
+        self._over, self._kill_now = loop.create_future(), loop.create_future()
         self._listen_to_signals()
         try:
             starting = asyncio.create_task(self._start())
@@ -67,36 +67,36 @@ class Manager:
         for signum in STOP_SIGNALS:
             if signum is signal.SIGHUP and signal.getsignal(signum) is signal.SIG_IGN:
                 continue  # as under nohup: the terminal may close
-            loop.add_signal_handler(signum, self._wish, signum)
+            loop.add_signal_handler(signum, self._ask_to_stop, signum)
 
-    def _wish(self, signum: signal.Signals) -> None:
+    def _ask_to_stop(self, signum: signal.Signals) -> None:
         now = asyncio.get_running_loop().time()
-        if self._wished is None:
-            self._wished = now
+        if self._stop_asked is None:
+            self._stop_asked = now
             self._say(f"{signum.name}: stopping; once more kills what is left")
             if not self._over.done():
                 self._over.set_result(None)
-        elif now - self._wished > SAME_WISH and not self._hurry.done():
-            self._hurry.set_result(None)
+        elif now - self._stop_asked > SAME_REQUEST and not self._kill_now.done():
+            self._kill_now.set_result(None)
 
     async def _start(self) -> None:
         for stage in self._stages:
             for part in stage:
-                keeper = asyncio.create_task(part.keep(lambda: self._changed(self._parts)))
-                keeper.add_done_callback(self._keeper_ended)
-                self._keepers.add(keeper)
+                supervisor = asyncio.create_task(part.supervise(lambda: self._changed(self._parts)))
+                supervisor.add_done_callback(self._supervisor_ended)
+                self._supervisors.add(supervisor)
             for part in stage:
                 await part.ready.wait()
 
-    def _keeper_ended(self, keeper: asyncio.Task[None]) -> None:
+    def _supervisor_ended(self, supervisor: asyncio.Task[None]) -> None:
         """Only by failing, or because we stop."""
-        if not keeper.cancelled() and (error := keeper.exception()) and not self._over.done():
+        if not supervisor.cancelled() and (error := supervisor.exception()) and not self._over.done():
             self._over.set_exception(error)
 
     async def _stop(self) -> None:
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)  # none may start a child any more
+        for supervisor in self._supervisors:
+            supervisor.cancel()
+        await asyncio.gather(*self._supervisors, return_exceptions=True)  # none may start a child any more
         for step in STOPPING:
             children = self._running(step.kind)
             for child in children:
@@ -106,16 +106,16 @@ class Manager:
             await self._ended(children, step.patience)
         await self._vanished()
 
-    def _running(self, kind: Kind) -> list[Child]:
+    def _running(self, kind: PartKind) -> list[Child]:
         children = [part.child for part in self._parts if part.kind is kind and part.child]
         return [child for child in children if not child.ended.done()]
 
     async def _ended(self, children: Sequence[Child], patience: float) -> None:
-        """Until all have ended, patience is over, or somebody is in a hurry."""
+        """Until all have ended, patience is over, or a second signal has come."""
         if not (children and patience):
             return
         all_ended = asyncio.create_task(asyncio.wait({child.ended for child in children}))
-        first: set[asyncio.Future[Any]] = {all_ended, self._hurry}
+        first: set[asyncio.Future[Any]] = {all_ended, self._kill_now}
         await asyncio.wait(first, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         all_ended.cancel()
 

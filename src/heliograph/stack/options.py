@@ -36,7 +36,7 @@ MAX_INSTANCES = 256
 #: Where everything listens that is not to be reached from outside.
 LOOPBACK = "127.0.0.1"
 
-#: How like a known name an unknown one must be to be taken for a slip of the pen; difflib's own default.
+#: How like a known name an unknown one must be to be taken for a typing error; difflib's own default.
 RESEMBLANCE = 0.6
 
 

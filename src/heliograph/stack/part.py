@@ -1,4 +1,4 @@
-"""One process of a stack, kept alive: started, asked whether it answers, started again with back-off when it dies.
+"""One supervised process of a stack: started, asked whether it answers, started again with back-off when it dies.
 
 begin ── answers ──▶ ready ── dies ──▶ wait ──▶ begin …
   └──── dies, or does not answer in time, before it ever was ready ──▶ CannotStart
@@ -17,9 +17,10 @@ from typing import Any
 
 from heliograph.stack import ports
 from heliograph.stack.children import signal_group, spawn
-from heliograph.stack.plan import Kind, Plan, at, how_it_ended, next_wait
+from heliograph.stack.plan import PartKind, Plan, at, how_it_ended, next_wait
 
-#: Ends before the first answer until we call it hopeless: one for a passing cause, such as a port that is just freed.
+#: Ends before the first answer until the part counts as one that cannot start. The first may have a passing cause, such
+#: as a port that is just freed.
 START_ATTEMPTS = 2
 
 #: Between two questions whether it answers: often at first, as most need less than a second, then seldom, as each
@@ -53,12 +54,12 @@ class Child:
     def _reap(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        # Workers outlive a killed master and would keep its port. Until it is reaped, the group's id is not used anew.
+        # Workers outlive a killed master and would hold its port. Until it is reaped, the group's id is not used anew.
         signal_group(self.pid, signal.SIGKILL)
         self.ended.set_result(self._process.wait())
 
     async def wait(self) -> int:
-        """Its status. Whoever gives up waiting leaves `ended` as it is."""
+        """Its status. A caller that is cancelled leaves `ended` as it is."""
         await asyncio.wait({self.ended})
         return self.ended.result()
 
@@ -78,7 +79,7 @@ class Child:
 
 
 class Part:
-    """A planned process and, once `keep` runs, the child that is its present incarnation."""
+    """A planned process and, once `supervise` runs, its present child process."""
 
     def __init__(self, plan: Plan, root: Path, environment: Mapping[str, str], say: Say) -> None:
         self.plan = plan
@@ -90,7 +91,7 @@ class Part:
         self._last_problem = "no answer"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> PartKind:
         return self.plan.kind
 
     def state(self) -> dict[str, object]:
@@ -99,8 +100,8 @@ class Part:
         pid = self.child.pid if self.child else None
         return {"name": plan.name, "kind": plan.kind.value, "host": plan.host, "port": plan.port, "pid": pid}
 
-    async def keep(self, begun: Callable[[], None]) -> None:
-        """Keep it running for ever; `begun` is called at each start. Raises CannotStart."""
+    async def supervise(self, begun: Callable[[], None]) -> None:
+        """Start it again whenever it ends; `begun` is called at each start. Raises CannotStart."""
         clock = asyncio.get_running_loop().time
         wait = 0.0
         for attempt in itertools.count(1):

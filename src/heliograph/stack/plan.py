@@ -15,7 +15,7 @@ from heliograph.stack.options import LOOPBACK, StackSettings
 START_PATIENCE = 30.0
 
 
-class Kind(enum.Enum):
+class PartKind(enum.Enum):
     INSTANCE = "instance"
     PROXY = "proxy"
     NGINX = "nginx"
@@ -29,7 +29,7 @@ class Plan:
     """
 
     name: str
-    kind: Kind
+    kind: PartKind
     command: tuple[str, ...]
     host: str
     port: int
@@ -41,7 +41,7 @@ class Plan:
 class Step:
     """A step of stopping: signal what still runs of a kind, and give it time to end before the next step."""
 
-    kind: Kind
+    kind: PartKind
     signum: signal.Signals
     patience: float = 0.0
 
@@ -50,14 +50,14 @@ class Step:
 #: WebSockets and finish their requests: Gunicorn's graceful timeout is 7 s, then it ends its worker itself. Nothing new
 #: is in flight once they are gone, and nginx gets a moment to hand out the rest. Together under the promised 12 s.
 STOPPING = (
-    Step(Kind.NGINX, signal.SIGQUIT),
-    Step(Kind.INSTANCE, signal.SIGTERM, 8.0),
-    Step(Kind.INSTANCE, signal.SIGKILL),
-    Step(Kind.PROXY, signal.SIGTERM, 1.2),
-    Step(Kind.PROXY, signal.SIGKILL),
-    Step(Kind.NGINX, signal.SIGQUIT, 1.0),
-    Step(Kind.NGINX, signal.SIGTERM, 0.3),
-    Step(Kind.NGINX, signal.SIGKILL),
+    Step(PartKind.NGINX, signal.SIGQUIT),
+    Step(PartKind.INSTANCE, signal.SIGTERM, 8.0),
+    Step(PartKind.INSTANCE, signal.SIGKILL),
+    Step(PartKind.PROXY, signal.SIGTERM, 1.2),
+    Step(PartKind.PROXY, signal.SIGKILL),
+    Step(PartKind.NGINX, signal.SIGQUIT, 1.0),
+    Step(PartKind.NGINX, signal.SIGTERM, 0.3),
+    Step(PartKind.NGINX, signal.SIGKILL),
 )
 
 #: The wait before a part that died is started again: it doubles from the first to the longest.
@@ -109,17 +109,17 @@ class Layout:
     settings: StackSettings
     nginx: str | None
 
-    def host(self, kind: Kind) -> str:
-        in_front = Kind.NGINX if self.nginx else Kind.PROXY
+    def host(self, kind: PartKind) -> str:
+        in_front = PartKind.NGINX if self.nginx else PartKind.PROXY
         return self.settings.host if kind is in_front else LOOPBACK
 
     @property
     def nginx_at(self) -> str:
-        return at(self.host(Kind.NGINX), self.settings.nginx_port)
+        return at(self.host(PartKind.NGINX), self.settings.nginx_port)
 
     @property
     def proxy_at(self) -> str:
-        return at(self.host(Kind.PROXY), self.settings.proxy_port)
+        return at(self.host(PartKind.PROXY), self.settings.proxy_port)
 
     @property
     def admin_at(self) -> str:
@@ -131,7 +131,7 @@ class Layout:
 
     @property
     def proxy_url(self) -> str:
-        return f"http://{at(reachable(self.host(Kind.PROXY)), self.settings.proxy_port)}"
+        return f"http://{at(reachable(self.host(PartKind.PROXY)), self.settings.proxy_port)}"
 
     @property
     def front_url(self) -> str:
@@ -157,16 +157,16 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
     instances = [_instance(python, project.app, name, port) for name, port in ports.items()]
     proxy = Plan(
         "proxy",
-        Kind.PROXY,
+        PartKind.PROXY,
         (python, "-m", "heliograph_proxy", "run", "-c", str(var / "proxy.toml")),
-        reachable(layout.host(Kind.PROXY)),
+        reachable(layout.host(PartKind.PROXY)),
         layout.settings.proxy_port,
     )
     if layout.nginx is None:
         return [instances, [proxy]]
     nginx = Plan(
         "nginx",
-        Kind.NGINX,
+        PartKind.NGINX,
         (layout.nginx, "-p", f"{project.root}/", "-c", str(var / "nginx.conf"), "-g", "daemon off;"),
         reachable(layout.settings.host),
         layout.settings.nginx_port,
@@ -177,7 +177,7 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
 def _instance(python: str, app: str, name: str, port: int) -> Plan:
     return Plan(
         name,
-        Kind.INSTANCE,
+        PartKind.INSTANCE,
         (python, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py", "--bind", at(LOOPBACK, port), app),
         LOOPBACK,
         port,

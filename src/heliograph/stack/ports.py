@@ -1,4 +1,4 @@
-"""Who listens where. Read before anything starts, and to tell our own listener from a stranger's."""
+"""Who listens where. Read before anything starts, and to tell our listener from another program's."""
 
 from __future__ import annotations
 

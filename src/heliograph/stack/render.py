@@ -1,7 +1,7 @@
 """The configurations of proxy and nginx for one stack, from the ones in conf/ and nginx/. Pure: text in, text out.
 
 What is replaced has to be there: a file that was edited beyond recognition raises RenderError instead of running with
-ports that nobody asked for.
+other ports than those that were set.
 """
 
 from __future__ import annotations

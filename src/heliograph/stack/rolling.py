@@ -18,7 +18,7 @@ from typing import Any
 
 from heliograph.stack import admin, folder
 from heliograph.stack.admin import AdminError
-from heliograph.stack.plan import Kind
+from heliograph.stack.plan import PartKind
 from heliograph.stack.terminal import say, show
 
 #: What is in flight gets this long, as long as the proxy gives it when it stops itself; then the instance's own grace.
@@ -43,7 +43,7 @@ class Running:
 
     def instances(self) -> dict[str, dict[str, Any]]:
         parts = folder.read_state(self.var)["parts"]
-        return {part["name"]: part for part in parts if part["kind"] == Kind.INSTANCE.value}
+        return {part["name"]: part for part in parts if part["kind"] == PartKind.INSTANCE.value}
 
     def pid(self, name: str) -> int:
         return int(self.instances()[name]["pid"])

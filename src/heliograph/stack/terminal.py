@@ -8,7 +8,7 @@ from pathlib import Path
 
 from heliograph.stack.plan import Layout
 
-#: How long a text of ours waits for a terminal that takes nothing, before it is dropped: we have processes to mind.
+#: How long a text of ours waits for a terminal that takes nothing, before it is dropped: the manager has processes to supervise.
 PATIENCE = 0.2
 
 _OUT, _ERR = 1, 2
