@@ -34,9 +34,10 @@ BLUEPRINTS = (
     codec_socket.bp,
     echo.bp,
     websockets.bp,
-    docs.bp,
-    console.bp,
 )
+
+#: Registered behind the library's, so that the documentation lists the paths in this order.
+PAGES = (docs.bp, console.bp)
 
 
 class PlainResponse(Response):
@@ -55,10 +56,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = options.max_body
     answers.init_app(app)
-    origins.init_app(app, options.allowed_origins)
     for bp in BLUEPRINTS:
         app.register_blueprint(bp)
     live = Heliograph(app, endpoints=("channels", "events", "health"), settings=settings)
+    # After the library, which notes the route of each request: the metrics of requests that are refused here name it, too.
+    origins.init_app(app, options.allowed_origins)
+    for bp in PAGES:
+        app.register_blueprint(bp)
     live.services.facts["kernel"] = wirecodes.KERNEL
     jobs = CodecJobs(settings[CodecOptions].codec_jobs, live.services.metrics.registry)
     app.extensions[work.EXTENSION] = jobs
