@@ -26,6 +26,14 @@ def test_what_no_rule_matches_is_counted_in_one_place(server: Server) -> None:
     assert not any('"/a"' in name for name in metrics)
 
 
+def test_what_is_refused_before_the_view_is_counted_by_its_rule(server: Server) -> None:
+    name = 'heliograph_requests_total{method="POST",route="/echo",status="403"}'
+    before = server.metrics().get(name, 0)
+    head = b"POST /echo HTTP/1.1\r\nOrigin: https://evil.example\r\nContent-Length: 2\r\n"
+    assert server.raw(head + CLOSE + b"\r\nhi").status == 403
+    assert server.metrics()[name] == before + 1
+
+
 def test_invented_methods_share_one_label(server: Server) -> None:
     for method in (b"BREW", b"STEEP"):
         server.raw(method + b" /echo/request HTTP/1.1\r\n" + CLOSE + b"\r\n")

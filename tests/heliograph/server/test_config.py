@@ -29,11 +29,15 @@ def test_any_folder_with_an_application_can_name_it(tmp_path: Path) -> None:
         assert "Using worker: heliograph.server.worker.Worker" in server.output
 
 
-def test_the_checkouts_configuration_is_the_librarys() -> None:
+def test_the_checkouts_configuration_is_the_librarys_after_a_check_of_all_settings() -> None:
     lines = (ROOT / "conf/gunicorn.conf.py").read_text().splitlines()
-    statements = [line.partition("  #")[0] for line in lines if line and not line.startswith('"""')]
+    statements = [line.partition("  #")[0] for line in lines if line and not line.startswith(('"""', "#"))]
     assert statements == [
         "from gevent import monkey",
         "monkey.patch_all()",
+        "from app.options import CodecOptions",
+        "from heliograph.options import LIBRARY",
+        "from heliograph.settings import from_environment",
+        "from_environment((*LIBRARY, CodecOptions))",
         "from heliograph.server.config import *",
     ]

@@ -224,6 +224,14 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path: Path, command: C
         assert "Traceback" not in server.output
 
 
+@pytest.mark.parametrize("name", ["HELIOGRAPH_MAX_BODY", "HELIOGRAPH_HISTORY_SIZE", "HELIOGRAPH_CODEC_JOBS"])
+def test_an_instance_with_a_wrong_setting_starts_no_worker(tmp_path: Path, name: str) -> None:
+    with Server(tmp_path, {name: "huge"}, gunicorn) as server:
+        assert server.wait() == 1
+        [line] = server.output.splitlines()
+        assert line.startswith(f"{name}='huge': ")
+
+
 def test_listening_beyond_loopback_is_refused_unless_it_is_wanted(tmp_path: Path) -> None:
     with Server(tmp_path, {"PORT": "1"}) as server:
         assert server.wait() == 1
