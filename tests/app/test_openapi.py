@@ -88,7 +88,7 @@ def run_schemathesis(url: str, folder: Path, *options: str) -> subprocess.Comple
     command = [
         *(str(ROOT / ".venv/bin/schemathesis"), "--config-file", str(CONFIG)),
         *("run", f"{url}/openapi.json", "--checks", ",".join(CHECKS)),
-        # It would read a stream without end for ever; tests/app/channels/ does that.
+        # It would read a stream without end for ever; tests/heliograph/channels/ does that.
         *("--exclude-path-regex", r"^/channels/\{name\}/events$"),
         *("--phases", "examples,coverage,fuzzing", "--max-examples", "12", "--seed", "1"),
         *("--generation-deterministic", "--no-color"),

@@ -1,4 +1,4 @@
-"""The pure parts of script/stack: which processes there are, their configurations, what people are told."""
+"""The pure parts of heliograph.stack: which processes there are, their configurations, what people are told."""
 
 from __future__ import annotations
 
