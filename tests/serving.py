@@ -112,10 +112,17 @@ class Server(Process):
     def started(self) -> Server:
         """Wait until it answers; what it holds then is what it may hold after each test."""
         self.wait_for_port(self.port)
-        self.get("/readyz")  # opens the log of the channels
+        until(self._opens_its_log, "an answer of the server")
         self.get("/healthz")
         self.sockets = self._count_sockets()
         return self
+
+    def _opens_its_log(self) -> bool:
+        """Whether /readyz answered, which opens the log of the channels. No answer comes while a killed server lets go of its port."""
+        try:
+            return bool(self.get("/readyz").status)
+        except ConnectionResetError:
+            return False
 
     @property
     def worker(self) -> int:

@@ -53,9 +53,11 @@ export function voice(context, tone) {
   };
 }
 
-// Have `level` follow `signals`, of which time 0 is `start` on the context's clock.
-export function shape(level, signals, start) {
+// Have `level` follow `signals`, of which time 0 is `start` on the context's clock, where it is `now`. A signal that is over, because the
+// page was busy, is left out: both its edges would be moved to now, and curves must not overlap.
+export function shape(level, signals, start, now) {
   for (const { at, end } of signals) {
+    if (start + end < now + 2 * EDGE) continue;
     level.setValueCurveAtTime(RISE, start + at - EDGE / 2, EDGE);
     level.setValueCurveAtTime(FALL, start + end - EDGE / 2, EDGE);
   }
@@ -80,7 +82,7 @@ export function play(plan, { tone, from = 0, onletter = () => {}, onend = () => 
     while (next >= 0 && next < plan.signals.length && start + plan.signals[next].at < context.currentTime + AHEAD) {
       ready.push(plan.signals[next++]);
     }
-    shape(sounding.level, ready, start);
+    shape(sounding.level, ready, start, context.currentTime);
   }
 
   // What is heard now was computed a moment ago.
