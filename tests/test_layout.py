@@ -158,11 +158,19 @@ def test_a_pure_module_only_computes_and_so_does_all_it_imports(module: Module) 
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert "Random" not in called, "chance enters as an argument"
+    asked = {
+        node.func.attr
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert not asked & {"now", "utcnow", "today", "urandom", "uuid4"}, "time and chance enter as arguments"
 
 
 def test_python_is_patched_only_where_a_process_starts() -> None:
-    pattern = re.compile(r"^\s*(gevent\.)?monkey\.patch_", re.MULTILINE)
-    assert {module.shown for module in ALL if pattern.search(module.text)} <= PATCHING
+    pattern = re.compile(
+        r"^\s*([\w.]+\.)?patch_\w+\(|^\s*from gevent\.monkey import .*\bpatch_", re.MULTILINE
+    )
+    assert {module.shown for module in ALL if pattern.search(module.text)} == PATCHING
 
 
 def test_wsgi_patches_in_its_first_two_lines() -> None:
@@ -170,18 +178,24 @@ def test_wsgi_patches_in_its_first_two_lines() -> None:
     assert lines[:2] == ["from gevent import monkey", "monkey.patch_all()"]
 
 
+def reads_environment(node: ast.AST) -> bool:
+    """Whether this is `os.environ` or the like, or imports it."""
+    names = {"environ", "environb", "getenv", "getenvb"}
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "os" and any(alias.name in names for alias in node.names)
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in names
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+    )
+
+
 def test_the_environment_is_read_in_the_settings_only() -> None:
     reading = {
         module.shown
         for module in ALL
-        if not module.shown.startswith("script/")
-        and any(
-            isinstance(node, ast.Attribute)
-            and node.attr in ("environ", "getenv")
-            and isinstance(node.value, ast.Name)
-            and node.value.id == "os"
-            for node in ast.walk(module.tree)
-        )
+        if not module.shown.startswith("script/") and any(map(reads_environment, ast.walk(module.tree)))
     }
     assert reading <= READING_ENVIRONMENT
 
@@ -295,3 +309,10 @@ def test_no_old_path_is_named() -> None:
             path.read_text(),
         )
         assert [one for one in named if not (ROOT / one).exists()] == [], name
+
+
+def test_the_table_of_moved_files_leads_to_files_that_exist() -> None:
+    rows = [line.split("|") for line in (ROOT / "docs/moved.md").read_text().splitlines() if "`" in line]
+    new = [path.strip(" `") for row in rows if len(row) > 3 for path in row[2].split(",")]
+    assert len(new) > 200
+    assert [path for path in new if not (ROOT / path).exists()] == []
