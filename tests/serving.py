@@ -118,7 +118,7 @@ class Server(Process):
         return self
 
     def _opens_its_log(self) -> bool:
-        """Whether /readyz answered, which opens the log of the channels. No answer comes while a killed server lets go of its port."""
+        """Whether /readyz answered, which opens the log of the channels. No answer comes while a killed server frees its port."""
         try:
             return bool(self.get("/readyz").status)
         except ConnectionResetError:

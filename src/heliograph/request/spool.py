@@ -109,7 +109,8 @@ class Spool:
 
     def release(self, amount: int) -> None:
         self.used -= amount
-        self._open_ledger().set(self.used)
+        if self._ledger is not None:  # else the spool was closed before the file
+            self._open_ledger().set(self.used)
 
     def check(self) -> str:
         """``ok``, or why nothing can be spooled."""
@@ -120,7 +121,7 @@ class Spool:
         return "ok"
 
     def close(self) -> None:
-        """Give the ledger's cell back. Files that are still open keep their room until the process ends."""
+        """Give the ledger's cell back. Files that are still open can be used, and do not count any more."""
         if self._ledger is not None and self._owner == os.getpid():
             self._ledger.close()
         self._ledger = None

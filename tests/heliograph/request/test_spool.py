@@ -67,6 +67,15 @@ def test_closing_twice_gives_room_back_once(tmp_path: Path) -> None:
     kept.close()
 
 
+def test_a_file_that_outlives_its_spool_opens_no_new_ledger(tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path / "spool"), 1 << 20)
+    with spool.open() as file:
+        file.write(b"x")
+        spool.close()
+        open_before = len(os.listdir("/proc/self/fd"))
+    assert len(os.listdir("/proc/self/fd")) == open_before - 1
+
+
 def test_two_spools_of_one_folder_share_its_bound(tmp_path: Path) -> None:
     one, other = Spool(str(tmp_path), RESERVATION), Spool(str(tmp_path), RESERVATION)
     with one.open() as file:
