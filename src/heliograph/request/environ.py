@@ -14,7 +14,7 @@ WERKZEUG_SOCKET = "werkzeug.socket"
 WEBSOCKET = "wsgi.websocket"
 WEBSOCKET_VERSION = "wsgi.websocket_version"
 
-#: What one server of ours knows of its connections.
+#: What one server of ours knows: its connections, and whether it stops (`server.state`).
 SERVER_STATE = "heliograph.server"
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-#: Where the environ of a request has the lifecycle of the server that it came through, if that is one of ours.
-ENVIRON_KEY = "heliograph.lifecycle"
-
 
 class LifecycleState(Enum):
     RUNNING = "running"

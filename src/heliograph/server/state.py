@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from heliograph.request.environ import SERVER_STATE
-from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
+from heliograph.request.lifecycle import Lifecycle
 from heliograph.server.shutdown import shut_down
 from heliograph.websocket.registry import ConnectionRegistry
 
@@ -33,7 +33,7 @@ class ServerState:
 
     def environ(self) -> dict[str, Any]:
         """What the environ of each request has of it."""
-        return {SERVER_STATE: self, ENVIRON_KEY: self.lifecycle}
+        return {SERVER_STATE: self}
 
 
 def state_of(server: Any) -> ServerState:

@@ -19,13 +19,14 @@ from heliograph_proxy.trust import TrustedPeers
 from heliograph.problems import BadHost, Problem, UnknownHost
 from heliograph.request import logs
 from heliograph.request.answers import response_of
-from heliograph.request.environ import WEBSOCKET
+from heliograph.request.environ import SERVER_STATE, WEBSOCKET
 from heliograph.request.forwarding import ResolvedClient, answers_for, host_name, resolve
-from heliograph.request.lifecycle import ENVIRON_KEY, Lifecycle
+from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import RequestLog
 from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import RequestOptions
 from heliograph.server.adapters import add_websocket
+from heliograph.server.state import ServerState
 from heliograph.websocket.handshake import asks_for_websocket
 from heliograph.websocket.registry import ConnectionRegistry
 
@@ -58,7 +59,7 @@ class WsgiWrapper:
         # The WebSockets that come through another server than ours.
         self._connections = ConnectionRegistry()
         lifecycle.on_stop(self._connections.stop)
-        self._server: Lifecycle | None = None
+        self._server: ServerState | None = None
         self._leave: Callable[[], None] | None = None
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -66,7 +67,7 @@ class WsgiWrapper:
             add_websocket(environ, self._connections)
         else:  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
             environ.pop("HTTP_UPGRADE", None)
-        server = environ.get(ENVIRON_KEY)
+        server = environ.get(SERVER_STATE)
         if server is not self._server:
             self._follow(server)
         client = resolve(
@@ -81,12 +82,12 @@ class WsgiWrapper:
             exchange.close()
             raise
 
-    def _follow(self, server: Lifecycle | None) -> None:
+    def _follow(self, server: ServerState | None) -> None:
         """The application stops when the server stops through which it is asked, whatever stands between the two."""
         self.close()
         self._server = server
         if server is not None:
-            self._leave = self._lifecycle.follow(server)
+            self._leave = self._lifecycle.follow(server.lifecycle)
 
     def close(self) -> None:
         """The server's end does not concern the application any more."""
