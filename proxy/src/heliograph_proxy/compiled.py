@@ -34,6 +34,7 @@ HOT = (
     "connections",
     "exchange",
     "headers",
+    "http1/fields",
     "http1/framing",
     "http1/grammar",
     "http1/requests",
