@@ -1,7 +1,8 @@
 """This checkout beside another one of the project: `script/bench checkouts FOLDER [part…]`. Nothing may get slower.
 
-The other checkout needs its environment in `.venv`, as its own script/bench makes it. Both servers run at the same time and are
-measured in turn, each round in another order. A ratio above 1 means that this checkout is faster or takes less processor time.
+The other checkout needs its environment in `.venv`, as its own script/bench makes it. Each round starts both servers anew, since two
+starts of the same code differ by more than what is looked for here (addresses of objects, caches, cores), and measures them in turn,
+each round in another order. A ratio above 1 means that this checkout is faster or takes less processor time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from bench.websocket_parts.servers import Server, cores
 from heliograph.settings import environment
 from heliograph.stack.render import proxy_toml
 
-ROUNDS = 7
+ROUNDS = 11
 
 #: Seconds of a round of messages.
 SECONDS = 2.0
@@ -137,23 +138,30 @@ def instance_of(checkout: Checkout, work: Path) -> Iterator[Server]:
 
 
 def small(work: Path, checkouts: Sequence[Checkout]) -> None:
-    with ExitStack() as stack:
-        (backend,) = stack.enter_context(nginx_backend(work))
-        fronts = [stack.enter_context(proxy_of(each, work, backend)) for each in checkouts]
+    with nginx_backend(work) as (backend,):
 
-        def measure(front: Front) -> Figure:
-            found = with_cost(front, lambda: wrk(front.url))
+        def measure(checkout: Checkout) -> Figure:
+            with proxy_of(checkout, work, backend) as front:
+                wrk(front.url)  # what the first requests allocate and compile is not measured
+                found = with_cost(front, lambda: wrk(front.url))
             return Figure(found.rate, found.cpu)
 
-        report("proxy, small answers", alternate([lambda f=front: measure(f) for front in fronts], ROUNDS))  # type: ignore[misc]
+        in_turn("proxy, small answers", measure, checkouts)
+
+
+def in_turn(title: str, measure: Callable[[Checkout], Figure], checkouts: Sequence[Checkout]) -> None:
+    report(title, alternate([lambda c=each: measure(c) for each in checkouts], ROUNDS))  # type: ignore[misc]
 
 
 def messages(
     title: str, measure: Callable[[Server], Figure], work: Path, checkouts: Sequence[Checkout]
 ) -> None:
-    with ExitStack() as stack:
-        servers = [stack.enter_context(instance_of(each, work)) for each in checkouts]
-        report(title, alternate([lambda s=server: measure(s) for server in servers], ROUNDS))  # type: ignore[misc]
+    def started(checkout: Checkout) -> Figure:
+        with instance_of(checkout, work) as server:
+            measure(server)
+            return measure(server)
+
+    in_turn(title, started, checkouts)
 
 
 def echo(work: Path, checkouts: Sequence[Checkout]) -> None:
