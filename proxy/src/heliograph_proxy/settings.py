@@ -80,6 +80,19 @@ class ProxyLimits:
     body_bytes: int = _key(values.number(0, whole=True), 0)
     connections: int = _key(values.number(1, whole=True), 20000)
     queue: int = _key(values.number(0, whole=True), 1000)
+    #: Bytes of bodies and answers that are held for clients, in all.
+    held_bytes: int = _key(values.number(0, whole=True), 256 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What one client may have; a client is an address, by the trusted chain."""
+
+    share: float = _key(values.share, 0.75)
+    rate: float = _key(values.number(0), 0.0)
+    connections: int = _key(values.number(0, whole=True), 0)
+    body_rate: float = _key(values.number(0), 500.0)
+    answer_rate: float = _key(values.number(0), 1024.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,7 @@ class ProxySettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     pool: PoolSettings = field(default_factory=PoolSettings)
     limits: ProxyLimits = field(default_factory=ProxyLimits)
+    client: ClientSettings = field(default_factory=ClientSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     sticky: StickySettings = field(default_factory=StickySettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -124,6 +138,7 @@ SECTIONS: dict[str, type] = {
     "timeouts": Timeouts,
     "pool": PoolSettings,
     "limits": ProxyLimits,
+    "client": ClientSettings,
     "retry": RetrySettings,
     "sticky": StickySettings,
     "log": LogSettings,

@@ -162,6 +162,13 @@ def ratio(value: Any) -> float:
     return float(value)
 
 
+def share(value: Any) -> float:
+    """A part of something: none at all would shut everybody out."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
+        raise Wrong("must be a number above 0 and at most 1")
+    return float(value)
+
+
 def strategy(value: Any) -> str:
     dotted = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value)
     if value in STRATEGIES or dotted:

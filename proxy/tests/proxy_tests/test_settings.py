@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.settings import (
+    ClientSettings,
     HealthSettings,
     PoolSettings,
     ProxyLimits,
@@ -33,7 +34,8 @@ def test_the_defaults_are_those_of_the_interface() -> None:
     assert settings.health == HealthSettings("/healthz", "localhost", 2.0, 1.0, 2, 3, 5, 10.0, 10.0)
     assert settings.timeouts == Timeouts(10.0, 30.0, 2.0, 60.0, 5.0, 75.0, 3600.0, 30.0)
     assert settings.pool == PoolSettings(1.0, 64)
-    assert settings.limits == ProxyLimits(4094, 90, 8190, 32768, 0, 20000, 1000)
+    assert settings.limits == ProxyLimits(4094, 90, 8190, 32768, 0, 20000, 1000, 256 << 20)
+    assert settings.client == ClientSettings(0.75, 0.0, 0, 500.0, 1024.0)
     assert settings.retry == RetrySettings(2, 30.0, 0.2)
     assert (settings.sticky.cookie, settings.sticky.ttl) == ("", 0)
     assert (settings.log.access, settings.log.format) == ("-", "json")
@@ -74,6 +76,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"backend": [{**ONE, "weight": 1.5}]}, "backend[1].weight", "1 to 1000"),
     ({"backend": [{**ONE, "backup": "no"}]}, "backend[1].backup", "true or false"),
     ({"backend": [{**ONE, "max_connections": 0}]}, "backend[1].max_connections", "at least 1"),
+    ({"client": {"share": 0.0}}, "client.share", "above 0 and at most 1"),
+    ({"client": {"share": 1.5}}, "client.share", "above 0 and at most 1"),
+    ({"client": {"rate": -1}}, "client.rate", "at least 0"),
+    ({"client": {"connections": 0.5}}, "client.connections", "a whole number"),
+    ({"limits": {"held_bytes": -1}}, "limits.held_bytes", "at least 0"),
     ({"listen": 8000}, "listen", "host:port"),
     ({"listen": "8000"}, "listen", "host:port"),
     ({"listen": "127.0.0.1:0"}, "listen", "host:port"),
