@@ -14,10 +14,16 @@ WERKZEUG_SOCKET = "werkzeug.socket"
 WEBSOCKET = "wsgi.websocket"
 WEBSOCKET_VERSION = "wsgi.websocket_version"
 
+#: The subject of a token that was verified for this request. Ask `client.client_of` who the client is.
+SUBJECT = "heliograph.subject"
+
 #: What one server of ours knows: its connections, and whether it stops (`server.state`).
 SERVER_STATE = "heliograph.server"
 
 
 def client_socket(environ: Mapping[str, Any]) -> Any:
-    """The socket of the client's connection, for as long as that lives; None under a server that keeps it to itself."""
-    return environ.get(PYWSGI_SOCKET) or environ.get(WERKZEUG_SOCKET)
+    """The socket of the client's connection, for as long as that lives; None under a server that keeps it to itself.
+
+    For watching and ending a connection only: a client has many of them, and behind a proxy many clients have one.
+    """
+    return environ.get(PYWSGI_SOCKET) or environ.get(GUNICORN_SOCKET) or environ.get(WERKZEUG_SOCKET)

@@ -19,7 +19,7 @@ from heliograph_proxy.trust import TrustedPeers
 from heliograph.problems import BadHost, Problem, UnknownHost
 from heliograph.request import logs
 from heliograph.request.answers import response_of
-from heliograph.request.environ import SERVER_STATE, WEBSOCKET
+from heliograph.request.environ import SERVER_STATE, SUBJECT, WEBSOCKET
 from heliograph.request.forwarding import ResolvedClient, answers_for, host_name, resolve
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import RequestLog
@@ -122,6 +122,7 @@ class WsgiWrapper:
                 "request_id": exchange.request_id,
                 "instance": self._options.instance,
                 "client": environ["REMOTE_ADDR"],
+                **({"subject": environ[SUBJECT]} if SUBJECT in environ else {}),
                 "method": environ["REQUEST_METHOD"][:32],
                 "path": _text(environ.get("PATH_INFO", ""))[:MAX_LOGGED_PATH],
                 "query": environ.get("QUERY_STRING", "")[:MAX_LOGGED_PATH],

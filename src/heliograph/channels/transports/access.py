@@ -20,6 +20,7 @@ from heliograph.channels.transports.tokens import (
     read_token,
 )
 from heliograph.problems import Forbidden, TokenNeeded
+from heliograph.request.client import set_subject
 
 #: What a request that needs a token may be refused with.
 PROBLEMS = (TokenNeeded, Forbidden, ChannelsUnavailable)
@@ -33,7 +34,7 @@ def require_grant(channels: Channels) -> Grant:
     if header is None:
         raise TokenNeeded("Send a token as Authorization: Bearer.")
     try:
-        return _of_header(header, channels.secret)
+        return _verified(_of_header(header, channels.secret))
     except BadToken as exc:
         raise TokenNeeded(str(exc)) from exc
 
@@ -47,7 +48,7 @@ def require_stream_grant(channels: Channels) -> Grant:
     if not channels.secret or ticket is None or "Authorization" in request.headers:
         return require_grant(channels)
     try:
-        return _of_ticket(ticket, channels)
+        return _verified(_of_ticket(ticket, channels))
     except BadToken as exc:
         raise TokenNeeded(str(exc)) from exc
 
@@ -78,6 +79,12 @@ def ticket_for(granted: Grant, channels: Channels) -> str:
     """A ticket for what `granted` allows; any text will do where there is no secret."""
     id = secrets.token_urlsafe(16)
     return new_ticket(granted, channels.secret, time.time(), id) if channels.secret else id
+
+
+def _verified(granted: Grant) -> Grant:
+    """From here on the subject is the client of the current request."""
+    set_subject(request.environ, granted.subject)
+    return granted
 
 
 def _of_header(header: str, secret: str) -> Grant:
