@@ -142,10 +142,12 @@ def announce_limits(settings: Settings) -> None:
         settings[WebSocketOptions].max_message,
     )
     log.info(
-        "channels: %s, %d messages or %d s of history, %d channels, %s publishes a second and connection",
+        "channels: %s, %d messages, %d bytes or %d s of history, %d bytes in all, %d channels, %s publishes a second",
         channels.channels.shown,
         channels.history_size,
+        channels.history_bytes,
         channels.history_ttl,
+        channels.log_bytes,
         channels.max_channels,
         channels.rate or "any number of",
     )

@@ -48,6 +48,7 @@ def test_without_any_variable_the_defaults_of_the_interface_hold() -> None:
     assert (of_request.log, of_request.instance) == ("json", "web")
     assert (channels.channels.url, channels.rate) == ("sqlite:///var/channels.db", 1000)
     assert (channels.history_size, channels.history_ttl, channels.max_channels) == (10_000, 86_400, 10_000)
+    assert (channels.history_bytes, channels.log_bytes) == (16 * MIB, GIB)
     assert of_request.allowed_origins == of_request.allowed_hosts == frozenset()
     trusted = of_request.trusted_proxies
     assert [str(network) for network in trusted.networks] == ["127.0.0.1/32", "::1/128"]

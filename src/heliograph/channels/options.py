@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from heliograph.channels.errors import LocationError
 from heliograph.channels.location import ALLOWED, Location, parse_location, redacted
-from heliograph.settings import DAY, NotAllowed, Options, SettingError, ValueKind, integer, option
+from heliograph.settings import (
+    DAY,
+    GIB,
+    MIB,
+    NotAllowed,
+    Options,
+    SettingError,
+    ValueKind,
+    integer,
+    option,
+    size,
+)
 
 
 def _location(text: str) -> Location:
@@ -27,6 +38,10 @@ class ChannelsOptions(Options):
     )
     history_size: int = option(integer(1, 10_000_000), 10_000, "messages that a channel keeps")
     history_ttl: int = option(integer(1, 3650 * DAY), DAY, "seconds that a channel keeps a message")
+    history_bytes: int = option(size(), 16 * MIB, "bytes of messages that a channel keeps")
+    log_bytes: int = option(
+        size(), GIB, "bytes of all channels together; the oldest messages of the largest go first"
+    )
     max_channels: int = option(integer(1, 10_000_000), 10_000, "channels in all")
     rate: int = option(
         integer(0, 10_000_000), 1000, "messages a connection may publish per second; 0: no limit"

@@ -22,6 +22,9 @@ MAX_WAITING_APPENDS, MAX_WAITING_BYTES = 10_000, 32 << 20
 #: Other calls that wait for the engine in one process: as many as 1,000 clients that resume at once, and some.
 MAX_WAITING_CALLS = 4000
 
+#: Seconds between two looks at the size of the whole log. Meanwhile it may exceed its bound by what is published.
+LOG_BYTES_INTERVAL = 10.0
+
 #: Seconds between two searches for channels that ended, when the limit of channels is reached. A client that asks for 100,000 new
 #: channels must not make each refusal expensive.
 FORGET_INTERVAL = 1.0
@@ -29,12 +32,19 @@ FORGET_INTERVAL = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits from the settings. `history_ttl` and `presence_ttl` are in seconds."""
+    """The limits from the settings. `history_ttl`, `presence_ttl` and `check_interval` are in seconds.
+
+    `history_bytes` are those of the messages of a channel; its newest message is kept in any case. `log_bytes` counts what a
+    message needs beside its data, too (`engines/quota.py`), so that empty messages have a bound as well.
+    """
 
     history_size: int = 10_000
     history_ttl: float = 86_400.0
+    history_bytes: int = 16 << 20
+    log_bytes: int = 1 << 30
     max_channels: int = 10_000
     presence_ttl: float = PRESENCE_TTL
+    check_interval: float = LOG_BYTES_INTERVAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,13 @@ class Channels:
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         options = settings[ChannelsOptions]
         self._metrics = ChannelMetrics(registry)
-        limits = Limits(options.history_size, options.history_ttl, options.max_channels)
+        limits = Limits(
+            options.history_size,
+            options.history_ttl,
+            options.history_bytes,
+            options.log_bytes,
+            options.max_channels,
+        )
         self.secret, self.rate = settings[AccessOptions].auth_secret, options.rate
         self.location = options.channels
         self.hub = Hub(

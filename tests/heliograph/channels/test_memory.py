@@ -26,17 +26,24 @@ def test_memory_stays_flat_over_a_million_messages() -> None:
         filled(histories, f"c{n % 50}", 100)
     assert sum(len(h.messages) for h in histories.by_channel.values()) == 5000
     assert len(histories._order) <= 11_001
-    assert histories.bytes == 5000 * 210
+    assert histories.weight == 5000 * 210
 
 
-def test_the_oldest_of_all_go_first_when_there_are_too_many_bytes() -> None:
-    histories = MemoryHistories(Limits(), max_bytes=10_000)
-    first = filled(histories, "a", 10, 1000)
-    second = filled(histories, "b", 5, 1000)
-    assert histories.bytes <= 10_000
-    assert len(second.messages) == 5
-    assert [m.offset for m in first.after(0)] == [8, 9, 10]
-    assert first.top == 10
+def test_the_oldest_of_the_largest_go_first_when_there_are_too_many_bytes() -> None:
+    histories = MemoryHistories(Limits(log_bytes=12_000))
+    small = filled(histories, "small", 2, 1000)
+    large = filled(histories, "large", 10, 1000)
+    assert histories.weight <= 13_200
+    assert len(small.messages) == 2
+    assert [m.offset for m in large.after(0)] == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert large.top == 10
+
+
+def test_a_history_has_its_own_bound_in_bytes_and_keeps_its_newest_message() -> None:
+    histories = MemoryHistories(Limits(history_bytes=3000))
+    history = filled(histories, "a", 7, 1000)
+    assert [m.offset for m in history.after(0)] == [5, 6, 7]
+    assert [m.offset for m in filled(histories, "a", 1, 5000).after(0)] == [8]
 
 
 def test_what_is_too_old_goes_and_with_it_the_channel() -> None:

@@ -1,4 +1,4 @@
-"""MemoryHistories in memory: bounded by size and age for each channel, and by bytes for all of them. Pure."""
+"""Histories in memory: bounded by size, bytes and age for each channel, and by bytes for all of them. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from heliograph.channels.engines import quota
 from heliograph.channels.message import Message
 from heliograph.channels.records import Limits
 
-#: Bytes of all messages in memory. A process that keeps its log in memory should stay far below what a small machine has.
-MAX_BYTES = 256 << 20
-
-#: What Python needs for a message beside its data, about.
+#: What Python needs for a message beside its data, about: more than the databases.
 _OVERHEAD = 200
+
+#: How far all messages together may exceed their bound before the largest channels are cut: finding them looks at all channels.
+_SLACK = 1.1
 
 
 @dataclass
@@ -23,6 +24,11 @@ class MemoryHistory:
     top: int = 0
     time: float = 0.0
     messages: deque[Message] = field(default_factory=deque)
+    bytes: int = 0
+
+    @property
+    def weight(self) -> int:
+        return self.bytes + _OVERHEAD * len(self.messages)
 
     def after(self, offset: int) -> Iterator[Message]:
         """The messages above `offset`."""
@@ -33,10 +39,10 @@ class MemoryHistory:
 class MemoryHistories:
     """By channel. Trimmed with each append, so that it never grows by more than one message beyond its bounds."""
 
-    def __init__(self, limits: Limits, max_bytes: int = MAX_BYTES) -> None:
-        self._limits, self._max_bytes = limits, max_bytes
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self.by_channel: dict[str, MemoryHistory] = {}
-        self.bytes = 0
+        self.weight = 0
         self._live = 0
         # All messages in the order in which they came, and some that their channel has dropped already.
         self._order: deque[tuple[MemoryHistory, int]] = deque()
@@ -47,23 +53,36 @@ class MemoryHistories:
         history.top, history.time = message.offset, message.time
         self._order.append((history, message.offset))
         self._live += 1
-        self.bytes += _size(message)
-        while len(history.messages) > self._limits.history_size:
+        history.bytes += len(message.data)
+        self.weight += len(message.data) + _OVERHEAD
+        while len(history.messages) > self._limits.history_size or (
+            history.bytes > self._limits.history_bytes and len(history.messages) > 1
+        ):
             self._drop(history)
         self.expire(message.time)
+        if self.weight > self._limits.log_bytes * _SLACK:
+            self._cut_largest()
         if len(self._order) > 2 * self._live + 1000:
             self._order = deque((owner, offset) for owner, offset in self._order if self._has(owner, offset))
 
     def expire(self, now: float) -> None:
-        """Drop what is too old, and the oldest while there are too many bytes."""
+        """Drop what is too old."""
         while self._order:
             owner, offset = self._order[0]
             if self._has(owner, offset):
-                old = owner.messages[0].time < now - self._limits.history_ttl
-                if not old and self.bytes <= self._max_bytes:
+                if owner.messages[0].time >= now - self._limits.history_ttl:
                     return
                 self._drop(owner)
             self._order.popleft()
+
+    def _cut_largest(self) -> None:
+        """Cut the largest channels to one level, so that all together are within their bound."""
+        histories = self.by_channel.values()
+        excess = self.weight - self._limits.log_bytes
+        lowest = quota.level((history.weight for history in histories), excess)
+        for history in histories:
+            while history.weight > lowest:
+                self._drop(history)
 
     def forget(self, now: float) -> bool:
         """Forget the channels whose last message is too old. Their names may be given a new epoch only."""
@@ -81,9 +100,7 @@ class MemoryHistories:
         return bool(owner.messages) and owner.messages[0].offset <= offset
 
     def _drop(self, history: MemoryHistory) -> None:
+        message = history.messages.popleft()
+        history.bytes -= len(message.data)
+        self.weight -= len(message.data) + _OVERHEAD
         self._live -= 1
-        self.bytes -= _size(history.messages.popleft())
-
-
-def _size(message: Message) -> int:
-    return len(message.data) + _OVERHEAD
