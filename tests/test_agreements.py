@@ -10,7 +10,6 @@ from heliograph_proxy import errors as proxy_errors
 from heliograph_proxy import settings as proxy_settings
 from proxy_tests.processes import ROOT
 
-import heliograph.server.wrap
 from heliograph.problems import Stopping, catalogue
 
 CATALOGUE = {(kind.name, kind.status, kind.title) for kind in catalogue()}
@@ -51,10 +50,6 @@ def nginx_map(text: str, variable: str) -> dict[str, str]:
 
 def test_the_proxy_understands_an_instance_that_is_stopping() -> None:
     assert heliograph_proxy.balancing.health.STOPPING in Stopping().body()
-
-
-def test_the_application_knows_the_proxys_checks() -> None:
-    assert heliograph_proxy.balancing.health.AGENT == heliograph.server.wrap.PROBE_AGENT
 
 
 def test_the_configuration_of_the_proxy_in_this_checkout_has_every_default() -> None:

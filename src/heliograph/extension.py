@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import metadata
 
 from flask import Blueprint, Flask
@@ -32,6 +33,7 @@ from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.request.services import EXTENSION, Services
 from heliograph.request.spool import Spool
+from heliograph.request.threads import in_thread
 from heliograph.server.wrap import WsgiWrapper
 from heliograph.settings import Settings, from_environment
 from heliograph.websocket.options import WebSocketOptions
@@ -75,6 +77,7 @@ class Heliograph:
         self.on_close(own_logs.close)
         self.services = self._services(settings)
         self.channels = Channels(settings, self.services.metrics.registry)
+        self.services.checks["spool"] = partial(in_thread, self.services.spool.check)
         self.services.checks["channels"] = self.channels.hub.ready
         self.services.lifecycle.on_stop(self.channels.hub.stop)
         app.extensions["heliograph"] = self
@@ -84,8 +87,14 @@ class Heliograph:
         metrics_.init_app(app)
         for bp in dict.fromkeys(bp for name in self._endpoints for bp in ENDPOINTS[name]):
             app.register_blueprint(bp, url_prefix=self._prefix or None)
-        requests = own_logs.requests
-        wrapper = WsgiWrapper(app.wsgi_app, options, requests, self.services.metrics, self.services.lifecycle)
+        wrapper = WsgiWrapper(
+            app.wsgi_app,
+            options,
+            own_logs.requests,
+            self.services.metrics,
+            self.services.lifecycle,
+            self.services.checks,
+        )
         app.wsgi_app = wrapper  # type: ignore[method-assign]
         self.on_close(self.services.spool.close)
         self.on_close(self.channels.hub.close)

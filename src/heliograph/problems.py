@@ -7,7 +7,8 @@ The `type` of a problem is `/problems/<name>`.
     Problem
     ├── BadRequest (400)        BadOption, BadDocument, IncompleteBody, BadText, BadHost
     ├── TokenNeeded (401)       Forbidden, ForeignOrigin (403)          NotFound (404)
-    ├── MethodNotAllowed (405)  RequestTimeout (408)                    BodyTooLarge (413)
+    ├── MethodNotAllowed (405)  RequestTimeout (408)                    LengthRequired (411)
+    ├── BodyTooLarge (413)
     ├── UriTooLong (414)        UnsupportedMediaType (415)              UnknownHost (421)
     ├── UpgradeRequired (426)   TooManyRequests (429)                   HeadersTooLarge (431)
     └── InternalError (500)     Unavailable (503): SpoolFull, Stopping
@@ -100,6 +101,10 @@ class RequestTimeout(Problem):
     status, name, title = 408, "request-timeout", "The request took too long to arrive"
 
 
+class LengthRequired(Problem):
+    status, name, title = 411, "length-required", "The request lacks a Content-Length"
+
+
 class BodyTooLarge(Problem):
     status, name, title = 413, "body-too-large", "The request's body is too large"
 
@@ -177,7 +182,6 @@ class ProblemType:
 IN_FRONT = (
     ProblemType("unauthorized", 401, "The admin listener wants a token"),
     ProblemType("conflict", 409, "There is one of this name already"),
-    ProblemType("length-required", 411, "The request lacks a Content-Length"),
     ProblemType("precondition-failed", 412, "A precondition of the request does not hold"),
     ProblemType("range-not-satisfiable", 416, "The range is outside of this file"),
     ProblemType("expectation-failed", 417, "The request expects something that is not done here"),

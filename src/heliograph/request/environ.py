@@ -20,6 +20,9 @@ SUBJECT = "heliograph.subject"
 #: What one server of ours knows: its connections, and whether it stops (`server.state`).
 SERVER_STATE = "heliograph.server"
 
+#: The middleware's record of this request. A second middleware inside of it does not begin another one.
+EXCHANGE = "heliograph.exchange"
+
 
 def client_socket(environ: Mapping[str, Any]) -> Any:
     """The socket of the client's connection, for as long as that lives; None under a server that keeps it to itself.

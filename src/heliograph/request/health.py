@@ -39,7 +39,6 @@ def readyz() -> tuple[Response, int]:
     own = services()
     checks = {
         "lifecycle": "stopping" if own.lifecycle.stopping else "ok",
-        "spool": own.spool.check(),
         **{name: check() for name, check in own.checks.items()},
     }
     ready = all(state == "ok" for state in checks.values())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flask import current_app
 
+from heliograph.request.checks import Check
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.metrics import RequestMetrics
 from heliograph.request.spool import Spool
@@ -14,13 +14,10 @@ from heliograph.settings import Settings
 
 EXTENSION = "heliograph.services"
 
-#: "ok", or why the application is not ready.
-Check = Callable[[], str]
-
 
 @dataclass(frozen=True)
 class Services:
-    """`checks` are asked for by /readyz, `facts` are shown by /healthz; features and applications add to both."""
+    """`checks` are asked for by /readyz and /-/health, `facts` are shown by /healthz; features and applications add to both."""
 
     settings: Settings
     spool: Spool

@@ -65,7 +65,8 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
         """None also for a handshake that is not valid: the application says what is wrong with it."""
         if not asks_for_websocket(self.environ) or not offers_websockets(self.socket):
             return None
-        chosen = getattr(self.application, "app_protocol", None)  # geventwebsocket.Resource has it
+        application = getattr(self.application, "application", self.application)  # inside of our middleware
+        chosen = getattr(application, "app_protocol", None)  # geventwebsocket.Resource has it
         try:
             agreement = agree(self.environ, chosen(self.environ["PATH_INFO"]) if chosen else None)
         except Problem:

@@ -177,7 +177,7 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
         request_id = secrets.token_hex(16)
         logs.request_id.set(request_id)
         log.warning("refused a request from %s: %s", self.client_address, problem)
-        return str(problem.status), raw_answer(problem, request_id)
+        return str(problem.status), self._raw_answer(problem, request_id)
 
     def _request_id(self) -> str:
         """That of the request under way; a new one where none was given."""
@@ -190,7 +190,7 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
         bad = error_code == BadRequest.status
         problem = BadRequest("The request's body is not valid HTTP/1.1.") if bad else InternalError()
         self.status, self.headers_sent = str(problem.status).encode(), True
-        self._send_last(raw_answer(problem, self._request_id()))
+        self._send_last(self._raw_answer(problem, self._request_id()))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
         # The client stopped reading its answer, or we stop and its time is up: the access log has it as incomplete.
@@ -201,12 +201,13 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
         log.error("the application failed", exc_info=(t, v, tb))
         self._send_error_response_if_possible(InternalError.status)
 
-
-def raw_answer(problem: Problem, request_id: str) -> bytes:
-    """A whole HTTP answer that ends the connection, for where there is no WSGI."""
-    response = response_of(problem)
-    response.headers["X-Request-Id"] = request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Connection"] = "close"
-    lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers), "", ""]
-    return "\r\n".join(lines).encode("latin-1") + problem.body()
+    def _raw_answer(self, problem: Problem, request_id: str) -> bytes:
+        """A whole HTTP answer that ends the connection, for where there is no WSGI."""
+        response = response_of(problem)
+        response.headers["X-Instance"] = self.server_state.instance
+        response.headers["X-Request-Id"] = request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Connection"] = "close"
+        fields = [f"{name}: {value}" for name, value in response.headers]
+        lines = [f"HTTP/1.1 {response.status}", *fields, "", ""]
+        return "\r\n".join(lines).encode("latin-1") + problem.body()

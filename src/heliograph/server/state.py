@@ -5,11 +5,14 @@ It belongs to the server, of pywsgi or Gunicorn, and is in the environ of each r
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from heliograph.request.environ import SERVER_STATE
 from heliograph.request.lifecycle import Lifecycle
+from heliograph.request.options import RequestOptions
 from heliograph.server.shutdown import shut_down
+from heliograph.settings import environment
 from heliograph.websocket.registry import ConnectionRegistry
 
 
@@ -22,6 +25,12 @@ class ServerState:
         #: The sockets of connections on which nothing has come since the last request.
         self.idle: set[Any] = set()
         self.lifecycle.on_stop(lambda: shut_down(self.connections, self.idle))
+
+    @cached_property
+    def instance(self) -> str:
+        """The name of this instance, for answers that no application gave."""
+        name: str = RequestOptions.definitions["instance"].read(environment())
+        return name
 
     @property
     def stopping(self) -> bool:

@@ -8,6 +8,7 @@ from geventwebsocket.gunicorn.workers import GeventWebSocketWorker
 from gunicorn.workers.ggevent import PyWSGIServer
 
 from heliograph.server.handler import Handler
+from heliograph.server.hosting import hosted
 from heliograph.server.state import ServerState
 
 
@@ -19,6 +20,13 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._state = ServerState()
+
+    def load_wsgi(self) -> None:
+        self.wsgi = hosted(self._load)
+
+    def _load(self) -> Any:
+        super().load_wsgi()
+        return self.wsgi
 
     def server_class(self, listener: Any, environ: dict[str, Any], **options: Any) -> PyWSGIServer:
         """What Gunicorn makes for each listener: all of them have the state of this worker."""

@@ -1,0 +1,62 @@
+"""What an application says of its readiness: checks with a bound on time, whose results are kept for a moment."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+import gevent
+
+log = logging.getLogger("heliograph")
+
+#: "ok", or why the application is not ready. It may wait, but must not hold the event loop.
+Check = Callable[[], str]
+
+#: Seconds for which results are kept: probes that come faster cost no checks. Less than the proxy's interval of 2 s.
+AGE = 1.0
+
+#: Seconds that all checks may take together. The proxy waits 1 s for a probe.
+LIMIT = 0.5
+
+
+class CheckResults:
+    """The results of `checks`, which may grow later. Each check runs at most once at a time, whoever asks."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self._running: dict[str, gevent.Greenlet[[str, Check], str]] = {}
+        self._refresh: gevent.Greenlet[[], None] | None = None
+        self._results: dict[str, str] = {}
+        self._ended = float("-inf")
+
+    def get(self) -> dict[str, str]:
+        """By name, not older than AGE. Waits at most LIMIT."""
+        if time.monotonic() - self._ended >= AGE or len(self._results) != len(self._checks):
+            if self._refresh is None or self._refresh.ready():
+                self._refresh = gevent.spawn(self._run)
+            self._refresh.join()
+        return self._results
+
+    def _run(self) -> None:
+        checks = dict(self._checks)
+        for name, check in checks.items():
+            if name not in self._running:
+                self._running[name] = gevent.spawn(_outcome, name, check)
+        gevent.joinall(list(self._running.values()), timeout=LIMIT)
+        self._results = {name: self._take(name) for name in checks}
+        self._ended = time.monotonic()
+
+    def _take(self, name: str) -> str:
+        """A check that still runs stays: it is not begun a second time."""
+        if not self._running[name].ready():
+            return f"no result within {LIMIT:g} s"
+        return str(self._running.pop(name).value)
+
+
+def _outcome(name: str, check: Check) -> str:
+    try:
+        return check()
+    except Exception as exc:
+        log.warning("the check %s failed", name, exc_info=exc)
+        return f"the check failed: {type(exc).__name__}"

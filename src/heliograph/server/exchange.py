@@ -1,0 +1,131 @@
+"""One request and its answer in the middleware, while the server iterates over the answer."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from heliograph.problems import InternalError
+from heliograph.request import logs
+from heliograph.request.environ import EXCHANGE, WEBSOCKET
+from heliograph.request.forwarding import ResolvedClient
+
+Environ = dict[str, Any]
+
+
+class Observer(Protocol):
+    """What is told of each request; it logs and counts them."""
+
+    @property
+    def instance(self) -> str: ...
+
+    def begin(self) -> None: ...
+
+    def give_up(self) -> None:
+        """The request is another observer's now."""
+
+    def finish(self, exchange: WrappedRequest, seconds: float) -> None: ...
+
+
+class WrappedRequest:
+    """The headers that every answer has, and what the log says of it."""
+
+    def __init__(
+        self, observer: Observer, environ: Environ, start_response: Any, client: ResolvedClient
+    ) -> None:
+        self.environ = environ
+        self.request_id = client.request_id or secrets.token_hex(16)
+        self.status = 0
+        self.sent = 0
+        self.complete = False
+        self._observer = observer
+        self._start_response = start_response
+        self._began = time.monotonic()
+        self._closed = False
+        environ[EXCHANGE] = self
+        environ["heliograph.request_id"] = self.request_id
+        environ["REMOTE_ADDR"] = client.address
+        environ["wsgi.url_scheme"] = client.scheme
+        environ["HTTP_HOST"] = client.host
+        environ["QUERY_STRING"] = _encoded(environ.get("QUERY_STRING", ""))
+        logs.request_id.set(self.request_id)
+        observer.begin()
+
+    def hand_over(self, observer: Observer) -> None:
+        """Have the request logged and counted by another middleware, nearer to the application."""
+        if observer is not self._observer:
+            self._observer.give_up()
+            self._observer = observer
+            observer.begin()
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        self.status = int(status[:3])
+        given = [name.lower() for name, _ in headers]
+        own = (
+            ("X-Instance", self._observer.instance),
+            ("X-Request-Id", self.request_id),
+            ("X-Content-Type-Options", "nosniff"),
+        )
+        # The application's own wins: two of a name would be read in two ways.
+        added = [field for field in own if field[0].lower() not in given]
+        return self._start_response(status, [*headers, *added], exc_info)
+
+    def relay(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
+        return _Relay(self, pieces)
+
+    def fail(self) -> None:
+        """The application raised. Before the first byte of its answer the server answers for it."""
+        if not self.sent:
+            self.status = InternalError.status
+
+    def close(self) -> None:
+        """The answer has ended or broke off."""
+        if self._closed:
+            return
+        self._closed = True
+        websocket = self.environ.get(WEBSOCKET)
+        if websocket is not None and websocket.accepted:
+            self.status, self.complete = 101, True
+        self._observer.finish(self, time.monotonic() - self._began)
+        logs.request_id.set("")
+
+
+class _Relay:
+    """Passes the pieces of an answer on and counts them."""
+
+    def __init__(self, exchange: WrappedRequest, pieces: Iterable[bytes]) -> None:
+        self._exchange = exchange
+        self._pieces = pieces
+        self._iterator = iter(pieces)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            piece = next(self._iterator)
+        except StopIteration:
+            self._exchange.complete = True
+            raise
+        except Exception:
+            self._exchange.fail()
+            raise
+        self._exchange.sent += len(piece)
+        return piece
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._pieces, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._exchange.close()
+
+
+def _encoded(query: str) -> str:
+    """A query in ASCII: bytes that the client forgot to percent-encode are, for not all of them would be UTF-8."""
+    return query if query.isascii() else quote(query, safe=string.printable, encoding="latin-1")

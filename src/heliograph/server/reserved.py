@@ -1,0 +1,79 @@
+"""`/-/health` and `/-/metrics`: answered before the application, whatever it is, to trusted peers that ask this process directly.
+
+A request that came through a proxy is not answered, whoever its client is: the layers in front ask for themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from http.client import responses
+from typing import Any
+
+from heliograph_proxy.trust import TrustedPeers
+
+from heliograph.problems import MethodNotAllowed, NotFound, Problem, Stopping
+from heliograph.request.checks import Check, CheckResults
+from heliograph.request.lifecycle import Lifecycle
+from heliograph.request.metrics import CONTENT_TYPE, RequestMetrics
+
+HEALTH, METRICS = "/-/health", "/-/metrics"
+
+RESERVED = frozenset({HEALTH, METRICS})
+
+#: What proxies add to a request that they pass on.
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
+
+_METHODS = ("GET", "HEAD")
+
+
+def refusal(environ: Mapping[str, Any], trust: TrustedPeers) -> Problem | None:
+    """Why a request for a reserved path is not answered, if it is not."""
+    if not _may_ask(environ, trust):
+        return NotFound()
+    if environ["REQUEST_METHOD"] not in _METHODS:
+        return MethodNotAllowed(headers={"Allow": ", ".join(_METHODS)}, allowed=list(_METHODS))
+    return None
+
+
+def _may_ask(environ: Mapping[str, Any], trust: TrustedPeers) -> bool:
+    if any(name in environ for name in _FORWARDED):
+        return False
+    return trust.believes(environ.get("REMOTE_ADDR") or "unix")
+
+
+class ReservedPaths:
+    """The answers of one application."""
+
+    def __init__(
+        self, instance: str, metrics: RequestMetrics, lifecycle: Lifecycle, checks: Mapping[str, Check]
+    ) -> None:
+        self._instance = instance
+        self._metrics = metrics
+        self._lifecycle = lifecycle
+        self._checks = CheckResults(checks)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == METRICS:
+            status, kind, body = 200, CONTENT_TYPE, self._metrics.render()
+        else:
+            status, kind, body = self._health()
+        headers = [
+            ("Content-Type", kind),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            ("X-Instance", self._instance),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        start_response(f"{status} {responses[status]}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _health(self) -> tuple[int, str, bytes]:
+        stopping = self._lifecycle.stopping
+        checks = self._checks.get()
+        state = {
+            "status": "stopping" if stopping else "ok",
+            "ready": not stopping and all(result == "ok" for result in checks.values()),
+            "checks": checks,
+        }
+        return Stopping.status if stopping else 200, "application/json", json.dumps(state).encode()
