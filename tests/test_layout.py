@@ -74,6 +74,7 @@ SAME_NAME: dict[str, str] = {
     **dict.fromkeys(
         (
             "BadRequest",
+            "VersionNotSupported",
             "BodyTooLarge",
             "Forbidden",
             "InternalError",

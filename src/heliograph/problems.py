@@ -11,7 +11,8 @@ The `type` of a problem is `/problems/<name>`.
     ├── BodyTooLarge (413)
     ├── UriTooLong (414)        UnsupportedMediaType (415)              UnknownHost (421)
     ├── UpgradeRequired (426)   TooManyRequests (429)                   HeadersTooLarge (431)
-    └── InternalError (500)     Unavailable (503): SpoolFull, Stopping
+    ├── InternalError (500)     Unavailable (503): SpoolFull, Stopping
+    └── VersionNotSupported (505)
 """
 
 from __future__ import annotations
@@ -158,6 +159,10 @@ class Stopping(Unavailable):
     name, title = "stopping", "This instance is shutting down"
 
 
+class VersionNotSupported(Problem):
+    status, name, title = 505, "http-version-not-supported", "This version of HTTP is not supported"
+
+
 def problems() -> Iterator[type[Problem]]:
     """All problem types, by status."""
     pending: list[type[Problem]] = [Problem]
@@ -188,7 +193,6 @@ IN_FRONT = (
     ProblemType("not-implemented", 501, "The request needs something that is not implemented"),
     ProblemType("bad-gateway", 502, "The service behind this server does not answer"),
     ProblemType("gateway-timeout", 504, "The service behind this server took too long"),
-    ProblemType("http-version-not-supported", 505, "This version of HTTP is not supported"),
 )
 
 

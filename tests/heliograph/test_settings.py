@@ -92,7 +92,14 @@ WRONG = [
     ("HELIOGRAPH_ALLOWED_ORIGINS", "https://user@example.org"),
     ("HELIOGRAPH_ALLOWED_ORIGINS", "https://example.org:99999"),
     ("HELIOGRAPH_ALLOWED_ORIGINS", "ftp://example.org"),
-    ("HELIOGRAPH_ALLOWED_ORIGINS", "null"),
+    ("HELIOGRAPH_ALLOWED_ORIGINS", "*"),
+    ("HELIOGRAPH_ALLOWED_ORIGINS", "https://*"),
+    ("HELIOGRAPH_ALLOWED_ORIGINS", "https://a.*.example.org"),
+    ("HELIOGRAPH_ALLOWED_ORIGINS", "chrome-extension://*.id"),
+    ("HELIOGRAPH_ALLOWED_ORIGINS", "wss://example.org"),
+    ("HELIOGRAPH_ALLOWED_ORIGINS", "file:///x"),
+    ("HELIOGRAPH_TRUSTED_PROXIES", "fe80::1%eth0"),
+    ("HELIOGRAPH_TRUSTED_PROXIES", "::ffff:10.0.0.1/104"),
     ("HELIOGRAPH_ALLOWED_HOSTS", "example.org:80"),
     ("HELIOGRAPH_ALLOWED_HOSTS", "a.*.example"),
     ("HELIOGRAPH_TRUSTED_PROXIES", "10.0.0.1/8"),
@@ -148,8 +155,14 @@ def test_lists_are_separated_by_commas_or_white_space_and_lower_case() -> None:
 
 
 def test_allowed_origins_are_kept_as_browsers_send_them() -> None:
-    found = request(ALLOWED_ORIGINS="HTTPS://A.example:443 http://b.example:80 http://[::1]:8080")
-    assert found.allowed_origins == {"https://a.example", "http://b.example", "http://[::1]:8080"}
+    found = request(
+        ALLOWED_ORIGINS="HTTPS://A.example:443 http://b.example:80 http://[::1]:8080 https://*.C.example:443 NULL "
+        "capacitor://localhost ionic://localhost chrome-extension://abcdefghijklmnop"
+    )
+    assert found.allowed_origins == {
+        "https://a.example", "http://b.example", "http://[::1]:8080", "https://*.c.example", "null",
+        "capacitor://localhost", "ionic://localhost", "chrome-extension://abcdefghijklmnop",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

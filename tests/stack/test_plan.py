@@ -86,7 +86,10 @@ def test_only_the_layer_in_front_is_reachable_from_outside(
 def test_layers_start_from_the_back() -> None:
     planned = stages(Layout(settings(), "/usr/sbin/nginx"), "python", Project(ROOT, "wsgi:app"), ROOT / "var")
     assert [[part.name for part in stage] for stage in planned] == [["web1", "web2"], ["proxy"], ["nginx"]]
-    assert planned[0][1].extra == {"HELIOGRAPH_INSTANCE": "web2"}
+    assert planned[0][1].extra == {
+        "HELIOGRAPH_INSTANCE": "web2",
+        "HELIOGRAPH_TRUSTED_PROXIES": "127.0.0.1 ::1 unix",
+    }
     without = stages(Layout(settings(), None), "python", Project(ROOT, "wsgi:app"), ROOT / "var")
     assert [stage[0].kind for stage in without] == [PartKind.INSTANCE, PartKind.PROXY]
 

@@ -75,7 +75,7 @@ def _milliseconds(seconds: float) -> str:
 def json_line(record: Record, now: float) -> str:
     # Written out because json.dumps costs four times as much, for each request.
     return (
-        f'{{"time": "{timestamp(now)}", "request_id": "{record.request_id}", "client": "{record.client}", '
+        f'{{"time": "{timestamp(now)}", "request_id": "{record.request_id}", "client": {quoted(record.client)}, '
         f'"method": {quoted(record.method)}, "target": {quoted(record.target)}, "status": {record.status}, '
         f'"bytes": {record.sent}, "backend": "{record.backend}", "tries": {record.tries}, '
         f'"TR": {_milliseconds(record.TR)}, "Tw": {_milliseconds(record.Tw)}, "Tc": {_milliseconds(record.Tc)}, '

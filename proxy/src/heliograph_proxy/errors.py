@@ -3,6 +3,8 @@
 ProxyError
 ├── SettingsError               the configuration file is wrong: one line, file, key, what is allowed
 ├── FramingError                malformed HTTP/1.1; the caller decides who is at fault
+│   ├── RefusedMethod           a method that is taken nowhere here
+│   └── UnknownVersion          another version of HTTP
 ├── StreamError                 a connection: .stream says which
 │   ├── Disconnected            the other side went away
 │   └── TimedOut                nothing happened before the deadline
@@ -41,6 +43,14 @@ class SettingsError(ProxyError):
 
 class FramingError(ProxyError):
     """Bytes that are not strict HTTP/1.1."""
+
+
+class RefusedMethod(FramingError):
+    """A request line with a method for proxies and tracing."""
+
+
+class UnknownVersion(FramingError):
+    """A request line of another version of HTTP."""
 
 
 class StreamError(ProxyError):

@@ -6,16 +6,20 @@ framing field and with the forwarding fields that this proxy vouches for.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from heliograph_proxy.errors import MethodNotAllowed, Problem
-from heliograph_proxy.http1.fields import CLOSE, HOST, KEEP_ALIVE, NOSNIFF, VIA, Field, lines
+from heliograph_proxy.hosts import forwarded_host
+from heliograph_proxy.http1.fields import CLOSE, KEEP_ALIVE, NOSNIFF, VIA, Field, lines
 from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.problem_document import MEDIA_TYPE
-from heliograph_proxy.trust import REQUEST_ID, UNIX, TrustedPeers, client_address
-
-_PROTO: Final = re.compile(rb"https?", re.IGNORECASE)
+from heliograph_proxy.trust import (
+    REQUEST_ID,
+    TrustedPeers,
+    client_address,
+    forwarded_scheme,
+    peer_name,
+)
 
 
 class Forwarding:
@@ -28,9 +32,10 @@ class Forwarding:
     __slots__ = ("_last_host", "_last_lines", "_peers", "peer", "trusted")
 
     def __init__(self, peer: str, trusted: TrustedPeers) -> None:
-        self.trusted = trusted.believes(peer or UNIX)
+        #: The other end of the connection, as logs and the next layer name it.
+        self.peer = peer_name(peer)
+        self.trusted = trusted.believes(self.peer)
         self._peers = trusted
-        self.peer = (peer or UNIX).encode()
         self._last_host, self._last_lines = b"", b""
 
     def request_id(self, head: RequestHead, new: str) -> str:
@@ -44,16 +49,13 @@ class Forwarding:
 
     def client(self, head: RequestHead) -> str:
         """The client's address: walked from the right over the peers that are trusted."""
-        nearest = self.peer.decode()
         if not self.trusted or not head.forwarding:
-            return nearest
-        told = [value for name, value in head.forwarding if name.lower() == b"x-forwarded-for"]
-        return client_address(nearest, b",".join(told).decode("latin-1"), self._peers)
+            return self.peer
+        return client_address(self.peer, _told(head.forwarding, b"x-forwarded-for"), self._peers)
 
     def https(self, head: RequestHead) -> bool:
         """Whether the client's own connection is encrypted, as a trusted peer tells."""
-        given = [value.lower() for name, value in head.forwarding if name.lower() == b"x-forwarded-proto"]
-        return self.trusted and given == [b"https"]
+        return self.trusted and forwarded_scheme(_told(head.forwarding, b"x-forwarded-proto")) == "https"
 
     def lines(self, head: RequestHead, host: bytes) -> bytes:
         """The fields to add to the request; all but the request id."""
@@ -64,30 +66,29 @@ class Forwarding:
         return self._last_lines
 
     def _lines(self, forwarding: tuple[Field, ...], host: bytes) -> bytes:
-        told: dict[bytes, list[bytes]] = {}
-        others: list[Field] = []
-        for name, value in forwarding:
-            lower = name.lower()
-            if lower in _REBUILT:
-                told.setdefault(lower, []).append(value)
-            else:
-                others.append((name, value))
-        path = b", ".join([*[one for one in told.get(b"x-forwarded-for", ()) if one], self.peer])
-        proto = _single(told.get(b"x-forwarded-proto"), _PROTO) or b"http"
-        passed = _single(told.get(b"x-forwarded-host"), HOST) or host
+        others = [field for field in forwarding if field[0].lower() not in _REBUILT]
+        before = _told(forwarding, b"x-forwarded-for").strip(" \t")
+        # What cannot be read stays where it stands, so that the next layer's walk ends there, too.
+        path = f"{before}, {self.peer}" if before else self.peer
+        proto = forwarded_scheme(_told(forwarding, b"x-forwarded-proto")) or "http"
+        passed = forwarded_host(_told(forwarding, b"x-forwarded-host")).encode() or host
         ours = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
-            path,
-            proto,
+            path.encode("latin-1"),
+            proto.encode(),
             passed,
         )
         return lines(others) + ours + VIA
 
 
-_REBUILT: Final = frozenset(b"x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id".split())
+#: Written anew. Forwarded is not: the layers have one way to tell of the client.
+_REBUILT: Final = frozenset(
+    b"x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id forwarded".split()
+)
 
 
-def _single(given: list[bytes] | None, grammar: re.Pattern[bytes]) -> bytes | None:
-    return given[0] if given and len(given) == 1 and grammar.fullmatch(given[0]) else None
+def _told(forwarding: tuple[Field, ...], wanted: bytes) -> str:
+    """The values of all fields of one name, as one list (RFC 9110 section 5.3)."""
+    return b", ".join([value for name, value in forwarding if name.lower() == wanted]).decode("latin-1")
 
 
 def request_head(head: RequestHead, forwarding: bytes, request_id: bytes, default_host: bytes) -> bytes:

@@ -28,6 +28,7 @@ from heliograph_proxy.headers import Forwarding
 from heliograph_proxy.http1 import grammar
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
+from heliograph_proxy.masking import mask_secrets
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
 
@@ -41,7 +42,6 @@ class ClientSession:
     def __init__(self, runtime: Runtime, stream: SocketStream, peer: str, local: str) -> None:
         self._runtime = runtime
         self._stream = stream
-        self._client = peer or "unix"
         self._forwarding = Forwarding(peer, runtime.settings.trusted)
         #: The Host of requests that need not have one.
         self._default_host = local.encode()
@@ -68,7 +68,7 @@ class ClientSession:
         """One request."""
         stream, metrics = self._stream, self._runtime.metrics
         sent_before = stream.sent
-        record = Record(getrandbits(128).to_bytes(16, "big").hex(), self._client)
+        record = Record(getrandbits(128).to_bytes(16, "big").hex(), self._forwarding.peer)
         try:
             head = self._read_head()
             if head is None:
@@ -183,4 +183,4 @@ class ClientSession:
 
 def _request_line_for_log(raw: bytes) -> tuple[str, str]:
     parts = raw.partition(b"\r\n")[0].split(b" ")
-    return parts[0].decode("latin-1"), parts[1].decode("latin-1") if len(parts) > 1 else "-"
+    return parts[0].decode("latin-1"), mask_secrets(parts[1].decode("latin-1")) if len(parts) > 1 else "-"

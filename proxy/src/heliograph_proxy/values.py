@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from heliograph_proxy.trust import UNIX, TrustedPeers
+from heliograph_proxy.trust import TrustedPeers, read_trusted
 
 #: Anything longer is a mistake, and names stand in every log line and metric.
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -189,10 +189,10 @@ def secret(value: Any) -> str:
 
 
 def trusted(value: Any) -> TrustedPeers:
+    allowed = 'must be a list of addresses, CIDRs such as "10.0.0.0/8", and "unix"'
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise Wrong('must be a list of addresses, CIDRs and "unix"')
+        raise Wrong(allowed)
     try:
-        networks = tuple(ipaddress.ip_network(one) for one in value if one != UNIX)
+        return read_trusted(value)
     except ValueError as exc:
-        raise Wrong(f'must be a list of addresses, CIDRs and "unix": {exc}') from exc
-    return TrustedPeers(networks, UNIX in value)
+        raise Wrong(f"{allowed}: {exc.__cause__}") from exc

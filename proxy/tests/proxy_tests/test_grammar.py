@@ -115,6 +115,6 @@ def test_anything_else_is_no_length(given_: list[bytes]) -> None:
 def test_options_decide_about_the_connection(
     fields: list[bytes] | tuple[()], options: set[bytes], minor: int, kept: bool
 ) -> None:
-    found = grammar.options(fields)
+    found = grammar.tokens(fields)
     assert found == options
     assert grammar.keeps_alive(found, minor) is kept

@@ -51,6 +51,7 @@ REQUEST_LINES = {
     "NUL in the target": (get(b"GET /\x00 HTTP/1.1\r\n"), 400),
     "DEL in the target": (get(b"GET /\x7f HTTP/1.1\r\n"), 400),
     "control in the target": (get(b"GET /\x01 HTTP/1.1\r\n"), 400),
+    "bytes that are no UTF-8 in the query": (get(b"GET /?\xc3\x28 HTTP/1.1\r\n"), 400),
     "8 bits in the target": (get(b"GET /\xe4 HTTP/1.1\r\n"), 400),
     "CONNECT": (get(b"CONNECT test:443 HTTP/1.1\r\n"), 405),
     "TRACE": (get(b"TRACE / HTTP/1.1\r\n"), 405),

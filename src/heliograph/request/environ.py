@@ -30,3 +30,8 @@ def client_socket(environ: Mapping[str, Any]) -> Any:
     For watching and ending a connection only: a client has many of them, and behind a proxy many clients have one.
     """
     return environ.get(PYWSGI_SOCKET) or environ.get(GUNICORN_SOCKET) or environ.get(WERKZEUG_SOCKET)
+
+
+def list_items(header: str) -> list[str]:
+    """The members of a list of tokens in a header, in lower case (RFC 9110 section 5.6.1)."""
+    return [item for part in header.split(",") if (item := part.strip(" \t").lower())]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from heliograph_proxy.hosts import normal_origin
+from heliograph_proxy.trust import TrustedPeers, read_trusted
 
 from heliograph.settings import (
     FLAG,
@@ -24,34 +25,23 @@ from heliograph.settings import (
     size,
 )
 
-_HOST = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)
-_ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.IGNORECASE | re.ASCII)
-_SCHEME_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)
+_ORIGIN = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(?:(\*\.)?[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.IGNORECASE | re.ASCII
+)
+
+#: Schemes of URLs that no browser sends as an origin: pages of these have the origin `null`, or those of http.
+_NO_ORIGINS = frozenset({"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"})
 
 #: Bytes of a secret, as RFC 7518 (3.2) wants them for HS256.
 SHORTEST_SECRET = 32
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-
-class TrustedProxies(NamedTuple):
-    """Whose forwarding headers are believed: networks, and whether those of peers on Unix sockets are."""
-
-    networks: tuple[Network, ...]
-    unix: bool
-
-
-def _trusted(text: str) -> TrustedProxies:
-    parts = items(text)
-    networks: list[Network] = []
-    for part in parts:
-        if part == "unix":
-            continue
-        try:
-            networks.append(ipaddress.ip_network(part))
-        except ValueError as exc:
-            raise NotAllowed(part) from exc
-    return TrustedProxies(tuple(networks), "unix" in parts)
+def _trusted(text: str) -> TrustedPeers:
+    try:
+        return read_trusted(items(text))
+    except ValueError as exc:
+        raise NotAllowed(str(exc)) from exc
 
 
 def _hosts(text: str) -> frozenset[str]:
@@ -59,7 +49,7 @@ def _hosts(text: str) -> frozenset[str]:
     for part in parts:
         if part != "*" and not _HOST.fullmatch(part):
             raise NotAllowed(part)
-    return frozenset(part.lower() for part in parts)
+    return frozenset(part.lower().removesuffix(".") for part in parts)
 
 
 def _origins(text: str) -> frozenset[str]:
@@ -67,12 +57,17 @@ def _origins(text: str) -> frozenset[str]:
     found = set()
     for part in items(text):
         match = _ORIGIN.fullmatch(part)
-        if not match or int(match[3] or 1) not in range(1, 65536):
+        if part.lower() != "null" and not (match and _is_origin(match)):
             raise NotAllowed(part)
-        scheme, host, port = match[1].lower(), match[2].lower(), match[3]
-        default = port is None or int(port) == _SCHEME_PORTS[scheme]
-        found.add(f"{scheme}://{host}" if default else f"{scheme}://{host}:{int(port)}")
+        found.add(normal_origin(part))
     return frozenset(found)
+
+
+def _is_origin(match: re.Match[str]) -> bool:
+    scheme, wildcard, port = match[1].lower(), match[2], int(match[3] or 1)
+    # The hosts of other schemes than these are no names of DNS, so they have no subdomains.
+    fits = scheme in ("http", "https") if wildcard else scheme not in _NO_ORIGINS
+    return fits and 0 < port < 1 << 16
 
 
 def _secret(text: str) -> str:
@@ -82,7 +77,10 @@ def _secret(text: str) -> str:
 
 
 HOSTS = ValueKind(_hosts, "host names without port, *.name, or * are allowed")
-ORIGINS = ValueKind(_origins, "origins such as https://example.org are allowed")
+ORIGINS = ValueKind(
+    _origins,
+    "origins such as https://example.org, https://*.example.org or capacitor://localhost, and null are allowed",
+)
 PROXIES = ValueKind(_trusted, "addresses, networks such as 10.0.0.0/8, and unix are allowed")
 SECRET = ValueKind(_secret, f"at least {SHORTEST_SECRET} bytes are allowed, or nothing")
 INSTANCE = matching(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of the characters A-Z a-z 0-9 . _ - are allowed")
@@ -101,7 +99,7 @@ class RequestOptions(Options):
     allowed_hosts: frozenset[str] = option(
         HOSTS, frozenset(), "hosts that are served beside localhost and IP literals"
     )
-    trusted_proxies: TrustedProxies = option(
+    trusted_proxies: TrustedPeers = option(
         PROXIES, _trusted("127.0.0.1 ::1 unix"), "peers whose forwarding headers are believed"
     )
     log: str = option(choice("json", "text"), "json", "the format of logs")

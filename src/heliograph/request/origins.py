@@ -6,10 +6,13 @@ those origins get CORS headers. Programs that are not browsers send neither head
 
 from __future__ import annotations
 
+import re
+
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
 from heliograph.problems import ForeignOrigin
+from heliograph.request.environ import list_items
 from heliograph.request.forwarding import normal_origin, origin_of
 
 #: Methods that change nothing (RFC 9110, 9.2.1).
@@ -19,14 +22,43 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 PREFLIGHT_AGE = 7200
 
 
+#: What pages of allowed origins may read of an answer beside what browsers always let them.
+EXPOSED_HEADERS = "Location, Retry-After, X-Instance, X-Request-Id"
+
+#: The origin of pages that browsers tell apart from all others: sandboxed frames, local files.
+OPAQUE = "null"
+
+_WILDCARD = "://*."
+_SUBDOMAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)
+
+
+def is_allowed(origin: str, allowed: frozenset[str]) -> bool:
+    """Whether the settings name the origin in an Origin header: itself, or a domain of which it is a subdomain.
+
+    Scheme and port must be those of the setting; a scheme's default port is the same as none.
+    """
+    origin = normal_origin(origin)
+    if "*" in origin:
+        return False
+    return origin in allowed or any(_is_below(origin, one) for one in allowed if _WILDCARD in one)
+
+
+def _is_below(origin: str, pattern: str) -> bool:
+    scheme, _, domain = pattern.partition(_WILDCARD)
+    start, end = f"{scheme}://", f".{domain}"
+    if not origin.startswith(start) or not origin.endswith(end):
+        return False
+    return _SUBDOMAIN.fullmatch(origin[len(start) : -len(end)]) is not None
+
+
 def may_write(headers: Headers, own_origin: str, allowed: frozenset[str]) -> bool:
     """Whether a request that writes (or opens a WebSocket) may pass, by its Origin and Sec-Fetch-Site."""
-    origin = normal_origin(headers.get("Origin", own_origin))
-    if origin in allowed:
+    origin = headers.get("Origin", own_origin)
+    if is_allowed(origin, allowed):
         return True
-    if origin != own_origin:
+    if normal_origin(origin) != own_origin:
         return False
-    return headers.get("Sec-Fetch-Site", "").lower() != "cross-site"
+    return "cross-site" not in list_items(headers.get("Sec-Fetch-Site", ""))
 
 
 def init_app(app: Flask, allowed: frozenset[str]) -> None:
@@ -43,9 +75,12 @@ def init_app(app: Flask, allowed: frozenset[str]) -> None:
             return response
         response.headers.add("Vary", "Origin")
         origin = request.headers.get("Origin", "")
-        if normal_origin(origin) in allowed:
+        if is_allowed(origin, allowed):
             response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = "X-Request-Id"
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+            # Any site can make a page with this origin: it gets no answers that depend on cookies.
+            if normal_origin(origin) != OPAQUE:
+                response.headers["Access-Control-Allow-Credentials"] = "true"
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 _answer_preflight(response)
         return response

@@ -51,6 +51,9 @@ class WrappedRequest:
         environ["REMOTE_ADDR"] = client.address
         environ["wsgi.url_scheme"] = client.scheme
         environ["HTTP_HOST"] = client.host
+        if client.prefix:
+            environ["SCRIPT_NAME"] = client.prefix
+        environ.pop("HTTP_FORWARDED", None)  # the layers have one way to tell of the client
         environ["QUERY_STRING"] = _encoded(environ.get("QUERY_STRING", ""))
         logs.request_id.set(self.request_id)
         observer.begin()

@@ -9,15 +9,10 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from heliograph_proxy.http1 import grammar
+from heliograph_proxy.errors import FramingError, RefusedMethod, UnknownVersion
+from heliograph_proxy.http1 import grammar, requestline
 
-from heliograph.problems import BadRequest, HeadersTooLarge
-
-#: The grammar of names and field lines is the proxy's, so that both see the same.
-_TOKEN = grammar.TOKEN.decode()
-
-#: RFC 9112, 3: method SP target SP version. Bytes above ASCII are let through: clients forget to encode paths.
-_REQUEST_LINE = re.compile(rf"{_TOKEN} [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]\r\n")
+from heliograph.problems import BadRequest, HeadersTooLarge, MethodNotAllowed, VersionNotSupported
 
 #: Bytes of all header fields of a request: twice what the proxy takes.
 MAX_HEAD = 64 << 10
@@ -49,9 +44,22 @@ class StrictLines:
 
 
 def check_request_line(line: str) -> None:
-    """Raise BadRequest for anything but a request line of HTTP/1.1 or HTTP/1.0."""
-    if not _REQUEST_LINE.fullmatch(line):
-        raise BadRequest("The request line is not valid HTTP/1.1.")
+    """Raise a Problem for anything but a request line that the proxy would take, too."""
+    if not line.endswith("\r\n"):
+        raise BadRequest("The request line is not valid HTTP/1.1: it does not end with CRLF.")
+    try:
+        requestline.parse(line.removesuffix("\r\n").encode("latin-1"))
+    except UnknownVersion as exc:
+        raise VersionNotSupported(_sentence(exc)) from exc
+    except RefusedMethod as exc:
+        raise MethodNotAllowed(_sentence(exc), headers={"Allow": requestline.ALLOWED_METHODS}) from exc
+    except FramingError as exc:
+        raise BadRequest(_sentence(exc)) from exc
+
+
+def _sentence(exc: Exception) -> str:
+    text = str(exc)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def origin_form(target: str) -> tuple[str, str | None]:

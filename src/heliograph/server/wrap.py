@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from heliograph_proxy.trust import TrustedPeers
+from heliograph_proxy.masking import mask_secrets
 
 from heliograph.problems import BadHost, LengthRequired, Problem, UnknownHost
 from heliograph.request.answers import response_of
@@ -64,7 +64,7 @@ class WsgiWrapper:
     ) -> None:
         self.application = application
         self._options = options
-        self._trust = TrustedPeers(*options.trusted_proxies)
+        self._trust = options.trusted_proxies
         self._access_log = access_log
         self._metrics = metrics
         self._lifecycle = lifecycle
@@ -160,7 +160,7 @@ class WsgiWrapper:
                 **({"subject": environ[SUBJECT]} if SUBJECT in environ else {}),
                 "method": environ["REQUEST_METHOD"][:32],
                 "path": _text(environ.get("PATH_INFO", ""))[:MAX_LOGGED_PATH],
-                "query": environ.get("QUERY_STRING", "")[:MAX_LOGGED_PATH],
+                "query": mask_secrets(environ.get("QUERY_STRING", "")[:MAX_LOGGED_PATH]),
                 "status": exchange.status,
                 "bytes": exchange.sent,
                 "seconds": round(seconds, 6),

@@ -105,7 +105,9 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
 
 def write_configurations(claimed: Folder, layout: Layout, root: Path, descriptors: int) -> None:
     pattern = (root / "conf/proxy.toml").read_text()
-    claimed.write("proxy.toml", render.proxy_toml(pattern, layout.proxy_at, layout.admin_at, layout.backends))
+    trusted = layout.settings.trusted
+    text = render.proxy_toml(pattern, layout.proxy_at, layout.admin_at, layout.backends, trusted)
+    claimed.write("proxy.toml", text)
     if layout.nginx is None:
         return
     as_root = os.geteuid() == 0 and not machine.open_to_all(root / "app/static")
@@ -117,6 +119,7 @@ def write_configurations(claimed: Folder, layout: Layout, root: Path, descriptor
         var=str(claimed.path.relative_to(root)),
         as_root=as_root,
         descriptors=descriptors,
+        trusted=trusted,
     )
     claimed.write("nginx.conf", render.nginx_conf((root / "nginx/nginx.conf").read_text(), front))
     claimed.link("snippets", root / "nginx/snippets")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from heliograph.options import LIBRARY
-from heliograph.request.options import refuse_open_listening
+from heliograph.request.options import RequestOptions, refuse_open_listening
 from heliograph.settings import (
     PORT,
     PREFIX,
@@ -51,6 +51,8 @@ class StackSettings:
     port_base: int
     instances: int
     nginx: str
+    #: Networks of the balancers in front of it, where HELIOGRAPH_TRUSTED_PROXIES is set.
+    trusted: tuple[str, ...] = ()
 
     @property
     def instance_ports(self) -> dict[str, int]:
@@ -98,6 +100,14 @@ def groups() -> tuple[type[Options], ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _balancers(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What is set explicitly: the default is for the layers of this stack, and none of those is in front of it."""
+    setting = RequestOptions.definitions["trusted_proxies"]
+    if not environ.get(setting.name, "").strip():
+        return ()
+    return tuple(map(str, setting.read(environ).networks))
+
+
 def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
     """Raises SettingError for the first value that is not allowed, the application's included."""
     given = StackOptions.read(environ, cores)
@@ -110,6 +120,7 @@ def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
         port_base=Setting("HELIOGRAPH_PORT_BASE", bases, 8100, "").read(environ),
         instances=given.instances,
         nginx=given.nginx,
+        trusted=_balancers(environ),
     )
     refuse_open_listening(environ, found.host, "HELIOGRAPH_HOST")
     load_groups({**environ, "PORT": ""}, groups(), cores)  # PORT is a platform's, for one process

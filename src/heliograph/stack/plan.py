@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heliograph.stack.options import LOOPBACK, StackSettings
+from heliograph.stack.render import OWN_PEERS
 
 #: Instances on a busy machine take a few seconds, proxy and nginx less.
 START_PATIENCE = 30.0
@@ -154,7 +155,8 @@ class Project:
 def stages(layout: Layout, python: str, project: Project, var: Path) -> list[list[Plan]]:
     """What is started together; a stage begins when the one before answers."""
     ports = layout.settings.instance_ports
-    instances = [_instance(python, project.app, name, port) for name, port in ports.items()]
+    trusted = {"HELIOGRAPH_TRUSTED_PROXIES": " ".join([*OWN_PEERS, *layout.settings.trusted])}
+    instances = [_instance(python, project.app, name, port, trusted) for name, port in ports.items()]
     proxy = Plan(
         "proxy",
         PartKind.PROXY,
@@ -174,12 +176,12 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
     return [instances, [proxy], [nginx]]
 
 
-def _instance(python: str, app: str, name: str, port: int) -> Plan:
+def _instance(python: str, app: str, name: str, port: int, extra: Mapping[str, str]) -> Plan:
     return Plan(
         name,
         PartKind.INSTANCE,
         (python, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py", "--bind", at(LOOPBACK, port), app),
         LOOPBACK,
         port,
-        {"HELIOGRAPH_INSTANCE": name},
+        {"HELIOGRAPH_INSTANCE": name, **extra},
     )

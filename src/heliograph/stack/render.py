@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -25,12 +25,26 @@ class Front:
     var: str
     as_root: bool
     descriptors: int
+    #: Networks of the balancers in front of it whose forwarding headers it believes.
+    trusted: tuple[str, ...] = ()
 
 
-def proxy_toml(text: str, listen: str, admin: str, backends: Mapping[str, str]) -> str:
-    """conf/proxy.toml with other addresses; its first [[backend]] is the pattern for all of `backends`."""
+#: The peers of each layer that are layers of the same stack.
+OWN_PEERS = ("127.0.0.1", "::1", "unix")
+
+
+def proxy_toml(
+    text: str, listen: str, admin: str, backends: Mapping[str, str], trusted: Sequence[str] = ()
+) -> str:
+    """conf/proxy.toml with other addresses; its first [[backend]] is the pattern for all of `backends`.
+
+    `trusted`: networks of the balancers in front of the stack.
+    """
     text = _replace(text, r"^listen\s*=.*$", f'listen = "{listen}"', "conf/proxy.toml")
     text = _replace(text, r"^admin\s*=.*$", f'admin = "{admin}"', "conf/proxy.toml")
+    if trusted:
+        peers = ", ".join(f'"{peer}"' for peer in dict.fromkeys([*OWN_PEERS, *trusted]))
+        text = _replace(text, r"^trusted\s*=.*$", f"trusted = [{peers}]", "conf/proxy.toml")
     blocks = list(re.finditer(r"^\[\[backend\]\]\n(?:(?!\[).*\n?)*", text, re.MULTILINE))
     if not blocks:
         raise RenderError("conf/proxy.toml: no [[backend]] is there to be replaced")
@@ -59,6 +73,7 @@ def nginx_conf(text: str, front: Front) -> str:
     """nginx/nginx.conf for one stack. Errors go to the terminal, as those of the other parts do."""
     name = "nginx/nginx.conf"
     user = "user root;\n" if front.as_root else ""
+    believed = " ".join(f"{network} 1;" for network in dict.fromkeys(front.trusted)) or r"\g<2>"
     # Each connection of a worker takes a descriptor, and files and logs some more.
     connections = max(256, min(32768, front.descriptors - 256))
     for pattern, replacement in (
@@ -69,6 +84,7 @@ def nginx_conf(text: str, front: Front) -> str:
         (r"^(        listen) 127\.0\.0\.1:8080 ", rf"\1 {front.listen} "),
         (r"^(        server) 127\.0\.0\.1:8000 ", rf"\1 {front.proxy} "),
         (r"(?<= )var/", f"{front.var}/"),
+        (r"^(        )(# 10\.0\.0\.0/8 1;)$", rf"\g<1>{believed}"),
     ):
         text = _replace(text, pattern, replacement, name)
     return text

@@ -16,6 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from heliograph.problems import BadRequest, UpgradeRequired
+from heliograph.request.environ import list_items
 from heliograph.websocket.deflate import Deflate, agreed, factory
 
 VERSION = "13"
@@ -32,8 +33,8 @@ def asks_for_websocket(environ: Mapping[str, str]) -> bool:
     return (
         environ.get("REQUEST_METHOD") == "GET"
         and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
-        and "websocket" in _tokens(environ.get("HTTP_UPGRADE", ""))
-        and "upgrade" in _tokens(environ.get("HTTP_CONNECTION", ""))
+        and "websocket" in list_items(environ.get("HTTP_UPGRADE", ""))
+        and "upgrade" in list_items(environ.get("HTTP_CONNECTION", ""))
     )
 
 
@@ -92,7 +93,3 @@ def _fields(environ: Mapping[str, Any]) -> Headers:
 
 def upgrade_required(detail: str) -> UpgradeRequired:
     return UpgradeRequired(detail, headers={**UPGRADE_HEADERS, "Sec-WebSocket-Version": VERSION})
-
-
-def _tokens(header: str) -> list[str]:
-    return [token.strip().lower() for token in header.split(",")]

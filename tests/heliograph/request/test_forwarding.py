@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 import pytest
-from heliograph_proxy.trust import MAX_HOPS, TrustedPeers
+from heliograph_proxy.trust import MAX_HOPS, TrustedPeers, read_trusted
 
 from heliograph.request.forwarding import (
     ResolvedClient,
@@ -44,6 +45,23 @@ CHAINS = [
     ("::1", "1.2.3.4", "1.2.3.4"),
     ("8.8.8.8", "1.2.3.4", "8.8.8.8"),
     ("not an address", "1.2.3.4", "not an address"),
+    ("127.0.0.1", "6.6.6.6, ::1%x", "127.0.0.1"),
+    ("127.0.0.1", '::1%a"b', "127.0.0.1"),
+    ("127.0.0.1", "[::1%25lo]:80", "127.0.0.1"),
+    ("127.0.0.1", "[2001:DB8::1]", "2001:db8::1"),
+    ("127.0.0.1", "1.2.3.4:", "127.0.0.1"),
+    ("127.0.0.1", "1.2.3.4:65536", "127.0.0.1"),
+    ("127.0.0.1", "2001:db8::1, [::ffff:10.0.0.7]:1234", "2001:db8::1"),
+    ("127.0.0.1", "::ffff:1.2.3.4", "1.2.3.4"),
+    ("127.0.0.1", "6.6.6.6, 010.0.0.1", "127.0.0.1"),
+    ("127.0.0.1", "6.6.6.6\xa0", "127.0.0.1"),
+    ("127.0.0.1", "6.6.6.6, for=10.0.0.1", "127.0.0.1"),
+    ("127.0.0.1", "6.6.6.6, 10.0.0.1/8", "127.0.0.1"),
+    ("127.0.0.1", "\t1.2.3.4 , 10.0.0.7\t", "1.2.3.4"),
+    ("::ffff:10.9.9.9", "1.2.3.4", "1.2.3.4"),
+    ("::ffff:8.8.8.8", "1.2.3.4", "8.8.8.8"),
+    ("fe80::1%eth0", "1.2.3.4", "fe80::1"),
+    ("", "1.2.3.4", "1.2.3.4"),
 ]
 
 
@@ -89,6 +107,61 @@ def test_malformed_headers_of_a_trusted_proxy_are_left_out(name: str, value: str
     assert client("127.0.0.1", **{name: value}) == ResolvedClient("127.0.0.1", "http", "localhost", None)
 
 
+@pytest.mark.parametrize(
+    ("given", "scheme"),
+    [
+        ("HTTPS", "https"),
+        ("http, Https", "https"),
+        ("https,http", "http"),
+        ("https, gopher", "http"),
+        ("wss", "https"),
+    ],
+)
+def test_schemes_are_read_in_any_case(given: str, scheme: str) -> None:
+    assert client("127.0.0.1", HTTP_X_FORWARDED_PROTO=given).scheme == scheme
+
+
+@pytest.mark.parametrize(
+    ("given", "prefix"),
+    [
+        ("/shop", "/shop"),
+        ("/a, /b/c/", "/b/c"),
+        ("//evil.example", ""),
+        ("/a//b", ""),
+        ("shop", ""),
+        ("/", ""),
+        ("/a b", ""),
+    ],
+)
+def test_the_prefix_is_a_path_or_nothing(given: str, prefix: str) -> None:
+    assert client("127.0.0.1", HTTP_X_FORWARDED_PREFIX=given).prefix == prefix
+    assert client("8.8.8.8", HTTP_X_FORWARDED_PREFIX=given).prefix == ""
+
+
+@pytest.mark.parametrize(
+    ("network", "inside", "outside"),
+    [
+        ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.2"),
+        ("10.0.0.0/8", "::ffff:10.0.0.1", "::10.0.0.1"),
+        ("2001:db8::/32", "2001:DB8::5", "::ffff:32.1.13.184"),
+        ("UNIX", "unix", "127.0.0.1"),
+    ],
+)
+def test_networks_are_read_as_addresses_are(network: str, inside: str, outside: str) -> None:
+    trusted = read_trusted([network])
+    assert trusted.believes(inside)
+    assert not trusted.believes(outside)
+
+
+@pytest.mark.parametrize(
+    "network", ["fe80::1%eth0", "fe80::%1/10", "10.0.0.1/8", "::ffff:10.0.0.1/104", "x", ""]
+)
+def test_what_is_no_network_is_named(network: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(network)}$"):
+        read_trusted(["127.0.0.1", network])
+
+
 def test_of_lists_the_last_entry_counts() -> None:
     found = client(
         "127.0.0.1", HTTP_X_FORWARDED_PROTO="https, http", HTTP_X_FORWARDED_HOST="evil, good.example"
@@ -101,6 +174,9 @@ def test_of_lists_the_last_entry_counts() -> None:
     [
         ("Example.org:8080", "example.org"),
         ("[::1]:80", "[::1]"),
+        ("Example.org.:8080", "example.org"),
+        ("localhost.", "localhost"),
+        (".", None),
         ("127.0.0.1", "127.0.0.1"),
         ("", None),
         ("a b", None),

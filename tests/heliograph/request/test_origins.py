@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from werkzeug.datastructures import Headers
 
-from heliograph.request.origins import may_write
+from heliograph.request.options import RequestOptions
+from heliograph.request.origins import is_allowed, may_write
 from tests.serving import CLOSE, Answer, Server, problem
 
 OWN = "http://localhost:8080"
@@ -47,6 +48,55 @@ def test_who_may_write(origin: str, site: str, expected: bool) -> None:
     assert may_write(headers, OWN, ALLOWED) is expected
 
 
+APPS = RequestOptions.read({
+    "HELIOGRAPH_ALLOWED_ORIGINS": "capacitor://localhost chrome-extension://abcdefghijklmnop https://*.example.org "
+    "https://*.port.example:8443 http://plain.example:80 null"
+}).allowed_origins  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ("capacitor://localhost", True),
+        ("Capacitor://LocalHost", True),
+        ("ionic://localhost", False),
+        ("http://localhost", False),
+        ("chrome-extension://abcdefghijklmnop", True),
+        ("chrome-extension://bcdefghijklmnopa", False),
+        ("null", True),
+        ("https://shop.example.org", True),
+        ("https://a.b.example.org:443", True),
+        ("HTTPS://SHOP.EXAMPLE.ORG", True),
+        ("https://example.org", False),
+        ("https://.example.org", False),
+        ("https://shopexample.org", False),
+        ("http://shop.example.org", False),
+        ("https://shop.example.org:8443", False),
+        ("https://shop.example.org.evil.example", False),
+        ("https://evil.example/.example.org", False),
+        ("https://evil.example:1.example.org", False),
+        ("https://user@shop.example.org", False),
+        ("https://*.example.org", False),
+        ("https://a.port.example:8443", True),
+        ("https://a.port.example", False),
+        ("http://plain.example", True),
+        ("http://plain.example:80", True),
+        ("https://plain.example", False),
+        ("https://a.example.org, https://b.example.org", False),
+        ("", False),
+    ],
+)
+def test_which_origins_the_settings_allow(origin: str, expected: bool) -> None:
+    assert is_allowed(origin, APPS) is expected
+    assert may_write(Headers({"Origin": origin, "Sec-Fetch-Site": "cross-site"}), OWN, APPS) is expected
+
+
+def test_default_ports_are_none_in_the_own_origin_too() -> None:
+    for own, origin in (("https://localhost", "https://localhost:443"), ("http://a", "HTTP://A:80")):
+        assert may_write(Headers({"Origin": origin}), own, frozenset())
+    assert not may_write(Headers({"Origin": "http://localhost:443"}), "http://localhost", frozenset())
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "BREW"])
 def test_a_foreign_page_may_not_write(server: Server, method: str) -> None:
     path = "/echo/request" if method in ("DELETE", "BREW") else "/echo"
@@ -76,7 +126,10 @@ def test_our_own_page_may_write(server: Server) -> None:
 def test_an_allowed_page_may_write_and_read(small: Server, origin: str) -> None:
     answer = send(small, "POST", f"Origin: {origin}", "Sec-Fetch-Site: cross-site")
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
-    assert answer.headers["access-control-expose-headers"] == "X-Request-Id"
+    assert (
+        answer.headers["access-control-expose-headers"] == "Location, Retry-After, X-Instance, X-Request-Id"
+    )
+    assert answer.headers["access-control-allow-credentials"] == "true"
     assert answer.headers["vary"] == "Origin"
 
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from heliograph.problems import BadRequest, HeadersTooLarge
+from heliograph.problems import BadRequest, HeadersTooLarge, MethodNotAllowed, VersionNotSupported
 from heliograph.server.head import MAX_HEAD, StrictLines, check_framing, check_request_line, origin_form
 from tests.serving import Answer, Server, problem
 
@@ -15,8 +15,9 @@ from tests.serving import Answer, Server, problem
     "line",
     [
         "GET / HTTP/1.1\r\n",
-        "M-SEARCH * HTTP/1.0\r\n",
-        "GET /\xc3\xa9?\xff HTTP/1.1\r\n",
+        "OPTIONS * HTTP/1.0\r\n",
+        "M-SEARCH /x HTTP/1.0\r\n",
+        "GET /\xc3\xa9?\xe2\x82\xac HTTP/1.1\r\n",
         "OPTIONS http://a/ HTTP/1.1\r\n",
     ],
 )
@@ -30,8 +31,11 @@ def test_request_lines_that_are_taken(line: str) -> None:
         "GET / HTTP/1.1\n",
         "GET  / HTTP/1.1\r\n",
         "GET /\r\n",
-        "GET / HTTP/2.0\r\n",
         "GET / HTTP/1.1 \r\n",
+        "GET /\xe9 HTTP/1.1\r\n",
+        "GET /?\xff HTTP/1.1\r\n",
+        "GET * HTTP/1.1\r\n",
+        "GET x HTTP/1.1\r\n",
         " GET / HTTP/1.1\r\n",
         "GET\t/ HTTP/1.1\r\n",
         "GET /a b HTTP/1.1\r\n",
@@ -47,6 +51,19 @@ def test_request_lines_that_are_taken(line: str) -> None:
 def test_request_lines_that_are_refused(line: str) -> None:
     with pytest.raises(BadRequest):
         check_request_line(line)
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.2", "HTTP/2.0", "HTTP/0.9"])
+def test_other_versions_are_refused_as_such(version: str) -> None:
+    with pytest.raises(VersionNotSupported):
+        check_request_line(f"GET / {version}\r\n")
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
+def test_methods_for_proxies_are_refused_with_what_is_taken(method: str) -> None:
+    with pytest.raises(MethodNotAllowed) as caught:
+        check_request_line(f"{method} / HTTP/1.1\r\n")
+    assert "GET" in caught.value.headers["Allow"]
 
 
 def read(head: bytes) -> list[bytes]:

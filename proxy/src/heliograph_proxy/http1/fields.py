@@ -10,10 +10,10 @@ Field = tuple[bytes, bytes]
 
 # RFC 9110 section 7.6.1: "Intermediaries MUST remove Connection and the fields it names, and SHOULD remove or
 # replace fields that are known to require removal before forwarding". `Proxy` is removed for httpoxy; framing
-# is made anew.
+# is made anew, and so are the other fields that only this hop decides about.
 HOP_BY_HOP: Final = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer "
-    b"transfer-encoding content-length upgrade proxy http2-settings".split()
+    b"transfer-encoding content-length upgrade proxy http2-settings expect".split()
 )
 
 #: Fields that tell of the hops before us: only a trusted peer's are believed. `X-Forwarded-*` belongs here as
@@ -23,6 +23,8 @@ FORWARDING: Final = frozenset(b"forwarded x-real-ip x-request-id".split())
 #: Naming one of these in Connection would change which message, or whose, the next hop sees.
 NEVER_HOP_BY_HOP: Final = frozenset(b"host content-length transfer-encoding".split())
 
+#: A client may write it in any case; the backend's server may not read it so.
+EXPECT: Final = b"Expect: 100-continue\r\n"
 VIA: Final = b"Via: 1.1 heliograph\r\n"
 CLOSE: Final = b"Connection: close\r\n"
 KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"

@@ -8,6 +8,7 @@ FF as well).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from heliograph_proxy.errors import FramingError
@@ -24,6 +25,8 @@ _IMPOSSIBLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r
 # Below 10^18: fits every 64-bit reader behind us, and no leading sign, blank or underscore as int() would
 # take.
 LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+
+_EXPECTATIONS: Final = frozenset((b"100-continue",))
 
 END: Final = b"\r\n\r\n"
 
@@ -50,9 +53,18 @@ def content_length(given: list[bytes] | None) -> int | None:
     return int(given[0])
 
 
-def options(given: list[bytes] | tuple[()]) -> frozenset[bytes]:
-    """The options of all Connection fields, in lower case."""
+def tokens(given: Sequence[bytes]) -> frozenset[bytes]:
+    """The members of a list of tokens, in one or several fields and in any case (RFC 9110 section 5.6.1)."""
     return frozenset(one.strip(b" \t").lower() for value in given for one in value.split(b",")) - {b""}
+
+
+def expects_continue(given: Sequence[bytes]) -> bool:
+    """Whether the Expect field of a request of HTTP/1.1 asks for `100 Continue` (RFC 9110 section 10.1.1). FramingError
+    for any other expectation, and for more than one field."""
+    expected = tokens(given)
+    if len(given) > 1 or not expected <= _EXPECTATIONS:
+        raise FramingError("100-continue is the only expectation understood")
+    return bool(expected)
 
 
 def keeps_alive(connection: frozenset[bytes], minor: int) -> bool:

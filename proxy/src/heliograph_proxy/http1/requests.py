@@ -8,6 +8,7 @@ were cut into packets. No byte is ever forwarded that was not checked here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -19,12 +20,15 @@ from heliograph_proxy.errors import (
     HeaderTooLarge,
     MethodNotAllowed,
     NotAvailable,
+    RefusedMethod,
     TargetTooLong,
+    UnknownVersion,
     VersionNotSupported,
 )
-from heliograph_proxy.http1 import grammar
+from heliograph_proxy.http1 import grammar, requestline
 from heliograph_proxy.http1.fields import (
     CHUNKED,
+    EXPECT,
     HOP_BY_HOP,
     NEVER_HOP_BY_HOP,
     UPGRADED,
@@ -34,12 +38,9 @@ from heliograph_proxy.http1.fields import (
     lines,
     valid_host,
 )
+from heliograph_proxy.masking import mask_secrets
 from heliograph_proxy.settings import ProxyLimits
 
-# RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
-_REQUEST_LINE: Final = re.compile(rb"(" + grammar.TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])")
-# RFC 9112 section 3.2.2: absolute-form
-_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*+)([/?][^#]*+)?")
 _TOKEN_ONLY: Final = re.compile(grammar.TOKEN)
 _WEBSOCKET_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
@@ -48,8 +49,6 @@ _WEBSOCKET_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 CACHED_BYTES: Final = 1024
 #: How many parsed heads are kept, at most about 3 KiB each.
 CACHED_HEADS: Final = 2048
-
-ALLOWED_METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +70,7 @@ class RequestHead:
     forwarding: tuple[Field, ...]
     #: The request line, the end-to-end fields and the framing, ready to be sent.
     passed_on: bytes
-    #: For the log.
+    #: For the log: secrets in the target's query are not shown.
     method_text: str
     target_text: str
 
@@ -114,6 +113,11 @@ class RequestParser:
         if end > self._limits.request_line or not grammar.FIELDS.fullmatch(block):
             self._explain(head)
         method, target, authority, minor = _request_line(head[:end])
+        if len(target) > self._limits.request_line:
+            raise TargetTooLong(
+                f"the request line is longer than {self._limits.request_line} bytes when its target is percent-encoded",
+                limit=self._limits.request_line,
+            )
         fields = grammar.fields(block)
         self._check_sizes(block, len(fields))
         return _request(method, target, authority, minor, fields)
@@ -139,27 +143,15 @@ class RequestParser:
 
 
 def _request_line(line: bytes) -> tuple[bytes, bytes, bytes, int]:
-    """Method, target in origin- or asterisk-form, authority if it was in absolute-form, minor version."""
-    match = _REQUEST_LINE.fullmatch(line)
-    if not match:
-        raise BadRequest("the request line is not `METHOD target HTTP/1.1`")
-    method, target, major, minor = match.groups()
-    if major != b"1" or minor not in b"01":
-        raise VersionNotSupported("only HTTP/1.0 and HTTP/1.1 are supported")
-    if method in (b"CONNECT", b"TRACE"):
-        raise MethodNotAllowed(f"{method.decode()} is not allowed here", ALLOWED_METHODS)
-    if b"#" in target:
-        raise BadRequest("the request target has a fragment")
-    authority = b""
-    if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
-        absolute = _ABSOLUTE.fullmatch(target)
-        if not absolute or not valid_host(absolute[1]):
-            raise BadRequest("the request target is neither a path nor an http URL")
-        authority, rest = absolute[1], absolute[2] or b""
-        # RFC 9112 section 3.2.4: OPTIONS for a URL without path and query asks about the server, `*`.
-        empty = b"*" if method == b"OPTIONS" and not rest else b"/"
-        target = rest if rest.startswith(b"/") else empty + rest if rest else empty
-    return method, target, authority, int(minor)
+    """`requestline.parse` with a problem for what is refused."""
+    try:
+        return requestline.parse(line)
+    except UnknownVersion as exc:
+        raise VersionNotSupported(str(exc)) from exc
+    except RefusedMethod as exc:
+        raise MethodNotAllowed(str(exc), requestline.ALLOWED_METHODS) from exc
+    except FramingError as exc:
+        raise BadRequest(str(exc)) from exc
 
 
 def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields: list[Field]) -> RequestHead:
@@ -169,14 +161,14 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
         seen.setdefault(name.lower(), []).append(value)
     host = _host(seen.get(b"host"), authority, minor)
     length, chunked = _request_framing(seen, minor)
+    # RFC 9110 section 10.1.1: ignored in HTTP/1.0
+    expects = b"expect" in seen and minor > 0 and _expects_continue(seen[b"expect"])
     if len(seen.get(b"content-type", ())) > 1:
         raise BadRequest("Content-Type is there twice")
-    connection = grammar.options(seen.get(b"connection", ()))
+    connection = grammar.tokens(seen.get(b"connection", ()))
     if connection & NEVER_HOP_BY_HOP:
         raise BadRequest("Connection names a field that is not hop-by-hop")
     removed = HOP_BY_HOP | connection
-    if minor == 0:
-        removed |= {b"expect"}
     passed: list[Field] = []
     forwarding: list[Field] = []
     for name, value in fields:
@@ -188,6 +180,8 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
         passed.insert(0, (b"Host", authority))
     websocket = not length and not chunked and _asks_for_websocket(method, minor, connection, seen)
     framing = CHUNKED if chunked else length_field(length)
+    if expects:
+        framing += EXPECT
     if websocket:
         framing += UPGRADED
     return RequestHead(
@@ -198,13 +192,13 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
         length=length,
         chunked=chunked,
         keep_alive=grammar.keeps_alive(connection, minor),
-        expects_continue=_expects_continue(seen.get(b"expect"), minor),
+        expects_continue=expects,
         websocket=websocket,
         cookies=b";".join(seen.get(b"cookie", ())),
         forwarding=tuple(forwarding),
         passed_on=b"%b %b HTTP/1.1\r\n%b%b" % (method, target, lines(passed), framing),
         method_text=method.decode(),
-        target_text=target.decode(),
+        target_text=mask_secrets(target.decode()),
     )
 
 
@@ -247,12 +241,11 @@ def _check_codings(given: list[bytes]) -> None:
     raise NotAvailable("no transfer coding but chunked is understood")
 
 
-def _expects_continue(given: list[bytes] | None, minor: int) -> bool:
-    if not given or minor == 0:  # RFC 9110 section 10.1.1: ignored in HTTP/1.0
-        return False
-    if len(given) > 1 or given[0].lower() != b"100-continue":
-        raise ExpectationFailed("100-continue is the only expectation understood")
-    return True
+def _expects_continue(given: Sequence[bytes]) -> bool:
+    try:
+        return grammar.expects_continue(given)
+    except FramingError as exc:
+        raise ExpectationFailed(str(exc)) from exc
 
 
 def _asks_for_websocket(
@@ -264,7 +257,7 @@ def _asks_for_websocket(
         method == b"GET"
         and minor == 1
         and b"upgrade" in connection
-        and [one.lower() for one in seen.get(b"upgrade", ())] == [b"websocket"]
+        and b"websocket" in grammar.tokens(seen.get(b"upgrade", ()))
         and seen.get(b"sec-websocket-version") == [b"13"]
     )
     keys = seen.get(b"sec-websocket-key", [])

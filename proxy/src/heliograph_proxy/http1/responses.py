@@ -115,7 +115,7 @@ def _response(minor: int, status: int, reason: bytes, fields: list[Field]) -> Re
     for name, value in fields:
         seen.setdefault(name.lower(), []).append(value)
     length, chunked = _framing(seen, minor)
-    connection = grammar.options(seen.get(b"connection", ()))
+    connection = grammar.tokens(seen.get(b"connection", ()))
     removed = HOP_BY_HOP | connection
     passed = [(name, value) for name, value in fields if name.lower() not in removed]
     passed_on = b"HTTP/1.1 %d%b\r\n%b" % (status, reason, lines(passed))

@@ -1,0 +1,70 @@
+"""Names of hosts as clients write them, and the origins of web pages: one reading for all layers. Pure.
+
+Case, a final dot and the default port make no difference (RFC 3986 section 6.2.2, RFC 9110 section 4.2.3).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from heliograph_proxy.trust import last, read_address
+
+#: A name or an IP literal, with or without a port.
+HOST: Final = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
+
+_MAX_PORT: Final = 65535
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\s]+)", re.ASCII)
+
+
+def host_name(host: str) -> str | None:
+    """The name in a Host field: lower case, without port and final dot. None when the field is malformed."""
+    match = HOST.fullmatch(host)
+    if not match or int(match[2] or 0) > _MAX_PORT:
+        return None
+    name: str = match[1].lower()
+    return name.removesuffix(".") or None
+
+
+def forwarded_host(values: str) -> str:
+    """The host that the client asked for, by the last of X-Forwarded-Host. Empty when there is none, or it is malformed."""
+    host = last(values)
+    return host if host_name(host) is not None else ""
+
+
+def is_localhost(name: str) -> bool:
+    """Whether a name, as `host_name` gives it, is this machine's for every client (RFC 6761 section 6.3)."""
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def is_ip_literal(name: str) -> bool:
+    """Whether a name, as `host_name` gives it, is an IP address."""
+    return read_address(name.strip("[]")) is not None
+
+
+def is_loopback_address(text: str) -> bool:
+    """Whether an address, in brackets or without, is one of this machine's loopback interface."""
+    address = read_address(text.strip("[]"))
+    return address is not None and ipaddress.ip_address(address).is_loopback
+
+
+def origin_of(scheme: str, host: str) -> str:
+    """The origin (RFC 6454) of a scheme and a Host: lower case, without the scheme's default port."""
+    scheme, host = scheme.lower(), host.lower()
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit():
+        return f"{scheme}://{host}"
+    # Compared as numbers: a port may have leading zeros.
+    number = int(port[-6:])
+    return f"{scheme}://{name}" if number == _DEFAULT_PORTS.get(scheme) else f"{scheme}://{name}:{number}"
+
+
+def normal_origin(origin: str) -> str:
+    """An Origin field in the form that `origin_of` gives. ``null`` and garbage stay what they are, in lower case."""
+    text = origin.strip(" \t").lower()
+    match = _ORIGIN.fullmatch(text)
+    return origin_of(match[1], match[2]) if match else text
