@@ -45,8 +45,8 @@ ORDER = (
     "problems",
 )
 
-#: `stack` and `cli` stand side by side at the left end; `options` is the list of all groups of settings.
-SAME_PLACE = {"stack": "cli", "options": "extension"}
+#: `stack` and `cli` stand side by side at the left end; `options` lists all groups of settings; `given` belongs to `settings`.
+SAME_PLACE = {"stack": "cli", "options": "extension", "given": "settings"}
 
 #: What a pure module does without: an event loop, sockets, threads, a clock, chance.
 IMPURE = {"gevent", "socket", "time", "secrets", "threading", "select", "random"}

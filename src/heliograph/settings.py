@@ -7,22 +7,28 @@
     settings[RequestOptions].max_body
 
 A setting has one definition: its name (`HELIOGRAPH_` and the attribute's name, unless another is given), its kind, its default and
-its meaning. `load` is pure: it returns `Settings` or raises `SettingError`, whose text is one line: the variable, its value, what
-is allowed. This is the only module of the library that reads the environment.
+its meaning. It is set by the environment, else by the file `heliograph.toml` of the project, whose keys are the names in lower case
+without the prefix. `load` is pure: it returns `Settings` or raises `SettingError`, whose text is one line: what was set, its value,
+what is allowed. This is the only module of the library that reads the environment.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, cast, dataclass_transform
 
-PREFIX = "HELIOGRAPH_"
+from heliograph_proxy.files import make_folder
+
+from heliograph.given import FILE, FileError, Given, from_file
+from heliograph.given import PREFIX as PREFIX
+from heliograph.given import SettingError as SettingError
+from heliograph.given import where as where
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -33,14 +39,6 @@ _FACTORS = {"": 1, "B": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40}
 
 T = TypeVar("T")
 G = TypeVar("G", bound="Options")
-
-
-class SettingError(ValueError):
-    """A setting has a value that is not allowed. Its text is one line for the person who set it."""
-
-    def __init__(self, name: str, value: str, allowed: str) -> None:
-        super().__init__(f"{name}={value!r}: {allowed}")
-        self.name, self.value, self.allowed = name, value, allowed
 
 
 class NotAllowed(ValueError):
@@ -140,17 +138,17 @@ class Setting(Generic[T]):
         """Its value. An empty text means: not set. Raises SettingError."""
         text = environ.get(self.name, "").strip()
         if text:
-            return self._parse(text)
+            return self._parse(text, environ)
         if isinstance(self.default, PerCore):
             return cast(T, max(self.default.least, self.default.factor * cores))
         return self.default
 
-    def _parse(self, text: str) -> T:
+    def _parse(self, text: str, environ: Mapping[str, str]) -> T:
         try:
             return self.kind.parse(text)
         except NotAllowed as exc:
             shown = exc.value or ("…" if self.secret else text)
-            raise SettingError(self.name, shown, exc.allowed or self.kind.allowed) from exc
+            raise SettingError(where(environ, self.name), shown, exc.allowed or self.kind.allowed) from exc
 
 
 def option(
@@ -228,9 +226,17 @@ def names(groups: Iterable[type[Options]]) -> frozenset[str]:
 # The process and its machine.
 
 
-def environment() -> dict[str, str]:
-    """What this process was started with."""
-    return dict(os.environ)
+def environment() -> Given:
+    """What this process was started with: its environment, and below it the file of this folder. Raises SettingError."""
+    try:
+        below = from_file(Path(FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Given(os.environ)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise FileError(FILE, f"cannot be read: {getattr(exc, 'strerror', '') or 'it is not UTF-8'}") from exc
+    # An empty variable means: not set.
+    given = {name: value for name, value in os.environ.items() if value.strip() or name not in below}
+    return Given({**below, **given}, {k: v for k, v in below.origins.items() if k not in given})
 
 
 @contextmanager
@@ -246,7 +252,7 @@ def exit_on_error(status: int = 1) -> Iterator[None]:
 def from_environment(groups: Iterable[type[Options]], status: int = 1) -> Settings:
     """The settings of this process. A wrong one ends it with `status` and one line."""
     with exit_on_error(status):
-        settings = load(os.environ, groups, os.cpu_count() or 2)
+        settings = load(environment(), groups, os.cpu_count() or 2)
         for group in settings:
             group.require()
         return settings
@@ -255,16 +261,9 @@ def from_environment(groups: Iterable[type[Options]], status: int = 1) -> Settin
 def require_folder(name: str, folder: str) -> None:
     """Make a folder where it is missing. Raises SettingError when no file without a name can be made in it."""
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_folder(Path(folder))
         os.close(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as exc:
         raise SettingError(
             name, folder, f"a folder that can be written to is allowed ({exc.strerror})"
         ) from exc
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

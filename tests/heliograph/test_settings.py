@@ -10,6 +10,7 @@ import pytest
 from app.application import GROUPS
 from app.options import CodecOptions
 from heliograph.channels.options import ChannelsOptions
+from heliograph.given import from_file
 from heliograph.request.options import AccessOptions, RequestOptions, refuse_open_listening
 from heliograph.server.options import instance_address
 from heliograph.settings import (
@@ -20,7 +21,7 @@ from heliograph.settings import (
     SettingError,
     Settings,
     choice,
-    is_loopback,
+    environment,
     load,
     names,
     option,
@@ -193,21 +194,6 @@ def test_beyond_loopback_nothing_listens_unprotected() -> None:
     refuse_open_listening({"HELIOGRAPH_OPEN": "1"}, "10.0.0.1", "HELIOGRAPH_HOST")
 
 
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("[::1]", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-    ],
-)
-def test_loopback_is_told_from_other_addresses(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
-
-
 class Lamp(Options):
     """A group as a feature would declare it."""
 
@@ -245,3 +231,44 @@ def test_a_spool_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingError, match=r"HELIOGRAPH_SPOOL='.*file': a folder that can be written to"):
         require_folder("HELIOGRAPH_SPOOL", str(tmp_path / "file"))
+
+
+def test_a_file_has_the_same_settings_in_lower_case() -> None:
+    text = (
+        'max_body = "1 MiB"\nopen = true\nallowed_hosts = ["a.example", "b.example"]\nspool_max = 1048576\n'
+    )
+    request, access = from_file(text), AccessOptions.read(from_file(text))
+    options = RequestOptions.read(request)
+    assert (options.max_body, options.spool_max, access.open) == (1 << 20, 1 << 20, True)
+    assert options.allowed_hosts == {"a.example", "b.example"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('max_body = "much"', "heliograph.toml: max_body='much': a size of at least 1 bytes"),
+        ("max_body = -1", "heliograph.toml: max_body='-1': a size"),
+        ("[max_body]\nof = 1", "heliograph.toml: max_body='dict': a text, a number, true, false or a list"),
+        ('allowed_hosts = ["a,b"]', "heliograph.toml: allowed_hosts='list': a text"),
+        ("max_body = ", "heliograph.toml: is no TOML: Invalid value"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_one_line(text: str, said: str) -> None:
+    with pytest.raises(SettingError) as error:
+        RequestOptions.read(from_file(text))
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+
+
+def test_the_environment_wins_over_the_file_and_an_empty_variable_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "heliograph.toml").write_text('max_body = "1 MiB"\nspool_max = "2 MiB"\nlog = "text"\n')
+    monkeypatch.setenv("HELIOGRAPH_MAX_BODY", "3 MiB")
+    monkeypatch.setenv("HELIOGRAPH_LOG", " ")
+    options = RequestOptions.read(environment())
+    assert (options.max_body, options.spool_max, options.log) == (3 << 20, 2 << 20, "text")
+    monkeypatch.setenv("HELIOGRAPH_MAX_BODY", "none")
+    with pytest.raises(SettingError, match=r"^HELIOGRAPH_MAX_BODY='none'"):
+        RequestOptions.read(environment())

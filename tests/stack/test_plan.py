@@ -10,7 +10,7 @@ from proxy_tests.processes import ROOT
 
 from app.application import GROUPS
 from heliograph.settings import SettingError, names
-from heliograph.stack import machine, render
+from heliograph.stack import folder, render
 from heliograph.stack.options import StackSettings, load, unknown_names
 from heliograph.stack.plan import Layout, PartKind, Project, at, reachable, stages
 from heliograph.stack.terminal import announcement
@@ -154,11 +154,17 @@ def test_nginx_gets_its_user_where_its_own_may_not_read() -> None:
     assert "\nuser " not in render.nginx_conf(NGINX, FRONT)
 
 
-def test_a_private_folder_is_not_open_to_all(tmp_path: Path) -> None:
-    assert machine.open_to_all(Path("/usr/lib"))
-    tmp_path.chmod(0o700)
-    (tmp_path / "static").mkdir()
-    assert not machine.open_to_all(tmp_path / "static")
+def test_a_folder_that_was_open_to_others_is_closed_when_a_stack_takes_it(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    (var / "spool").mkdir(parents=True)
+    (var / "nginx-access.log").touch()
+    for path, mode in ((var, 0o755), (var / "spool", 0o755), (var / "nginx-access.log", 0o644)):
+        path.chmod(mode)
+    claimed = folder.claim(tmp_path)
+    claimed.publish({"pid": 1})
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (var, *var.iterdir())}
+    assert modes == {"var": 0o700, "spool": 0o700, "nginx-access.log": 0o600, "stack.json": 0o600}
+    claimed.release()
 
 
 def test_a_missing_nginx_is_said_and_one_that_was_left_out_is_not() -> None:

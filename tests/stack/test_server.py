@@ -203,6 +203,23 @@ def test_a_user_without_privileges_runs_it_from_a_copy_of_his(tmp_path: Path) ->
         assert_nothing_left(stack, pids)
 
 
+def test_the_state_folder_and_what_is_in_it_are_for_this_user_alone(private: Stack) -> None:
+    requests.post(f"{private.url}/channels/secret", data="text", timeout=PATIENCE).raise_for_status()
+    var = private.root.parent / "checkout" / "var"
+    entries = [var, *var.rglob("*")]
+    found = [path for path in entries if not path.is_symlink() and path.name != ".gitkeep"]
+    files = {path.name for path in found if path.is_file()}
+    assert {"stack.json", "proxy.toml", "channels.db", "channels.db-wal"} <= files
+    if private.has_nginx:
+        assert {"nginx.conf", "nginx-access.log", "nginx.pid"} <= files
+    wrong = [
+        f"{path.name} {path.stat().st_mode & 0o777:o}"
+        for path in found
+        if not path.is_socket() and path.stat().st_mode & 0o777 != (0o700 if path.is_dir() else 0o600)
+    ]
+    assert wrong == []
+
+
 @needs_nginx
 def test_nginx_serves_files_of_a_private_folder_and_as_root_says_how(private: Stack) -> None:
     assert ("nginx runs its workers as root" in private.output) == (os.geteuid() == 0)

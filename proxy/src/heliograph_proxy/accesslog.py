@@ -107,7 +107,7 @@ def _open(access: str) -> int:
     if access == "-":
         return STDOUT
     try:
-        return os.open(access, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        return os.open(access, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise SettingsError(access, "", f"the access log cannot be written: {exc.strerror}") from exc
 

@@ -39,6 +39,8 @@ class SettingsError(ProxyError):
         super().__init__(f"{file}: {key}: {allowed}" if key else f"{file}: {allowed}")
         self.file = file
         self.key = key
+        #: What else is wrong with the same file.
+        self.others: list[SettingsError] = []
 
 
 class FramingError(ProxyError):

@@ -58,7 +58,7 @@ def build(settings: ProxySettings) -> Runtime:
         connections=Connections(settings.pool, sweeper, timeouts.body),
         access_log=AccessLog(settings.log),
         sweeper=sweeper,
-        sticky=sticky.create(settings.sticky),
+        sticky=sticky.create(settings.sticky, settings.state),
     )
 
 

@@ -9,9 +9,11 @@ by name, never ignored.
 
 from __future__ import annotations
 
+import difflib
+import os
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +22,10 @@ from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.trust import TrustedPeers
 
 T = TypeVar("T")
+
+#: The state folder of a stack, which its manager sets. A proxy alone keeps what it makes in FOLDER beside its file.
+STATE_VARIABLE = "HELIOGRAPH_STATE"
+FOLDER = "var"
 
 
 def _key(check: Callable[[Any], Any], default: Any = MISSING) -> Any:
@@ -120,7 +126,7 @@ class ProxySettings:
     backends: tuple[BackendSettings, ...]
     listen: values.Address = _key(values.address, "127.0.0.1:8000")
     admin: values.Address = _key(values.address, "127.0.0.1:8001")
-    admin_token: str = _key(values.text, "")
+    admin_token: str = _key(values.token, "")
     strategy: str = _key(values.strategy, "least_time")
     trusted: TrustedPeers = _key(values.trusted, ["127.0.0.1", "::1", "unix"])
     health: HealthSettings = field(default_factory=HealthSettings)
@@ -131,6 +137,8 @@ class ProxySettings:
     retry: RetrySettings = field(default_factory=RetrySettings)
     sticky: StickySettings = field(default_factory=StickySettings)
     log: LogSettings = field(default_factory=LogSettings)
+    #: Where the proxy keeps what it makes itself, such as the key of sticky sessions.
+    state: Path = Path(FOLDER)
 
 
 SECTIONS: dict[str, type] = {
@@ -147,40 +155,77 @@ SECTIONS: dict[str, type] = {
 
 def load(file: str) -> ProxySettings:
     """Read and check a configuration file."""
+    return replace(parse(read(file), file), state=state_folder(file))
+
+
+def state_folder(file: str) -> Path:
+    """Where a proxy with this configuration keeps what it makes itself."""
+    stack = os.environ.get(STATE_VARIABLE, "")
+    return Path(stack) if stack else Path(file).parent / FOLDER
+
+
+def read(file: str) -> dict[str, Any]:
+    """The document in a file, unchecked."""
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
         raise SettingsError(file, "", f"cannot be read: {reason}") from exc
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise SettingsError(file, "", f"is no TOML: {exc}") from exc
-    return parse(document, file)
 
 
 def parse(document: Mapping[str, Any], file: str = "proxy.toml") -> ProxySettings:
-    """Check a whole document; `file` is for the error only."""
+    """Check a whole document; `file` is for the errors only. The first is raised and has the others."""
     known = {one.name: one.metadata["check"] for one in fields(ProxySettings) if "check" in one.metadata}
     given: dict[str, Any] = {}
+    errors: list[SettingsError] = []
     for key, value in document.items():
-        if key in SECTIONS:
-            given[key] = _section(SECTIONS[key], value, file, key)
-        elif key == "backend":
-            given["backends"] = _backends(value, file)
-        elif key in known:
-            given[key] = _checked(known[key], value, file, key)
-        else:
-            allowed = ", ".join([*known, "backend", *SECTIONS])
-            raise SettingsError(file, key, f"is not a key; allowed: {allowed}")
-    if "backends" not in given:
-        raise SettingsError(file, "backend", "at least one [[backend]] is needed")
+        try:
+            if key in SECTIONS:
+                given[key] = _section(SECTIONS[key], value, file, key)
+            elif key == "backend":
+                given["backends"] = _backends(value, file)
+            elif key in known:
+                given[key] = _checked(known[key], value, file, key)
+            else:
+                raise _unknown(file, key, key, [*known, "backend", *SECTIONS])
+        except SettingsError as exc:
+            errors += _with_others(exc)
+    if "backend" not in document:
+        errors.append(SettingsError(file, "backend", "at least one [[backend]] is needed"))
+    _raise_first(errors)
     settings = ProxySettings(**given)
-    if not settings.admin.loopback and not settings.admin_token:
-        raise SettingsError(file, "admin_token", "must not be empty where admin is not loopback")
+    if not settings.admin.loopback and len(settings.admin_token) < values.MIN_TOKEN:
+        allowed = f"must have at least {values.MIN_TOKEN} characters where admin is not loopback"
+        errors.append(SettingsError(file, "admin_token", allowed))
     if settings.admin == settings.listen:
-        raise SettingsError(file, "admin", f"must be another address than listen, not {settings.listen} too")
+        allowed = f"must be another address than listen, not {settings.listen} too"
+        errors.append(SettingsError(file, "admin", allowed))
+    _raise_first(errors)
     return settings
+
+
+def _raise_first(errors: list[SettingsError]) -> None:
+    """Raise the first error, which then has the others, if there is any."""
+    if errors:
+        first = errors[0]
+        first.others = errors[1:]
+        raise first
+
+
+def _with_others(error: SettingsError) -> list[SettingsError]:
+    found, error.others = [error, *error.others], []
+    return found
+
+
+def _unknown(file: str, place: str, key: str, known: Iterable[str]) -> SettingsError:
+    """The error for a key that nothing reads, with the nearest that something does."""
+    near = difflib.get_close_matches(key, list(known), 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return SettingsError(file, place, f"is not a key; {hint}allowed: {', '.join(known)}")
 
 
 def backend(given: Any, file: str, place: str = "backend") -> BackendSettings:
@@ -191,15 +236,20 @@ def backend(given: Any, file: str, place: str = "backend") -> BackendSettings:
 def _backends(given: Any, file: str) -> tuple[BackendSettings, ...]:
     if not isinstance(given, list) or not given:
         raise SettingsError(file, "backend", "must be one or more [[backend]] tables")
-    found = tuple(backend(one, file, f"backend[{number}]") for number, one in enumerate(given, 1))
-    seen: set[str] = set()
-    for number, one in enumerate(found, 1):
-        if one.name in seen:
-            raise SettingsError(
-                file, f"backend[{number}].name", f'must be unique; "{one.name}" is there twice'
-            )
-        seen.add(one.name)
-    return found
+    found: list[BackendSettings] = []
+    errors: list[SettingsError] = []
+    for number, table in enumerate(given, 1):
+        try:
+            one = backend(table, file, f"backend[{number}]")
+        except SettingsError as exc:
+            errors += _with_others(exc)
+            continue
+        if any(other.name == one.name for other in found):
+            allowed = f'must be unique; "{one.name}" is there twice'
+            errors.append(SettingsError(file, f"backend[{number}].name", allowed))
+        found.append(one)
+    _raise_first(errors)
+    return tuple(found)
 
 
 def _section(kind: type[T], given: Any, file: str, place: str) -> T:
@@ -207,16 +257,19 @@ def _section(kind: type[T], given: Any, file: str, place: str) -> T:
     if not isinstance(given, Mapping):
         raise SettingsError(file, place, "must be a table")
     known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
-    for key in given:
-        if key not in known:
-            raise SettingsError(file, f"{place}.{key}", "is not a key; allowed: " + ", ".join(known))
+    errors: list[SettingsError] = []
+    checked: dict[str, Any] = {}
+    for key, value in given.items():
+        try:
+            if key not in known:
+                raise _unknown(file, f"{place}.{key}", key, known)
+            checked[key] = _checked(known[key].metadata["check"], value, file, f"{place}.{key}")
+        except SettingsError as exc:
+            errors.append(exc)
     for name, one in known.items():
         if name not in given and one.default_factory is MISSING:
-            raise SettingsError(file, f"{place}.{name}", "is needed")
-    checked = {
-        key: _checked(known[key].metadata["check"], value, file, f"{place}.{key}")
-        for key, value in given.items()
-    }
+            errors.append(SettingsError(file, f"{place}.{name}", "is needed"))
+    _raise_first(errors)
     return kind(**checked)
 
 

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from itsdangerous import BadSignature, Signer, TimestampSigner
 
+from heliograph_proxy import eventlog as events
+from heliograph_proxy import files
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.settings import StickySettings
 
-#: Where the key lives when none is configured, below the directory the proxy was started in.
-KEY_FILE = Path("var/proxy-sticky.key")
-#: Bytes of a key that is made here.
+#: The key's file in the state folder, where none is configured.
+KEY_FILE = "proxy-sticky.key"
+
+#: Bytes of a key that is made here. In hexadecimal it has twice as many characters.
 KEY_BYTES = 32
 
 _SALT = "heliograph.proxy.sticky"
@@ -68,24 +71,22 @@ class Sticky:
             return ""
 
 
-def create(settings: StickySettings) -> Sticky | None:
-    """None where sessions do not stick."""
+def create(settings: StickySettings, folder: Path) -> Sticky | None:
+    """None where sessions do not stick. `folder` keeps the key where none is configured."""
     if not settings.cookie:
         return None
-    return Sticky(settings, settings.secret or keep_secret(KEY_FILE))
+    return Sticky(settings, settings.secret or kept_key(folder / KEY_FILE))
 
 
-def keep_secret(file: Path) -> str:
-    """The key in this file, which is made if it is not there."""
+def kept_key(file: Path) -> str:
+    """The key in this file, which is made where there is no good one."""
+    new = not file.exists()
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            return file.read_text().strip()
-        with os.fdopen(fd, "w") as made:
-            secret = os.urandom(KEY_BYTES).hex()
-            made.write(secret + "\n")
-        return secret
+        secret, wrong = files.keep_secret(file, os.urandom(KEY_BYTES).hex())
     except OSError as exc:
         raise SettingsError(str(file), "sticky.secret", f"cannot be kept: {exc.strerror}") from exc
+    if wrong and not new:
+        events.log(
+            "sticky-key-replaced", file=str(file), reason=f"the key {wrong}; cookies signed before are void"
+        )
+    return secret

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from heliograph_proxy.files import MIN_SECRET
+from heliograph_proxy.loopback import is_loopback
 from heliograph_proxy.trust import TrustedPeers, read_trusted
 
 #: Anything longer is a mistake, and names stand in every log line and metric.
@@ -23,10 +25,8 @@ MAX_WEIGHT = 1000
 
 STRATEGIES = ("round_robin", "least_connections", "least_time", "random_two", "ip_hash")
 
-#: A key shorter than this can be guessed offline from one cookie.
-MIN_SECRET = 32
-
-LOOPBACK_NAMES = ("localhost",)
+#: Characters of a token that is sent from other machines: a shorter one can be found by trying.
+MIN_TOKEN = 16
 
 # RFC 1035 section 2.3.4: labels of 1 to 63 characters; a resolver takes no others. `_` is common in names of containers.
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
@@ -55,12 +55,7 @@ class Address:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.path or self.host in LOOPBACK_NAMES:
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return bool(self.path) or is_loopback(self.host)
 
 
 def address(value: Any) -> Address:
@@ -115,6 +110,13 @@ def text(value: Any) -> str:
     return value
 
 
+def token(value: Any) -> str:
+    """It is sent as one word of a header field."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]*", value):
+        raise Wrong("must be a string of letters, digits and signs without spaces, or empty for none")
+    return value
+
+
 def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise Wrong("must be true or false")
@@ -137,8 +139,9 @@ def name(value: Any) -> str:
 
 
 def weight(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_WEIGHT:
-        raise Wrong(f"must be a whole number from 1 to {MAX_WEIGHT}")
+    """0: nothing new goes there."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_WEIGHT:
+        raise Wrong(f"must be a whole number from 0 to {MAX_WEIGHT}")
     return value
 
 
@@ -183,7 +186,7 @@ def cookie(value: Any) -> str:
 
 
 def secret(value: Any) -> str:
-    if not isinstance(value, str) or 0 < len(value) < MIN_SECRET:
+    if not isinstance(value, str) or (value and len(value.strip()) < MIN_SECRET):
         raise Wrong(f"must be empty or at least {MIN_SECRET} characters")
     return value
 

@@ -134,7 +134,7 @@ def test_writes_from_elsewhere_are_refused(
         ("/backends/b1/state", {"state": "off"}, 400),
         ("/backends/b1/state", {}, 400),
         ("/backends/b1/state", ["drain"], 400),
-        ("/backends/b1/weight", {"weight": 0}, 400),
+        ("/backends/b1/weight", {"weight": -1}, 400),
         ("/backends/b1/weight", {"weight": "3"}, 400),
         ("/backends/b1/weight", {"weight": 3, "more": 1}, 400),
         ("/backends/nobody/state", {"state": "drain"}, 404),

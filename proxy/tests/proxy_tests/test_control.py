@@ -47,6 +47,15 @@ def test_maint_ends_the_checks(start_proxy: StartProxy, backend: Backend) -> Non
     assert proxy.backends[0].last_check is check
 
 
+def test_a_weight_of_zero_gives_a_backend_nothing_new(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    proxy = start_proxy(backend, another)
+    assert json.loads(ask(proxy, "PUT", "/backends/b1/weight", {"weight": 0}).body)["weight"] == 0
+    assert {proxy.get().status for _ in range(4)} == {200}
+    assert (len(backend.requests), len(another.requests)) == (0, 4)
+
+
 def test_the_weight_changes_the_shares(start_proxy: StartProxy, backend: Backend, another: Backend) -> None:
     proxy = start_proxy(backend, another)
     assert json.loads(ask(proxy, "PUT", "/backends/b1/weight", {"weight": 3}).body)["weight"] == 3

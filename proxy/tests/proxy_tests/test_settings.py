@@ -64,6 +64,12 @@ def test_trusted_peers_are_networks_and_unix() -> None:
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"unknown": 1}, "unknown", "is not a key; allowed: listen"),
     ({"health": {"unknown": 1}}, "health.unknown", "is not a key; allowed: path"),
+    ({"stratgy": "ip_hash"}, "stratgy", "did you mean strategy?"),
+    ({"timeouts": {"responce": 1}}, "timeouts.responce", "did you mean response?"),
+    ({"admin": "0.0.0.0:8001", "admin_token": "fifteen-letters"}, "admin_token", "at least 16"),
+    ({"admin": "[::ffff:10.0.0.1]:8001"}, "admin_token", "not loopback"),
+    ({"admin_token": " "}, "admin_token", "without spaces"),
+    ({"sticky": {"secret": " " * 40}}, "sticky.secret", "at least 32"),
     ({"backend": []}, "backend", "one or more"),
     ({"backend": {}}, "backend", "one or more"),
     ({"backend": [{"name": "a"}]}, "backend[1].address", "is needed"),
@@ -71,9 +77,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"backend": [ONE, ONE]}, "backend[2].name", "unique"),
     ({"backend": [{**ONE, "name": ""}]}, "backend[1].name", "1 to 64"),
     ({"backend": [{**ONE, "name": "a b"}]}, "backend[1].name", "1 to 64"),
-    ({"backend": [{**ONE, "weight": 0}]}, "backend[1].weight", "1 to 1000"),
-    ({"backend": [{**ONE, "weight": True}]}, "backend[1].weight", "1 to 1000"),
-    ({"backend": [{**ONE, "weight": 1.5}]}, "backend[1].weight", "1 to 1000"),
+    ({"backend": [{**ONE, "weight": -1}]}, "backend[1].weight", "0 to 1000"),
+    ({"backend": [{**ONE, "weight": True}]}, "backend[1].weight", "0 to 1000"),
+    ({"backend": [{**ONE, "weight": 1.5}]}, "backend[1].weight", "0 to 1000"),
     ({"backend": [{**ONE, "backup": "no"}]}, "backend[1].backup", "true or false"),
     ({"backend": [{**ONE, "max_connections": 0}]}, "backend[1].max_connections", "at least 1"),
     ({"client": {"share": 0.0}}, "client.share", "above 0 and at most 1"),
@@ -121,6 +127,29 @@ def test_what_is_wrong_is_named_with_what_is_allowed(changed: dict[str, Any], ke
     assert str(error.value).startswith(f"some.toml: {key}: ")
     assert allowed in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_first_error_has_all_others() -> None:
+    wrong = {
+        "listen": 1,
+        "listne": 1,
+        "health": {"rise": 0, "fall": 0, "pth": "/"},
+        "backend": [{"name": "a"}, {"name": "b", "address": "x", "weight": -1}],
+    }
+    with pytest.raises(SettingsError) as error:
+        parse(wrong, "some.toml")
+    found = [error.value, *error.value.others]
+    keys = ["listen", "listne", "health.rise", "health.fall", "health.pth"]
+    assert [one.key for one in found] == [
+        *keys,
+        "backend[1].address",
+        "backend[2].address",
+        "backend[2].weight",
+    ]
+
+
+def test_a_mapped_loopback_address_is_loopback() -> None:
+    assert parse({"backend": [ONE], "admin": "[::ffff:127.0.0.1]:8001"}).admin.loopback
 
 
 def test_a_backend_is_needed() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from heliograph_proxy import sticky
-from heliograph_proxy.settings import StickySettings
-from heliograph_proxy.sticky import Sticky, keep_secret
+from heliograph_proxy.settings import StickySettings, load
+from heliograph_proxy.sticky import Sticky, kept_key
 
 from proxy_tests.backends import Backend, echo_target, websocket_echo
 from proxy_tests.conftest import Response, StartProxy
@@ -98,10 +99,38 @@ def test_a_key_that_nobody_configured_is_made_once_and_kept(
     start_proxy: StartProxy, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "var" / "key"
-    monkeypatch.setattr(sticky, "KEY_FILE", file)
+    monkeypatch.setattr(sticky, "KEY_FILE", str(file))
     proxy = start_proxy(backend, sticky={"cookie": "home"})
     cookie = cookie_of(proxy.get())
     assert file.stat().st_mode & 0o777 == 0o600
-    assert keep_secret(file) == file.read_text().strip()
+    assert kept_key(file) == file.read_text().strip()
     again = start_proxy(backend, sticky={"cookie": "home"})
     assert again.get(Cookie=cookie).field("Set-Cookie") is None
+
+
+@pytest.mark.parametrize("content", ["", "\n", "guessed"])
+def test_a_key_that_can_be_guessed_is_made_anew_with_a_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str
+) -> None:
+    file = tmp_path / sticky.KEY_FILE
+    file.write_text(content)
+    settings = StickySettings(cookie="home")
+    one = sticky.create(settings, tmp_path)
+    said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(event["event"], event["file"]) for event in said] == [("sticky-key-replaced", str(file))]
+    assert len(file.read_text().strip()) == 64
+    forged = Sticky(settings, content.strip()).write("b2", secure=False).split(b": ")[1].split(b";")[0]
+    assert one
+    assert one.read(forged) == ""
+    assert sticky.create(settings, tmp_path)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_key_lies_beside_the_configuration_or_in_the_state_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "proxy.toml"
+    file.write_text('[[backend]]\nname = "b1"\naddress = "127.0.0.1:1"\n')
+    assert load(str(file)).state == tmp_path / "var"
+    monkeypatch.setenv("HELIOGRAPH_STATE", "/state")
+    assert load(str(file)).state == Path("/state")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from heliograph_proxy.hosts import normal_origin
 from heliograph_proxy.trust import TrustedPeers, read_trusted
 
+from heliograph_proxy.loopback import is_loopback
+
 from heliograph.settings import (
     FLAG,
     GIB,
@@ -17,12 +19,12 @@ from heliograph.settings import (
     SettingError,
     ValueKind,
     choice,
-    is_loopback,
     items,
     matching,
     option,
     require_folder,
     size,
+    where,
 )
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)
@@ -123,7 +125,7 @@ def refuse_open_listening(environ: Mapping[str, str], host: str, name: str) -> N
     if is_loopback(host) or access.auth_secret or access.open:
         return
     raise SettingError(
-        name,
+        where(environ, name),
         environ.get(name, "").strip() or host,
         "listens beyond loopback, which is allowed only with HELIOGRAPH_AUTH_SECRET, or with HELIOGRAPH_OPEN=1 to let everybody in",
     )

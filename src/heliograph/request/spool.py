@@ -13,6 +13,8 @@ import struct
 from pathlib import Path
 from types import TracebackType
 
+from heliograph_proxy.files import make_folder
+
 from heliograph.problems import SpoolFull
 from heliograph.request.threads import in_thread
 
@@ -127,13 +129,13 @@ class Spool:
         self._ledger = None
 
     def _open_unlinked(self) -> int:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         return os.open(self._folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
     def _open_ledger(self) -> Ledger:
         """Opened in the process that uses it: a lock does not survive a fork."""
         if self._ledger is None or self._owner != os.getpid():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._ledger = Ledger(self._folder / "ledger")
             self._owner = os.getpid()
         return self._ledger

@@ -110,9 +110,11 @@ def write_configurations(claimed: Folder, layout: Layout, root: Path, descriptor
     claimed.write("proxy.toml", text)
     if layout.nginx is None:
         return
-    as_root = os.geteuid() == 0 and not machine.open_to_all(root / "app/static")
-    if as_root:
-        say("nginx runs its workers as root: other users may not read this checkout")
+    as_root = os.geteuid() == 0
+    if (
+        as_root
+    ):  # nginx's user nobody could not enter the state folder, where its logs and temporary files are
+        say("nginx runs its workers as root, as all parts of this stack do: start it as another user")
     front = render.Front(
         listen=layout.nginx_at,
         proxy=layout.proxy_at,

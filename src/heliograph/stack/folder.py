@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from heliograph_proxy.files import make_folder, make_private, replace
+
 #: Stacks at once from one checkout. Each needs its own ports, so more than a few are a mistake.
 MAX_STACKS = 64
 
@@ -35,9 +37,7 @@ class Folder:
 
     def write(self, name: str, text: str) -> None:
         """Whole or not at all, for those who read it meanwhile."""
-        draft = self.path / f".{name}"
-        draft.write_text(text)
-        draft.replace(self.path / name)
+        replace(self.path / name, text)
 
     def link(self, name: str, target: Path) -> None:
         draft = self.path / f".{name}"
@@ -63,11 +63,19 @@ def claim(root: Path) -> Folder:
     """The first folder below `root` that no running stack has."""
     for number in range(1, MAX_STACKS + 1):
         path = root / "var" if number == 1 else root / "var" / str(number)
-        path.mkdir(exist_ok=True)
+        make_folder(path)
         lock = _try_lock(path)
         if lock is not None:
+            _make_private(path)
             return Folder(path, lock)
     raise TooManyStacks(f"{MAX_STACKS} stacks run from {root} already")
+
+
+def _make_private(path: Path) -> None:
+    """Take the folder and what lies in it from other users: it may be of an earlier version, or of another umask."""
+    make_private(path)
+    for entry in path.iterdir():
+        make_private(entry)
 
 
 def running(root: Path) -> list[Path]:

@@ -1,8 +1,7 @@
-"""What this machine allows: descriptors, waiting connections, files that others may read."""
+"""What this machine allows: descriptors and waiting connections."""
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 #: A relayed connection is one of the client's and one to the layer behind.
@@ -20,10 +19,3 @@ def limits(descriptors: int) -> str:
     except OSError:
         return f"{text}."
     return f"{text}; {backlog} connections waiting to be accepted (net.core.somaxconn)."
-
-
-def open_to_all(folder: Path) -> bool:
-    """Whether any user may reach and list a folder, going by its mode and its parents'."""
-    if not all(step.stat().st_mode & stat.S_IXOTH for step in (folder, *folder.parents)):
-        return False
-    return bool(folder.stat().st_mode & stat.S_IROTH)

@@ -36,6 +36,9 @@ MAX_INSTANCES = 256
 #: Where everything listens that is not to be reached from outside.
 LOOPBACK = "127.0.0.1"
 
+#: Tells the proxy where to keep what it makes itself.
+STATE_VARIABLE = f"{PREFIX}STATE"
+
 #: How like a known name an unknown one must be to be taken for a typing error; difflib's own default.
 RESEMBLANCE = 0.6
 

@@ -107,7 +107,7 @@ class Part:
         for attempt in itertools.count(1):
             start = clock()
             try:
-                self.child = Child(spawn(self.plan.command, cwd=self._root, environment=self._environment))
+                self.child = Child(self._spawn())
             except OSError as exc:
                 answered, status, end = False, 1, f"cannot be executed: {exc}"
             else:
@@ -122,6 +122,10 @@ class Part:
             wait = next_wait(wait, clock() - start, in_order=answered and status == 0)
             self._say(f"{self.plan.name} {end}; starting it again {f'in {wait:g} s' if wait else 'at once'}")
             await asyncio.sleep(wait)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        plan = self.plan
+        return spawn(plan.command, cwd=self._root, environment=self._environment, umask=plan.umask)
 
     async def _answers(self, child: Child) -> bool:
         """Wait until it answers or ends; whether it answered. Raises CannotStart when it never did and takes too long."""

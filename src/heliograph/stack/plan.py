@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heliograph.stack.options import LOOPBACK, StackSettings
+from heliograph.stack.options import LOOPBACK, STATE_VARIABLE, StackSettings
 from heliograph.stack.render import OWN_PEERS
+
+#: Takes all rights from other users.
+PRIVATE_UMASK = 0o077
 
 #: Instances on a busy machine take a few seconds, proxy and nginx less.
 START_PATIENCE = 30.0
@@ -36,6 +39,11 @@ class Plan:
     port: int
     extra: Mapping[str, str] = field(default_factory=dict)
     patience: float = START_PATIENCE
+
+    @property
+    def umask(self) -> int:
+        """What proxy and nginx write is in the state folder, so for this user alone. An application keeps our umask (-1)."""
+        return -1 if self.kind is PartKind.INSTANCE else PRIVATE_UMASK
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,7 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
         (python, "-m", "heliograph_proxy", "run", "-c", str(var / "proxy.toml")),
         reachable(layout.host(PartKind.PROXY)),
         layout.settings.proxy_port,
+        {STATE_VARIABLE: str(var)},
     )
     if layout.nginx is None:
         return [instances, [proxy]]

@@ -50,6 +50,7 @@ class Control:
         backend = self.find(name)
         backend.weight, backend.weight_set = weight, True
         events.log("backend-weight", backend=name, weight=weight)
+        self._runtime.balancer.serve_queue()
         return backend
 
     def add(self, settings: BackendSettings) -> Backend:
@@ -77,7 +78,7 @@ class Control:
             if new.strategy != old.strategy
             else self._runtime.balancer.strategy
         )
-        cookie = sticky.create(new.sticky)
+        cookie = sticky.create(new.sticky, new.state)
         self._runtime.access_log.reopen(new.log)
         self._apply(new)
         self._runtime.balancer.strategy, self._runtime.sticky = strategy, cookie

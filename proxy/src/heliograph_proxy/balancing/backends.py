@@ -92,7 +92,8 @@ class Backend:
 
     def available(self, now: float) -> bool:
         """Whether it may get new requests at all."""
-        return self.healthy and self.state is OperatorState.READY and now >= self._ejected_until
+        ready = self.state is OperatorState.READY and self.weight > 0  # weight 0: nothing new
+        return ready and self.healthy and now >= self._ejected_until
 
     def has_room(self, tunnel: bool) -> bool:
         settings = self.settings

@@ -17,6 +17,8 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from heliograph_proxy.files import make_folder, make_private
+
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.sqlite.schema import TABLES, VERSION
 from heliograph.channels.errors import LogUnavailable
@@ -198,9 +200,16 @@ def _create(path: Path) -> int:
     Only a new one may be opened here: closing any descriptor of a database drops the locks that SQLite has on it.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        for suffix in (
+            "",
+            "-wal",
+            "-shm",
+            "-seen",
+        ):  # one that an earlier version, or a copy, left open to others
+            make_private(path.with_name(path.name + suffix))
         return os.stat(path).st_ino
     except OSError as exc:
         raise LogUnavailable(f"The file of the channels cannot be opened ({exc.strerror}).") from exc

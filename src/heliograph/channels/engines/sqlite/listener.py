@@ -14,6 +14,8 @@ import secrets
 import time
 from pathlib import Path
 
+from heliograph_proxy.files import make_folder
+
 #: Instances that are notified. Others find out when they poll.
 MAX_PEERS = 64
 
@@ -31,7 +33,7 @@ class SqliteListener:
     """One for each worker. Raises OSError when the folder or the socket cannot be made."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._peers: list[str] = []

@@ -1,0 +1,68 @@
+"""Settings as they were given: variables, below them those of the project's file, and what is wrong with one. Pure."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+
+PREFIX = "HELIOGRAPH_"
+
+#: The settings of a project, in the folder it is started in. The environment wins.
+FILE = "heliograph.toml"
+
+
+class SettingError(ValueError):
+    """A setting has a value that is not allowed. Its text is one line for the person who set it."""
+
+    def __init__(self, name: str, value: str, allowed: str) -> None:
+        super().__init__(f"{name}={value!r}: {allowed}")
+        self.name, self.value, self.allowed = name, value, allowed
+
+
+class FileError(SettingError):
+    """The file of settings cannot be used. Its text is one line, too."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(file, "", reason)
+        self.args = (f"{file}: {reason}",)
+
+
+class Given(dict[str, str]):
+    """Settings as they were given: variables, and below them those of a file. `origins` tells where the latter stand."""
+
+    def __init__(self, values: Mapping[str, str], origins: Mapping[str, str] | None = None) -> None:
+        super().__init__(values)
+        self.origins = dict(origins or {})
+
+    def changed(self, **values: str) -> Given:
+        """The same with other values for some variables."""
+        return Given({**self, **values}, {k: v for k, v in self.origins.items() if k not in values})
+
+
+def where(environ: Mapping[str, str], name: str) -> str:
+    """How the person who set a variable calls it: by its name, or by a file and its key."""
+    return environ.origins.get(name, name) if isinstance(environ, Given) else name
+
+
+def from_file(text: str, file: str = FILE) -> Given:
+    """The settings in a file, by the names of their variables. Raises SettingError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise FileError(file, f"is no TOML: {exc}") from exc
+    found = {PREFIX + key.upper(): _as_text(f"{file}: {key}", value) for key, value in document.items()}
+    return Given(found, {PREFIX + key.upper(): f"{file}: {key}" for key in document})
+
+
+def _as_text(place: str, value: object) -> str:
+    """A value of TOML as a variable would have it."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(one, (str, int)) and "," not in str(one) for one in value):
+        return ",".join(str(one) for one in value)
+    # Not the value: it may be a secret.
+    raise SettingError(
+        place, type(value).__name__, "a text, a number, true, false or a list of these is allowed"
+    )
