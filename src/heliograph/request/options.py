@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 
 from heliograph_proxy.hosts import normal_origin
-from heliograph_proxy.trust import TrustedPeers, read_trusted
-
 from heliograph_proxy.loopback import is_loopback
+from heliograph_proxy.trust import TrustedPeers, read_trusted
 
 from heliograph.settings import (
     FLAG,
