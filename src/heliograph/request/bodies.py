@@ -16,6 +16,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 
 from heliograph.problems import BodyTooLarge, IncompleteBody, RequestTimeout, SpoolFull
+from heliograph.request.client import current_client
 from heliograph.request.spool import Spool, SpoolFile
 
 #: What reading a body may raise.
@@ -50,7 +51,7 @@ class Body:
     def append(self, piece: bytes) -> None:
         """Add a piece. Raises SpoolFull."""
         if self.file is None and self.size + len(piece) > MEMORY_LIMIT:
-            self.file = self._spool.open()
+            self.file = self._spool.open(current_client())
             self.file.write(b"".join(self._pieces))
             self._pieces.clear()
         if self.file is None:

@@ -2,7 +2,8 @@
 
 `Spool.open` gives a file; every byte in it is reserved first, and returned when the file is closed. The bound
 (`HELIOGRAPH_SPOOL_MAX`) holds for all instances that share a folder: each keeps its sum in its own cell of a small file, the
-ledger. A cell is held by a lock that the kernel drops with the process, so a killed instance takes up no room.
+ledger. A cell is held by a lock that the kernel drops with the process, so a killed instance takes up no room. Of the room one
+client has at most half, over all instances; but a body that began in an empty spool may fill it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import zlib
 from pathlib import Path
 from types import TracebackType
 
@@ -24,14 +26,19 @@ RESERVATION = 1 << 20
 #: Spools that can share a folder. Eight bytes each; a machine has far fewer instances.
 MAX_CELLS = 512
 
+#: Sums of clients that a spool keeps for the others, by a hash of the client. Clients with the same hash share one share: with a
+#: hundred busy ones two of them do by a chance of some hundredth each. A row of them takes 32 KiB.
+CLIENT_SUMS = 4096
+
 _CELL = struct.Struct("<q")
+_ROW = CLIENT_SUMS * _CELL.size
 
 #: struct flock (fcntl.h): type, whence, start, length, process id.
 _LOCK = struct.Struct("hhqqi4x")
 
 
 class Ledger:
-    """The bytes that each spool has in a folder, in one file of eight-byte cells.
+    """The bytes that each spool has in a folder, in one file: first a cell for each, then a row of its clients' sums.
 
     Open-file-description locks (fcntl(2)), not the older ones of a process: these would let two spools of one process share a
     cell, and drop every lock when any descriptor of the file is closed.
@@ -46,21 +53,35 @@ class Ledger:
         for cell in range(MAX_CELLS):
             if self._lock(cell, fcntl.F_WRLCK):
                 self._write(cell, 0)
+                os.pwrite(self._file, bytes(_ROW), MAX_CELLS * _CELL.size + cell * _ROW)
                 return cell
         raise SpoolFull(f"More than {MAX_CELLS} processes share one spool.")
 
-    def set(self, amount: int) -> None:
+    def set(self, amount: int, client_sum: int, client_amount: int) -> None:
+        """What this spool has in all, and for the clients of one sum."""
         self._write(self._cell, amount)
+        os.pwrite(self._file, _CELL.pack(client_amount), self._place(self._cell, client_sum))
 
     def close(self) -> None:
         os.close(self._file)
 
-    def others(self) -> int:
-        """What all other living processes have in the spool."""
+    def others(self, client_sum: int) -> tuple[int, int]:
+        """What all other living processes have in the spool: in all, and for the clients of one sum."""
+        used = self._used_by_others()
+        rows = (os.pread(self._file, _CELL.size, self._place(cell, client_sum)) for cell, _ in used)
+        of_client = sum(_CELL.unpack(row)[0] for row in rows if len(row) == _CELL.size)
+        return sum(amount for _, amount in used), of_client
+
+    def _used_by_others(self) -> list[tuple[int, int]]:
+        """The cells of other living processes that have something, and how much."""
         cells = os.pread(self._file, MAX_CELLS * _CELL.size, 0)
         amounts = [amount for (amount,) in _CELL.iter_unpack(cells[: len(cells) // _CELL.size * _CELL.size])]
         used = [(cell, amount) for cell, amount in enumerate(amounts) if amount and cell != self._cell]
-        return sum(amount for cell, amount in used if not self._abandoned(cell))
+        return [(cell, amount) for cell, amount in used if not self._abandoned(cell)]
+
+    @staticmethod
+    def _place(cell: int, client_sum: int) -> int:
+        return MAX_CELLS * _CELL.size + cell * _ROW + client_sum * _CELL.size
 
     def _abandoned(self, cell: int) -> bool:
         """Whether the owner of a cell is gone; its amount is set to zero then."""
@@ -91,28 +112,64 @@ class Spool:
         self._maximum = maximum
         self._ledger: Ledger | None = None
         self._owner = 0
+        self._of_clients: dict[int, int] = {}
         self.used = 0
 
-    def open(self) -> SpoolFile:
-        """An empty file. Raises SpoolFull when the folder cannot be used."""
+    def open(self, client: str = "") -> SpoolFile:
+        """An empty file for a body of `client`, or without one of the application itself.
+
+        Raises SpoolFull when the folder cannot be used.
+        """
         try:
             self._open_ledger()
-            return SpoolFile(self, self._open_unlinked())
+            return SpoolFile(self, self._open_unlinked(), client)
         except OSError as exc:
             raise SpoolFull(f"The spool cannot be used: {exc.strerror}.") from exc
 
-    def reserve(self, amount: int) -> None:
-        """Take `amount` bytes of room. Raises SpoolFull when there is too little."""
-        ledger = self._open_ledger()
-        if self.used + amount + ledger.others() > self._maximum:
-            raise SpoolFull(f"Bodies of {self._maximum} bytes in all may wait here.", limit=self._maximum)
-        self.used += amount
-        ledger.set(self.used)
+    def reserve(self, amount: int, client: str, alone: int = -1) -> bool:
+        """Take `amount` bytes of room; returns whether the spool was empty. Raises SpoolFull when there is too little.
 
-    def release(self, amount: int) -> None:
-        self.used -= amount
-        if self._ledger is not None:  # else the spool was closed before the file
-            self._open_ledger().set(self.used)
+        `alone`: what a body has already that began in an empty spool.
+        """
+        ledger = self._open_ledger()
+        # Counted before it is looked at: of two instances that want the last room at the same time never both have it.
+        self._count(ledger, amount, client)
+        try:
+            others, of_client = ledger.others(_client_sum(client))
+            is_first = self.used + others == amount
+            self._require_room(others, of_client, client, amount if is_first else alone + amount)
+        except BaseException:
+            self._count(ledger, -amount, client)
+            raise
+        return is_first
+
+    def _require_room(self, others: int, others_of_client: int, client: str, alone: int) -> None:
+        """`alone`: what the body will have, if it began in an empty spool."""
+        most = self._maximum
+        if self.used + others > most:
+            raise SpoolFull(f"Bodies of {most} bytes in all may wait here.", limit=most)
+        of_client = self._of_clients[_client_sum(client)] + others_of_client
+        if client and of_client > most // 2 and of_client != alone:
+            raise SpoolFull(
+                f"Bodies of one client may have {most // 2} of the {most} bytes that may wait here (HELIOGRAPH_SPOOL_MAX).",
+                limit=most // 2,
+            )
+
+    def release(self, amount: int, client: str = "") -> None:
+        if self._ledger is None:  # the spool was closed before the file
+            self.used -= amount
+        else:
+            self._count(self._open_ledger(), -amount, client)
+
+    def _count(self, ledger: Ledger, amount: int, client: str) -> None:
+        self.used += amount
+        of = _client_sum(client)
+        total = self._of_clients.get(of, 0) + amount
+        if total:
+            self._of_clients[of] = total
+        else:
+            self._of_clients.pop(of, None)
+        ledger.set(self.used, of, total)
 
     def check(self) -> str:
         """``ok``, or why nothing can be spooled."""
@@ -147,10 +204,11 @@ class SpoolFile:
     Reads and writes go to a native thread, because a disk may make them wait; from within a native thread use the descriptor.
     """
 
-    def __init__(self, spool: Spool, descriptor: int) -> None:
-        self._spool = spool
+    def __init__(self, spool: Spool, descriptor: int, client: str) -> None:
+        self._spool, self._client = spool, client
         self.descriptor = descriptor
         self._reserved = 0
+        self._began_alone = False
         self.size = 0
 
     def write(self, piece: bytes) -> None:
@@ -182,7 +240,8 @@ class SpoolFile:
             self._reserve(needed)
 
     def _reserve(self, amount: int) -> None:
-        self._spool.reserve(amount)
+        alone = self._reserved if self._began_alone else -1 - amount
+        self._began_alone |= self._spool.reserve(amount, self._client, alone)
         self._reserved += amount
 
     def read(self, length: int, offset: int) -> bytes:
@@ -195,7 +254,7 @@ class SpoolFile:
         try:
             in_thread(os.close, descriptor)  # giving back the blocks of a gigabyte takes 50 ms
         finally:
-            self._spool.release(self._reserved)
+            self._spool.release(self._reserved, self._client)
 
     def __enter__(self) -> SpoolFile:
         return self
@@ -204,6 +263,10 @@ class SpoolFile:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _client_sum(client: str) -> int:
+    return zlib.crc32(client.encode("utf-8", "surrogatepass")) % CLIENT_SUMS
 
 
 def write_all(descriptor: int, piece: bytes) -> None:
