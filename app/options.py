@@ -10,4 +10,6 @@ class CodecOptions(Options):
 
     max_output: int = option(size(), GIB, "bytes that an input may decode to")
     max_ratio: int = option(integer(1, 10**9), 1000, "how many times its length an input may decode to")
-    codec_jobs: int = option(integer(1, 256), PerCore(2), "conversions that run at once")
+    codec_jobs: int = option(
+        integer(1, 256), PerCore(2), "conversions that run at once; one client has at most three quarters"
+    )

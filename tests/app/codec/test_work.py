@@ -15,12 +15,12 @@ from heliograph.request.metrics import RequestMetrics
 class Held:
     """A job that runs in its native thread until it is let go."""
 
-    def __init__(self, jobs: CodecJobs, memory: int = 0) -> None:
+    def __init__(self, jobs: CodecJobs, memory: int = 0, client: str = "") -> None:
         self.go = threading.Event()
-        self.greenlet = gevent.spawn(self._run, jobs, memory)
+        self.greenlet = gevent.spawn(self._run, jobs, memory, client)
 
-    def _run(self, jobs: CodecJobs, memory: int) -> str:
-        with jobs.job(memory) as step:
+    def _run(self, jobs: CodecJobs, memory: int, client: str) -> str:
+        with jobs.job(memory, client) as step:
             step(self.go.wait, 20)
             return "done"
 
@@ -49,6 +49,43 @@ def test_as_many_wait_as_run_and_the_next_is_refused() -> None:
     for job in held:
         job.go.set()
     assert [job.greenlet.get(timeout=20) for job in held] == ["done"] * 4
+    assert counted(metrics) == (0, 0)
+
+
+def test_one_client_leaves_a_quarter_to_others() -> None:
+    metrics = RequestMetrics()
+    jobs = CodecJobs(4, metrics.registry)
+    held = [Held(jobs, client="greedy") for _ in range(6)]
+    wait_for(metrics, 3, 3)
+    with pytest.raises(CodecsBusy), jobs.job(client="greedy"):
+        pass
+    with jobs.job(client="other") as step:
+        assert step(divmod, 7, 2) == (3, 1)
+    for job in held:
+        job.go.set()
+    assert [job.greenlet.get(timeout=20) for job in held] == ["done"] * 6
+    assert counted(metrics) == (0, 0)
+
+
+def test_a_large_job_counts_in_the_share_of_its_client() -> None:
+    metrics = RequestMetrics()
+    jobs = CodecJobs(4, metrics.registry)
+    held = [Held(jobs, 100 * SLOT_MEMORY, "greedy"), Held(jobs, client="greedy"), Held(jobs, client="other")]
+    wait_for(metrics, 2, 1)
+    for job in held:
+        job.go.set()
+    assert [job.greenlet.get(timeout=20) for job in held] == ["done"] * 3
+
+
+def test_nothing_waits_longer_than_it_may() -> None:
+    metrics = RequestMetrics()
+    jobs = CodecJobs(1, metrics.registry, max_wait=0.05)
+    running = Held(jobs)
+    wait_for(metrics, 1, 0)
+    with pytest.raises(CodecsBusy, match="within"), jobs.job():
+        pass
+    running.go.set()
+    assert running.greenlet.get(timeout=20) == "done"
     assert counted(metrics) == (0, 0)
 
 
