@@ -151,7 +151,8 @@ def announce_limits(settings: Settings) -> None:
         settings[WebSocketOptions].max_message,
     )
     log.info(
-        "channels: %s, %d messages, %d bytes or %d s of history, %d bytes in all, %d channels, %s publishes a second",
+        "channels: %s, %d messages, %d bytes or %d s of history, %d bytes in all, %d channels, %s publishes a second "
+        "and client",
         channels.channels.shown,
         channels.history_size,
         channels.history_bytes,

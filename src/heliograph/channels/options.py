@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from heliograph.channels.errors import LocationError
+from heliograph.channels.errors import InvalidName, LocationError
 from heliograph.channels.location import ALLOWED, Location, parse_location, redacted
+from heliograph.channels.names import MAX_NAME, check_name
 from heliograph.settings import (
     DAY,
     GIB,
@@ -27,6 +28,13 @@ def _location(text: str) -> Location:
         raise NotAllowed(shown, str(exc).removeprefix(f"{shown}: ")) from exc
 
 
+def _channel_name(text: str) -> str:
+    try:
+        return check_name(text)
+    except InvalidName as exc:
+        raise NotAllowed from exc
+
+
 class ChannelsOptions(Options):
     """The log of the channels."""
 
@@ -43,8 +51,11 @@ class ChannelsOptions(Options):
         size(), GIB, "bytes of all channels together; the oldest messages of the largest go first"
     )
     max_channels: int = option(integer(1, 10_000_000), 10_000, "channels in all")
-    rate: int = option(
-        integer(0, 10_000_000), 1000, "messages a connection may publish per second; 0: no limit"
+    rate: int = option(integer(0, 10_000_000), 1000, "messages a client may publish per second; 0: no limit")
+    default_channel: str = option(
+        ValueKind(_channel_name, f"1 to {MAX_NAME} of the characters A-Z a-z 0-9 _ . : - are allowed"),
+        "lebowski",
+        "the channel of /push and /events where none is named",
     )
 
     def require(self) -> None:

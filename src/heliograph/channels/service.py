@@ -54,7 +54,7 @@ class Channels:
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         options = settings[ChannelsOptions]
         self._metrics = ChannelMetrics(registry)
-        limits = Limits(
+        self.limits = Limits(
             options.history_size,
             options.history_ttl,
             options.history_bytes,
@@ -62,9 +62,9 @@ class Channels:
             options.max_channels,
         )
         self.secret, self.rate = settings[AccessOptions].auth_secret, options.rate
-        self.location = options.channels
+        self.location, self.default_channel = options.channels, options.default_channel
         self.hub = Hub(
-            open_log(options.channels, limits),
+            open_log(options.channels, self.limits),
             settings[RequestOptions].instance,
             options.max_channels,
             self._metrics,

@@ -56,6 +56,10 @@ class Hub:
         self._checker: gevent.Greenlet[[], None] | None = None
         source.listen(self._on_notification)
 
+    def follows(self, channel: str) -> bool:
+        """Whether it has subscribers at this process."""
+        return channel in self._channels
+
     def probe(self, channel: str) -> Cursor:
         """The top. Raises what a subscription would be refused with now: LogUnavailable, LogOverloaded, TooManyChannels."""
         self._check_room(channel)

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
 from heliograph.channels.live.start import From, parse_start
-from heliograph.channels.message import MAX_MESSAGE, Append
+from heliograph.channels.message import MAX_MESSAGE, Append, Kind
 from heliograph.channels.problems import BadChannel, BadCursorProblem, MessageTooLongProblem
 from heliograph.channels.records import MAX_PAGE_MESSAGES, Appended
 from heliograph.channels.service import Channels
@@ -31,6 +31,7 @@ from heliograph.channels.transports.models import (
 from heliograph.channels.transports.rendering import message_json
 from heliograph.problems import BadDocument, BodyTooLarge, UnsupportedMediaType
 from heliograph.request import bodies
+from heliograph.request.client import current_client
 from heliograph.request.openapi import BYTES, TEXT, Answer, operation
 
 bp = Blueprint("channels", __name__)
@@ -89,7 +90,7 @@ def publish(name: str) -> Response:
 @bp.post("/push")
 @operation(
     "Publish a member of an object",
-    description="A string is published as text, any other value as JSON.",
+    description="Its member `message` is published as JSON. Without `channel` HELIOGRAPH_DEFAULT_CHANNEL is used.",
     tag=TAG,
     parameters=_key_parameter,
     body={"application/json": PushDocument},
@@ -99,9 +100,11 @@ def publish(name: str) -> Response:
 def push() -> Response:
     channels = current_channels()
     access.require_grant(channels)
-    channel, message = _pushed(posts.document_of_request())
+    channel, message = _pushed(posts.document_of_request(), channels.default_channel)
     granted = access.require_publish(channels, channel)
-    appended = _publish(channels, posts.from_member(channel, message, posts.header_key(), granted.subject))
+    data = message.text.encode()
+    append = posts.new_message(channel, Kind.JSON, data, posts.header_key(), granted.subject)
+    appended = _publish(channels, append)
     answer = (
         f'{{"channel": {json.dumps(channel)}, "message": {message.text}, '
         f'"epoch": {json.dumps(appended.epoch)}, "offset": {appended.offset}}}'
@@ -109,15 +112,20 @@ def push() -> Response:
     return bodies.sandboxed(Response(answer, mimetype="application/json"))
 
 
-def _pushed(members: dict[str, JsonMember]) -> tuple[str, JsonMember]:
-    if members.keys() != {"channel", "message"} or not is_text(members["channel"]):
-        raise BadDocument("The members channel (a text) and message are expected, and no others.")
-    return members["channel"].value, members["message"]
+def _pushed(members: dict[str, JsonMember], default: str) -> tuple[str, JsonMember]:
+    channel = members.get("channel")
+    if members.keys() | {"channel"} != {"channel", "message"} or (channel and not is_text(channel)):
+        raise BadDocument(
+            "The members message and, optionally, channel (a text) are expected, and no others."
+        )
+    return channel.value if channel else default, members["message"]
 
 
 def _publish(channels: Channels, append: Append) -> Appended:
-    current_limits().require_rate()
-    return channels.publish(append)
+    limits, client = current_limits(), current_client()
+    limits.require_rate(client)
+    with limits.using(append.channel, client):
+        return channels.publish(append)
 
 
 @bp.get("/channels/<name>")

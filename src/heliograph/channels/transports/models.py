@@ -25,8 +25,10 @@ class PublishedMessage(BaseModel):
 class PushDocument(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    channel: str = Field(pattern=NAME["pattern"])
-    message: Any = Field(description="A string is published as text, any other value as JSON")
+    channel: str = Field(
+        "lebowski", pattern=NAME["pattern"], description="Without it HELIOGRAPH_DEFAULT_CHANNEL"
+    )
+    message: Any = Field(description="Any JSON value, published as JSON")
 
 
 class PushedMessage(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import partial
 from typing import Protocol
 
@@ -16,10 +15,11 @@ from heliograph.channels.problems import problem_of
 from heliograph.channels.records import Outcome
 from heliograph.channels.service import Channels
 from heliograph.channels.transports import access, jsontext, posts
-from heliograph.channels.transports.current import PublishLimits
 from heliograph.channels.transports.jsontext import JsonMember, NotJson
+from heliograph.channels.transports.limits import ClientLimits
 from heliograph.channels.transports.tokens import Grant
 from heliograph.problems import BadDocument, Problem
+from heliograph.request.client import current_client
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.connection import WebSocketConnection
 
@@ -61,7 +61,7 @@ class SocketPublisher:
         self,
         connection: WebSocketConnection,
         channels: Channels,
-        limits: PublishLimits,
+        limits: ClientLimits,
         channel: str,
         granted: Grant,
         answers: PublishAnswers,
@@ -70,7 +70,7 @@ class SocketPublisher:
         self._channel, self._subject = channel, granted.subject
         self._may_publish = granted.may_publish(channel)
         self._answers, self._limits = answers, limits
-        self._bucket = limits.bucket()
+        self._client = current_client()
         self._pending = self._pending_bytes = 0
         self._room = Signal()
         self._unsent: list[str] = []
@@ -118,8 +118,7 @@ class SocketPublisher:
     def _check(self) -> None:
         if not self._may_publish:
             raise access.may_not_publish(self._channel)
-        if not self._bucket.take(time.monotonic()):
-            raise self._limits.too_often()
+        self._limits.require_rate(self._client)
 
     def _submit(self, append: Append, ref: str) -> None:
         size = len(append.data)

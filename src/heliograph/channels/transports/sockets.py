@@ -13,6 +13,7 @@ from flask import Blueprint, request
 from gevent.hub import get_hub
 from geventwebsocket.exceptions import WebSocketError
 
+from heliograph.channels.cursor import Cursor
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.live.events import Event, Form, Lost, Subscribed
 from heliograph.channels.live.start import Start, parse_start
@@ -33,7 +34,8 @@ from heliograph.channels.transports.publisher import (
     SocketPublisher,
 )
 from heliograph.channels.transports.tokens import Grant
-from heliograph.problems import BadOption
+from heliograph.problems import BadOption, TooManyRequests
+from heliograph.request.client import current_client
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.frames import TOO_SLOW
@@ -48,7 +50,14 @@ TOKEN_EXPIRED, TRY_AGAIN = 3005, 1013
 #: Seconds that a client may take for one batch of the history, which is 64 KiB or one message.
 REPLAY_PATIENCE = 30.0
 
-_PROBLEMS = (*access.PROBLEMS, BadChannel, BadCursorProblem, ChannelsOverloaded, TooManyChannelsProblem)
+_PROBLEMS = (
+    *access.PROBLEMS,
+    BadChannel,
+    BadCursorProblem,
+    ChannelsOverloaded,
+    TooManyChannelsProblem,
+    TooManyRequests,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,7 @@ class PlainSubscriber(SocketSubscriber):
 def _prepare(name: str) -> SubscribeRequest:
     granted = access.require_subscribe(current_channels(), name, stream=True)
     start = parse_start(request.args.get("after"))
-    current_channels().hub.probe(name)
+    _probe(name)
     return SubscribeRequest(name, granted, start)
 
 
@@ -106,7 +115,15 @@ def _prepare_plain() -> SubscribeRequest:
         raise BadOption("Give the name of one: /events?channel=lebowski", option="channel")
     granted = access.require_subscribe(current_channels(), name, stream=True)
     # This client is not told when it is subscribed, so its stream begins now: before its handshake is complete.
-    return SubscribeRequest(name, granted, current_channels().hub.probe(name))
+    return SubscribeRequest(name, granted, _probe(name))
+
+
+def _probe(name: str) -> Cursor:
+    """The top. Raises what the subscription would be refused with now."""
+    limits, client = current_limits(), current_client()
+    limits.require_subscription(client)
+    with limits.using(name, client):
+        return current_channels().hub.probe(name)
 
 
 @websocket(
@@ -155,7 +172,8 @@ def _serve(
     take: Callable[[str | bytes], None],
 ) -> None:
     connection, hub = subscriber.connection, current_channels().hub
-    with _until(wanted.granted.expires, connection):
+    subscriptions, client = current_limits().subscriptions, current_client()
+    with _until(wanted.granted.expires, connection), subscriptions.holding(client):
         try:
             with hub.subscribed(wanted.channel, "websocket", subscriber, wanted.start) as events:
                 for event in events:

@@ -27,12 +27,14 @@ from heliograph.channels.problems import (
     TooManyChannelsProblem,
 )
 from heliograph.channels.transports import access
-from heliograph.channels.transports.current import current_channels
+from heliograph.channels.transports.current import current_channels, current_limits
 from heliograph.channels.transports.forms import server_sent
 from heliograph.channels.transports.models import NAME
-from heliograph.problems import Stopping
+from heliograph.channels.transports.tokens import Grant
+from heliograph.problems import Stopping, TooManyRequests
 from heliograph.request import bodies
-from heliograph.request.environ import PYWSGI_SOCKET
+from heliograph.request.client import current_client
+from heliograph.request.environ import client_socket
 from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.services import services
 
@@ -84,6 +86,7 @@ def _parameters() -> list[dict[str, object]]:
         ChannelsOverloaded,
         Stopping,
         TooManyChannelsProblem,
+        TooManyRequests,
     ),
 )
 def events(name: str) -> Response:
@@ -92,12 +95,19 @@ def events(name: str) -> Response:
     start = _requested_start()
     if services().lifecycle.stopping:
         raise Stopping()
-    hub = own.hub
-    body = EventStream(hub, name, start, granted.expires) if request.method == "GET" else ()
+    body = _stream(name, start, granted) if request.method == "GET" else ()
     response = Response(body, mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # nginx passes each event on at once
+    response.headers["Referrer-Policy"] = "no-referrer"  # the URL may have a ticket
     return bodies.sandboxed(response)
+
+
+def _stream(name: str, start: Start, granted: Grant) -> EventStream:
+    limits, client = current_limits(), current_client()
+    limits.require_subscription(client)
+    with limits.using(name, client):
+        return EventStream(current_channels().hub, name, start, granted.expires)
 
 
 def _requested_start() -> Start:
@@ -154,11 +164,16 @@ class EventQueue:
 
 
 class StreamSocket:
-    """The socket of a stream. Its client has nothing more to send, so its end can be noticed at once."""
+    """The socket of a stream. Its client has nothing more to send, so its end can be noticed at once.
+
+    Where the server shows no socket, a client that left is noticed when the next event or comment cannot be sent.
+    """
 
     def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        # gevent's sockets have the kernel's inside. With TLS what can be read need not be the client's end.
         watched = connection is not None and not isinstance(connection, ssl.SSLSocket)
-        self._bare: socket.socket | None = connection._sock if watched else None
+        self._bare: socket.socket | None = getattr(connection, "_sock", connection) if watched else None
         self._watcher: Any = None
 
     def watch(self, on_hang_up: Callable[[], None]) -> None:
@@ -169,7 +184,7 @@ class StreamSocket:
     def _readable(self, on_hang_up: Callable[[], None]) -> None:
         assert self._bare is not None
         try:
-            gone = not self._bare.recv(1, socket.MSG_PEEK)
+            gone = not self._bare.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
@@ -179,9 +194,9 @@ class StreamSocket:
             on_hang_up()
 
     def shut_down(self) -> None:
-        if self._bare is not None:
+        if self._connection is not None:
             try:
-                self._bare.shutdown(socket.SHUT_RDWR)
+                getattr(self._connection, "_sock", self._connection).shutdown(socket.SHUT_RDWR)
             except OSError:  # the client was faster
                 return
 
@@ -197,10 +212,11 @@ class EventStream:
 
     def __init__(self, hub: Hub, channel: str, start: Start, expires: float | None) -> None:
         self._expires = float("inf") if expires is None else expires
-        socket_ = StreamSocket(request.environ.get(PYWSGI_SOCKET))
+        socket_ = StreamSocket(client_socket(request.environ))
         self._queue = EventQueue(socket_.shut_down)
         with ExitStack() as stack:
             stack.callback(socket_.close)
+            stack.enter_context(current_limits().subscriptions.holding(current_client()))
             stack.callback(hub.on_stop(self._queue.end))
             following = stack.enter_context(hub.subscribed(channel, "sse", self._queue, start))
             first = next(following)

@@ -64,7 +64,7 @@ def test_numbers_keep_their_digits(alone: Server) -> None:
         assert talk.answer()["offset"] == 2
 
 
-def test_a_connection_that_publishes_too_often_is_told_and_stays(tmp_path: Path) -> None:
+def test_a_client_that_publishes_too_often_is_told_and_its_connection_stays(tmp_path: Path) -> None:
     with Server(tmp_path, {"HELIOGRAPH_RATE": "5"}) as server:
         server.started()
         with talking(server, "a") as (_, talk):
