@@ -82,6 +82,7 @@ SAME_NAME: dict[str, str] = {
             "NotFound",
             "Problem",
             "RequestTimeout",
+            "TooManyRequests",
             "Unavailable",
             "UnsupportedMediaType",
         ),

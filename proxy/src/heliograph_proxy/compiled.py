@@ -29,6 +29,8 @@ HOT = (
     "balancing/balancer",
     "balancing/latency",
     "balancing/queue",
+    "balancing/selection",
+    "balancing/slots",
     "balancing/strategies",
     "batches",
     "connections",

@@ -155,6 +155,16 @@ class MisdirectedRequest(Problem):
     status, name, title = 421, "unknown-host", "This service does not answer for this host"
 
 
+class TooManyRequests(Problem):
+    """One client asks for more than it may have. `retry_after`: seconds."""
+
+    status, name, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int = 1, **members: Any) -> None:
+        super().__init__(detail, **members)
+        self.retry_after = retry_after
+
+
 class HeaderTooLarge(Problem):
     status, name, title = 431, "headers-too-large", "The request's header fields are too large"
 

@@ -15,6 +15,7 @@ from heliograph_proxy import headers, retry
 from heliograph_proxy.accesslog import Record
 from heliograph_proxy.attempt import Attempt, OutgoingRequest, outgoing
 from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo
 from heliograph_proxy.errors import (
     AttemptFailed,
@@ -24,6 +25,7 @@ from heliograph_proxy.errors import (
     Problem,
     StaleConnection,
     StreamError,
+    TooManyRequests,
     Unavailable,
 )
 from heliograph_proxy.headers import Forwarding
@@ -47,6 +49,9 @@ class After(Enum):
 
 class ProxyExchange:
     """Use `run` once."""
+
+    #: What it holds at a backend, from its first attempt on.
+    _slot: Slot
 
     def __init__(
         self,
@@ -85,12 +90,16 @@ class ProxyExchange:
         try:
             if answer.status == responses.SWITCHING_PROTOCOLS:
                 return self._tunnel(attempt, answer)
-            return self._stream(attempt, answer) if answer.event_stream else self._relay(attempt, answer)
+            if self._head.websocket:
+                self._runtime.balancer.end_handshake(self._slot)
+            if answer.event_stream:  # It lasts as a tunnel does, and counts as one.
+                self._runtime.balancer.begin_tunnel(self._slot)
+            return self._relay(attempt, answer)
         except Problem as problem:
             return self._answer(problem)
         finally:
             attempt.abandon()
-            self._runtime.balancer.release(attempt.backend)
+            self._runtime.balancer.release(self._slot)
 
     # Attempts.
 
@@ -99,7 +108,8 @@ class ProxyExchange:
         tried: set[str] = set()
         failure: AttemptFailed | None = None
         while True:
-            backend = self._acquire(tried, failure)
+            self._slot = slot = self._acquire(tried, failure)
+            backend = slot.backend
             attempt = Attempt(self._runtime, backend, request, self._client, self._record)
             try:
                 return attempt, attempt.run(fresh=failure is not None)
@@ -112,24 +122,24 @@ class ProxyExchange:
                 self._give_up(attempt)
                 raise
 
-    def _acquire(self, tried: set[str], failure: AttemptFailed | None) -> Backend:
+    def _acquire(self, tried: set[str], failure: AttemptFailed | None) -> Slot:
         record, balancer = self._record, self._runtime.balancer
         now = monotonic() if failure else self._started
         try:
             request = RequestInfo(record.client, now, self._preferred)
-            backend = balancer.acquire(request, tried, self._client, tunnel=self._head.websocket)
-        except Unavailable as exc:
+            slot = balancer.acquire(request, tried, self._client, tunnel=self._head.websocket)
+        except (Unavailable, TooManyRequests) as exc:
             # No backend is left to try: what the last one did says more than "unavailable".
             raise failure.problem if failure else exc from exc
         record.Tw = request.waited
-        record.backend = backend.name
+        record.backend = slot.backend.name
         if not isinstance(failure, StaleConnection):
             record.tries += 1
-        return backend
+        return slot
 
     def _give_up(self, attempt: Attempt) -> None:
         attempt.abandon()
-        self._runtime.balancer.release(attempt.backend)
+        self._runtime.balancer.release(self._slot)
 
     def _try_again(
         self, failure: AttemptFailed, request: OutgoingRequest, backend: Backend, tried: set[str]
@@ -174,24 +184,16 @@ class ProxyExchange:
             runtime.connections.keep(attempt.backend, attempt.detach())
         return After.CLOSE if close else After.KEEP
 
-    def _stream(self, attempt: Attempt, answer: ResponseHead) -> After:
-        """A stream of events lasts as a tunnel does, so it counts as one: the slots for requests are for what ends."""
-        backend = attempt.backend
-        if backend.tunnels >= backend.settings.max_tunnels:
-            return self._relay(attempt, answer)
-        with self._runtime.balancer.tunnel(backend):
-            return self._relay(attempt, answer)
-
     def _tunnel(self, attempt: Attempt, answer: ResponseHead) -> After:
         client, backend = self._client, attempt.stream
         assert backend is not None
         client.on_readable = None
-        with self._runtime.balancer.tunnel(attempt.backend):
-            try:
-                client.send(self._head_for_client(attempt, answer.passed_on, answer, close=False))
-                self._record.ended = Tunnel(client, backend, self._runtime.settings.timeouts.tunnel).run()
-            except StreamError:
-                self._record.ended = "client-gone"
+        self._runtime.balancer.begin_tunnel(self._slot)
+        try:
+            client.send(self._head_for_client(attempt, answer.passed_on, answer, close=False))
+            self._record.ended = Tunnel(client, backend, self._runtime.settings.timeouts.tunnel).run()
+        except StreamError:
+            self._record.ended = "client-gone"
         return After.CLOSE
 
     def _head_for_client(self, attempt: Attempt, start: bytes, answer: ResponseHead, *, close: bool) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from heliograph_proxy.errors import MethodNotAllowed, Problem
+from heliograph_proxy.errors import MethodNotAllowed, Problem, TooManyRequests
 from heliograph_proxy.hosts import forwarded_host
 from heliograph_proxy.http1.fields import CLOSE, KEEP_ALIVE, NOSNIFF, VIA, Field, lines
 from heliograph_proxy.http1.requests import RequestHead
@@ -121,6 +121,8 @@ def problem_response(
     fields = list(problem.fields)
     if isinstance(problem, MethodNotAllowed):
         fields.append(("Allow", problem.allow))
+    if isinstance(problem, TooManyRequests):
+        fields.append(("Retry-After", str(problem.retry_after)))
     extra = "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
     start = f"HTTP/1.1 {problem.status} {problem.title}\r\nContent-Type: {MEDIA_TYPE}\r\n".encode()
     size = b"Content-Length: %d\r\n" % len(document)

@@ -23,6 +23,7 @@ from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.balancing.balancer import Balancer
 from heliograph_proxy.balancing.health import Checker
 from heliograph_proxy.balancing.queue import RequestQueue
+from heliograph_proxy.balancing.selection import part_of_queue
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.connections import Connections
 from heliograph_proxy.errors import Unavailable
@@ -53,7 +54,10 @@ def build(settings: ProxySettings) -> Runtime:
         settings=settings,
         parser=RequestParser(limits),
         balancer=Balancer(
-            backends, create(settings.strategy, Random()), RequestQueue(limits.queue, timeouts.queue)
+            backends,
+            create(settings.strategy, Random()),
+            RequestQueue(limits.queue, timeouts.queue, part_of_queue(limits.queue, settings.client.share)),
+            settings.client.share,
         ),
         connections=Connections(settings.pool, sweeper, timeouts.body),
         access_log=AccessLog(settings.log),
@@ -142,7 +146,7 @@ class ProxyServer:
             gevent.sleep(MAINTENANCE_SECONDS)
             self.runtime.connections.expire(monotonic())
             # A backend's ejection ends by time alone.
-            self.runtime.balancer.serve_queue()
+            self.runtime.balancer.changed()
 
 
 def _names(sock: socket.socket, peer: Any) -> tuple[str, str]:

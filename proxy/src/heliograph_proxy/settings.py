@@ -47,7 +47,8 @@ class BackendSettings:
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    path: str = _key(values.path, "/healthz")
+    #: Empty: the library's own path.
+    path: str = _key(values.path_or_none, "")
     host: str = _key(values.host, "localhost")
     interval: float = _key(values.positive, 2.0)
     timeout: float = _key(values.positive, 1.0)

@@ -52,7 +52,9 @@ class Sticky:
         """Whether a session has its backend, or will have it again when that is less busy."""
         if preferred == used.name:
             return True
-        return any(one.name == preferred and one.available(now) for one in backends)
+        return any(
+            one.name == preferred and one.available(now) and (one.ready or not used.ready) for one in backends
+        )
 
     def write(self, backend: str, *, secure: bool) -> bytes:
         """The header line that sets the cookie."""

@@ -151,6 +151,10 @@ def path(value: Any) -> str:
     return value
 
 
+def path_or_none(value: Any) -> str:
+    return "" if value == "" else path(value)
+
+
 def host(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(
         r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\]", value

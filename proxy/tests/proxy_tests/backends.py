@@ -194,7 +194,7 @@ class Backend:
         head = peer.read_head()
         if not head:
             return False
-        if self.health is not None and head.startswith(b"GET /healthz "):
+        if self.health is not None and head.startswith(b"GET /-/health "):
             self.connections -= 1
             peer.answer(b"{}", self.health)
             return False

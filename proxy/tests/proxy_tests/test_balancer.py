@@ -11,6 +11,7 @@ import pytest
 from heliograph_proxy.balancing.backends import Backend, Check, OperatorState
 from heliograph_proxy.balancing.balancer import Balancer
 from heliograph_proxy.balancing.queue import RequestQueue
+from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo, RoundRobin
 from heliograph_proxy.errors import ClientGone, SomethingSent, Unavailable
 from heliograph_proxy.settings import HealthSettings, backend
@@ -38,10 +39,18 @@ class Setting:
         self.line = RequestQueue(1, 0.05)
         self.balancer = Balancer(self.backends, RoundRobin(), self.line)
         self.client = client
+        self.slots: list[Slot] = []
 
     def acquire(self, *tried: str, tunnel: bool = False, preferred: str = "") -> str:
         request = RequestInfo("10.0.0.1", monotonic(), preferred)
-        return self.balancer.acquire(request, tried, self.client, tunnel=tunnel).name
+        self.slots.append(self.balancer.acquire(request, tried, self.client, tunnel=tunnel))
+        return self.slots[-1].backend.name
+
+    def release(self, name: str) -> None:
+        """Give back a slot of this backend."""
+        slot = next(one for one in self.slots if one.backend.name == name)
+        self.slots.remove(slot)
+        self.balancer.release(slot)
 
     def counted(self) -> tuple[int, list[int]]:
         return self.balancer.in_flight, [one.active for one in self.backends]
@@ -66,8 +75,8 @@ def setting(stream: tuple[SocketStream, socket.socket]) -> Setting:
 def test_slots_are_taken_and_given_back(setting: Setting) -> None:
     assert [setting.acquire() for _ in range(4)] == ["a", "b", "a", "b"]
     assert setting.counted() == (4, [2, 2, 0])
-    for one in (setting.a, setting.b, setting.a, setting.b):
-        setting.balancer.release(one)
+    for name in "abab":
+        setting.release(name)
     assert setting.counted() == (0, [0, 0, 0])
     assert [one.requests for one in setting.backends] == [2, 2, 0]
 
@@ -89,14 +98,25 @@ def test_a_session_stays_where_it_was_while_there_is_room(setting: Setting) -> N
 
 def test_a_tunnel_takes_no_slot_for_requests_but_one_of_its_own(setting: Setting) -> None:
     assert setting.acquire(tunnel=True) == "a"
-    with setting.balancer.tunnel(setting.a):
-        assert (setting.counted(), setting.a.tunnels) == ((0, [0, 0, 0]), 1)
-        assert setting.acquire("b", tunnel=False) == "a"
-        setting.balancer.release(setting.a)
-        with pytest.raises(Unavailable, match="busy for too long"):
-            setting.acquire("b", tunnel=True)
-    assert (setting.counted(), setting.a.tunnels) == ((1, [1, 0, 0]), 0)
-    setting.balancer.release(setting.a)
+    [tunnel] = setting.slots
+    assert setting.balancer.begin_tunnel(tunnel)
+    assert (setting.counted(), setting.a.tunnels) == ((0, [0, 0, 0]), 1)
+    setting.slots.clear()
+    assert setting.acquire("b", tunnel=False) == "a"
+    setting.release("a")
+    with pytest.raises(Unavailable, match="busy for too long"):
+        setting.acquire("b", tunnel=True)
+    setting.balancer.release(tunnel)
+    assert (setting.counted(), setting.a.tunnels) == ((0, [0, 0, 0]), 0)
+
+
+def test_handshakes_in_flight_count_as_tunnels(setting: Setting) -> None:
+    assert [setting.acquire(tunnel=True) for _ in range(2)] == ["a", "b"]
+    with pytest.raises(Unavailable, match="busy for too long"):
+        setting.acquire(tunnel=True)
+    setting.balancer.end_handshake(setting.slots[0])  # it was refused, and the answer is on its way
+    assert setting.acquire(tunnel=True) == "a"
+    assert setting.counted() == (3, [2, 1, 0])
 
 
 def fill(setting: Setting) -> None:
@@ -109,7 +129,7 @@ def test_who_waits_gets_the_slot_that_is_given_back(setting: Setting) -> None:
     waiting = gevent.spawn(setting.acquire)
     until(lambda: len(setting.line) == 1, "somebody to wait")
     assert setting.a.queued + setting.b.queued == 1
-    setting.balancer.release(setting.b)
+    setting.release("b")
     assert waiting.get(timeout=5) == "b"
     assert (setting.counted(), setting.a.queued + setting.b.queued) == ((4, [2, 2, 0]), 0)
 
@@ -120,10 +140,10 @@ def test_the_line_ends_in_time_in_length_and_with_its_client(
     fill(setting)
     with pytest.raises(Unavailable, match="busy for too long"):
         setting.acquire()
-    setting.line.configure(0, 1.0)
+    setting.line.configure(0, 1.0, 0)
     with pytest.raises(Unavailable, match="the queue is full"):
         setting.acquire()
-    setting.line.configure(1, 60.0)
+    setting.line.configure(1, 60.0, 1)
     gevent.spawn(stream[1].shutdown, socket.SHUT_WR)
     with pytest.raises(ClientGone):
         setting.acquire()
@@ -135,7 +155,7 @@ def test_a_slot_that_comes_together_with_the_end_of_its_waiter_is_given_back(set
     waiting = gevent.spawn(setting.acquire)
     until(lambda: len(setting.line) == 1, "somebody to wait")
     waiting.kill(block=False)
-    setting.balancer.release(setting.a)  # it has the slot, and will not run anymore
+    setting.release("a")  # it has the slot, and will not run anymore
     waiting.join()
     assert setting.counted() == (3, [1, 2, 0])
 
@@ -176,5 +196,5 @@ def test_a_backend_leaves_with_its_last_request(setting: Setting) -> None:
     setting.balancer.withdraw(setting.a)
     setting.balancer.withdraw(setting.b)
     assert setting.balancer.backends == [setting.a, setting.c]
-    setting.balancer.release(setting.a)
+    setting.release("a")
     assert setting.balancer.backends == [setting.c]

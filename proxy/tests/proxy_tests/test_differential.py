@@ -113,7 +113,7 @@ class Recorder:
         with sock, suppress(OSError):
             while data := sock.recv(65536):
                 received += data
-                if received.startswith(b"GET /healthz "):
+                if received.startswith(b"GET /-/health "):
                     sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     return
                 if len(received) == len(data):
@@ -125,7 +125,7 @@ class Recorder:
     def _wait_for_earlier(self) -> None:
         """Connections are accepted in order: when this one is answered, all that came before it are being read."""
         with gsocket.create_connection(("127.0.0.1", self.port)) as barrier:
-            barrier.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+            barrier.sendall(b"GET /-/health HTTP/1.1\r\n\r\n")
             assert barrier.recv(65536)
 
     def read_alike(self) -> Requests:

@@ -73,7 +73,7 @@ def test_a_final_answer_instead_of_continue_ends_the_connection(
     start_proxy: StartProxy, backend: Backend
 ) -> None:
     def refuse(peer: Peer) -> None:
-        if b"healthz" in peer.read_head():
+        if b"/-/health" in peer.read_head():
             return peer.answer()
         peer.answer(b"no", "413 Too Large")
         peer.sock.recv(1)

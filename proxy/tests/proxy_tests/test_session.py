@@ -68,7 +68,7 @@ def test_an_early_answer_ends_the_connection_when_the_body_does_not_come(
     start_proxy: StartProxy, backend: Backend
 ) -> None:
     def early(peer: Peer) -> None:
-        if b"healthz" in peer.read_head():
+        if b"/-/health" in peer.read_head():
             return peer.answer()
         peer.answer(b"enough")
         peer.sock.recv(100)

@@ -31,7 +31,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
     assert settings.strategy == "least_time"
     [one] = settings.backends
     assert (one.weight, one.max_connections, one.max_tunnels, one.backup) == (1, 1000, 20000, False)
-    assert settings.health == HealthSettings("/healthz", "localhost", 2.0, 1.0, 2, 3, 5, 10.0, 10.0)
+    assert settings.health == HealthSettings("", "localhost", 2.0, 1.0, 2, 3, 5, 10.0, 10.0)
     assert settings.timeouts == Timeouts(10.0, 30.0, 2.0, 60.0, 5.0, 75.0, 3600.0, 30.0)
     assert settings.pool == PoolSettings(1.0, 64)
     assert settings.limits == ProxyLimits(4094, 90, 8190, 32768, 0, 20000, 1000, 256 << 20)

@@ -12,6 +12,7 @@ from heliograph_proxy import eventlog as events
 from heliograph_proxy import sticky
 from heliograph_proxy.balancing.backends import Backend, OperatorState
 from heliograph_proxy.balancing.health import Checker
+from heliograph_proxy.balancing.selection import part_of_queue
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.errors import Conflict, NotFound, SettingsError
 from heliograph_proxy.http1.requests import RequestParser
@@ -43,14 +44,14 @@ class Control:
         if state is not OperatorState.READY:
             self._runtime.connections.forget(name)
         events.log("backend-state", backend=name, state=state.value)
-        self._runtime.balancer.serve_queue()
+        self._runtime.balancer.changed()
         return backend
 
     def set_weight(self, name: str, weight: int) -> Backend:
         backend = self.find(name)
         backend.weight, backend.weight_set = weight, True
         events.log("backend-weight", backend=name, weight=weight)
-        self._runtime.balancer.serve_queue()
+        self._runtime.balancer.changed()
         return backend
 
     def add(self, settings: BackendSettings) -> Backend:
@@ -60,7 +61,7 @@ class Control:
         self._runtime.balancer.backends.append(backend)
         self._checker.start(backend)
         events.log("backend-added", backend=settings.name, address=str(settings.address))
-        self._runtime.balancer.serve_queue()
+        self._runtime.balancer.changed()
         return backend
 
     def remove(self, name: str) -> None:
@@ -89,7 +90,10 @@ class Control:
         runtime = self._runtime
         runtime.settings = new
         runtime.parser = RequestParser(new.limits)
-        runtime.balancer.queue.configure(new.limits.queue, new.timeouts.queue)
+        share = new.client.share
+        runtime.balancer.queue.configure(
+            new.limits.queue, new.timeouts.queue, part_of_queue(new.limits.queue, share)
+        )
         runtime.connections.configure(new.pool, new.timeouts.body)
         wanted = {one.name: one for one in new.backends}
         for backend in list(runtime.balancer.backends):
@@ -101,7 +105,8 @@ class Control:
                 del wanted[backend.name]
         for settings in wanted.values():
             self._replace(settings)
-        runtime.balancer.serve_queue()
+        runtime.balancer.set_share(share)
+        self._checker.configured()
 
     def _replace(self, settings: BackendSettings) -> None:
         """Add a backend whose name may still be in use by one that leaves."""
@@ -139,6 +144,7 @@ def describe(backend: Backend) -> dict[str, Any]:
         and {
             "time": check.at,
             "passed": check.passed,
+            "ready": check.ready,
             "detail": check.detail,
             "seconds": round(check.seconds, 6),
         },

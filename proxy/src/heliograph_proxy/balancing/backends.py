@@ -41,6 +41,8 @@ class Check:
     seconds: float
     #: The instance says that it is shutting down.
     stopping: bool = False
+    #: Not said otherwise in the answer.
+    ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,14 @@ class Backend:
         self.healthy = True
         #: A check has passed since the start.
         self.proven = False
+        #: The last answer to a check did not say that it is not ready.
+        self.ready = True
         self.active = 0
         self.tunnels = 0
+        #: Requests in flight that may become tunnels.
+        self.handshakes = 0
+        #: Requests in flight by client.
+        self.clients: dict[str, int] = {}
         self.queued = 0
         self.requests = 0
         self.failures = 0
@@ -78,7 +86,7 @@ class Backend:
         self._health = health
         self._failures_in_row = 0
         self._checks_in_row = 0
-        self._ejected_until = 0.0
+        self._ejected_at = self._ejected_until = 0.0
         self._recovered_at: float | None = None
 
     def __repr__(self) -> str:
@@ -89,6 +97,9 @@ class Backend:
         self.settings, self._health = settings, health
         if not self.weight_set:
             self.weight = settings.weight
+        until = self._ejected_at + health.eject_time
+        if until < self._ejected_until:
+            self._ejected_until = self._recovered_at = until
 
     def available(self, now: float) -> bool:
         """Whether it may get new requests at all."""
@@ -96,8 +107,11 @@ class Backend:
         return ready and self.healthy and now >= self._ejected_until
 
     def has_room(self, tunnel: bool) -> bool:
-        settings = self.settings
-        return self.active < settings.max_connections and (not tunnel or self.tunnels < settings.max_tunnels)
+        return self.active < self.settings.max_connections and (not tunnel or self.has_room_for_tunnel)
+
+    @property
+    def has_room_for_tunnel(self) -> bool:
+        return self.tunnels + self.handshakes < self.settings.max_tunnels
 
     def effective_weight(self, now: float) -> float:
         """The weight, ramped up over `slow_start` seconds after a recovery."""
@@ -123,7 +137,8 @@ class Backend:
         if last or gone or self._failures_in_row < self._health.eject_failures:
             return None
         self._failures_in_row = 0
-        self._ejected_until = self._recovered_at = now + self._health.eject_time
+        self._ejected_at, self._ejected_until = now, now + self._health.eject_time
+        self._recovered_at = self._ejected_until
         return Change("ejected", f"{self._health.eject_failures} failures in a row, the last: {reason}")
 
     def checked(self, check: Check, now: float) -> Change | None:
@@ -131,9 +146,14 @@ class Backend:
         do."""
         first, self.last_check = not self.proven, check
         self.proven = self.proven or check.passed
+        was_ready, self.ready = self.ready, check.ready if check.passed else self.ready
         if check.passed == self.healthy:
             self._checks_in_row = 0
-            return None
+            return (
+                None
+                if self.ready == was_ready
+                else Change("ready" if self.ready else "unready", check.detail)
+            )
         self._checks_in_row += 1
         needed = self._health.rise if check.passed else self._health.fall
         if self._checks_in_row < needed and not first and not check.stopping:

@@ -7,13 +7,14 @@ that what waits for a backend that went down goes elsewhere at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from time import monotonic
 
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.balancing.backends import Backend, Change, Check
-from heliograph_proxy.balancing.queue import QueuedRequest, RequestQueue
+from heliograph_proxy.balancing.queue import RequestQueue, WaitingRequest
+from heliograph_proxy.balancing.selection import ClientShare, candidates, with_room
+from heliograph_proxy.balancing.slots import HANDSHAKE, Slot
 from heliograph_proxy.balancing.strategies import RequestInfo, Strategy
 from heliograph_proxy.errors import BadGateway, SomethingSent, Unavailable
 from heliograph_proxy.retrybudget import RetryBudget
@@ -23,7 +24,9 @@ from heliograph_proxy.streams import SocketStream
 class Balancer:
     """The backends, the strategy, and the queue."""
 
-    def __init__(self, backends: Iterable[Backend], strategy: Strategy, queue: RequestQueue) -> None:
+    def __init__(
+        self, backends: Iterable[Backend], strategy: Strategy, queue: RequestQueue, share: float = 1.0
+    ) -> None:
         self.backends = list(backends)
         self.strategy = strategy
         self.queue = queue
@@ -33,44 +36,87 @@ class Balancer:
         #: By backend: connections on which a request waits for its answer that could as well go elsewhere.
         self.waiting: defaultdict[Backend, set[SocketStream]] = defaultdict(set)
         self._withdrawn: set[Backend] = set()
+        self._share = ClientShare(share)
+        self._share.refresh(self.backends, monotonic())
 
     def acquire(
         self, request: RequestInfo, tried: Collection[str], client: SocketStream, *, tunnel: bool
-    ) -> Backend:
-        """A backend with a slot taken in it. Waits in the queue if need be; Unavailable if there is none to
-        be had."""
-        candidates = self._candidates(request.now, tried)
-        if not candidates:
+    ) -> Slot:
+        """A slot at a backend. Waits in the queue if need be; Unavailable or TooManyRequests if there is none to be had."""
+        usable = candidates(self.backends, request.now, tried)
+        if not usable:
             raise Unavailable("no backend is available")
-        backend = None if self.queue else self._choose(candidates, request, tunnel)
-        if backend is None:
-            backend = self._wait(QueuedRequest(request, tried, tunnel), client, candidates)
-            request.waited = monotonic() - request.now
-        backend.requests += 1
-        return backend
+        slot: Slot | None = None
+        if not self.queue and self._allows(request.client, request.now):
+            free = with_room(usable, tunnel)
+            if free:
+                slot = self._take(free, request, tunnel)
+        if slot is None:
+            slot = self._wait(WaitingRequest(request, tried, tunnel), client, usable)
+        slot.backend.requests += 1
+        return slot
 
-    def release(self, backend: Backend) -> None:
-        """Give the slot back."""
-        backend.active -= 1
-        self.in_flight -= 1
+    def release(self, slot: Slot) -> None:
+        """Give the slot back. Once more does nothing."""
+        if slot.in_flight:
+            self.in_flight -= 1
+        slot.end()
         if self.queue:
-            self.serve_queue()
-        if self._withdrawn and backend in self._withdrawn:
-            self.withdraw(backend)
+            self.assign()
+        if self._withdrawn and slot.backend in self._withdrawn:
+            self.withdraw(slot.backend)
 
-    @contextmanager
-    def tunnel(self, backend: Backend) -> Iterator[None]:
-        """A request is a tunnel for this long: counted as that, and not in a slot for requests."""
-        backend.tunnels += 1
-        backend.active -= 1
+    def begin_tunnel(self, slot: Slot) -> bool:
+        """The request is a tunnel from now on: counted as that, and not in a slot for requests. False if there are as many
+        tunnels as may be, which happens to a stream only: a handshake has its place."""
+        if slot.use is not HANDSHAKE and not slot.backend.has_room_for_tunnel:
+            return False
+        slot.become_tunnel()
         self.in_flight -= 1
-        self.serve_queue()
-        try:
-            yield
-        finally:
-            backend.tunnels -= 1
-            backend.active += 1
-            self.in_flight += 1
+        self.assign()
+        return True
+
+    def end_handshake(self, slot: Slot) -> None:
+        """The request does not become a tunnel."""
+        slot.end_handshake()
+        self.assign()
+
+    def assign(self) -> None:
+        """Give free slots to those who wait, until none of them could have one. The only place that does.
+
+        Called whenever a request arrives or ends and whenever anything changed about backends. Costs a look at each kind of
+        request for each slot given away, and not at each request.
+        """
+        queue, now = self.queue, monotonic()
+        kinds = queue.kinds()
+        while kinds:
+            chosen: WaitingRequest | None = None
+            for kind in kinds:
+                first = queue.first(kind, lambda client: self._allows(client, now))
+                if first is not None and (chosen is None or first.number < chosen.number):
+                    chosen = first
+            if chosen is None:
+                return
+            tunnel, tried = chosen.kind
+            free = with_room(candidates(self.backends, now, tried), tunnel)
+            if not free:
+                kinds.remove(chosen.kind)
+                continue
+            queue.take(chosen)
+            request = chosen.request
+            request.waited, request.now = now - request.now, now
+            chosen.slot = self._take(free, request, tunnel)
+            chosen.ready.set()
+
+    def changed(self) -> None:
+        """Backends, their state, their settings or the time have changed."""
+        self._share.refresh(self.backends, monotonic())
+        if self.queue:
+            self.assign()
+
+    def set_share(self, share: float) -> None:
+        self._share.share = share
+        self.changed()
 
     def failed(self, backend: Backend, reason: str) -> None:
         """An attempt at this backend failed."""
@@ -82,24 +128,18 @@ class Balancer:
         """An active check of this backend was done."""
         self._tell(backend, backend.checked(check, monotonic()))
 
-    def serve_queue(self) -> None:
-        """Give free slots to those who wait."""
-        if self.queue:
-            now = monotonic()
-            self.queue.serve(
-                lambda one: self._choose(self._candidates(now, one.tried), one.request, one.tunnel)
-            )
-
     def withdraw(self, backend: Backend) -> None:
         """Take a backend away, with its last request or tunnel."""
         if backend.active or backend.tunnels:
             self._withdrawn.add(backend)
+            self.changed()
             return
         self._withdrawn.discard(backend)
         self.waiting.pop(backend, None)
         if backend in self.backends:
             self.backends.remove(backend)
         events.log("backend-removed", backend=backend.name)
+        self.changed()
 
     def _tell(self, backend: Backend, change: Change | None) -> None:
         if change is None:
@@ -108,40 +148,31 @@ class Balancer:
         if not backend.healthy:
             for stream in self.waiting[backend]:
                 stream.interrupt(SomethingSent(BadGateway("the backend went down")))
-        self.serve_queue()
+        self.changed()
 
-    def _candidates(self, now: float, tried: Collection[str]) -> list[Backend]:
-        """The backends that may have the request; backups only where no other may."""
-        first: list[Backend] = []
-        spare: list[Backend] = []
-        for one in self.backends:
-            if one.available(now) and one.name not in tried:
-                (spare if one.settings.backup else first).append(one)
-        return first or spare
+    def _allows(self, client: str, now: float) -> bool:
+        return self._share.allows(client, self.in_flight, self.backends, now)
 
-    def _choose(self, candidates: list[Backend], request: RequestInfo, tunnel: bool) -> Backend | None:
-        """Take a slot where there is one."""
-        free = [one for one in candidates if one.has_room(tunnel)]
-        if not free:
-            return None
+    def _take(self, free: list[Backend], request: RequestInfo, tunnel: bool) -> Slot:
+        """A slot of one of these, which all have one."""
         backend = _preferred(free, request.preferred)
         if backend is None:
             backend = self.strategy.select(free, request) if len(free) > 1 else free[0]
-        backend.active += 1
         self.in_flight += 1
-        return backend
+        return Slot(backend, request.client, tunnel)
 
-    def _wait(self, waiting: QueuedRequest, client: SocketStream, candidates: list[Backend]) -> Backend:
-        shown_in = min(candidates, key=lambda one: one.queued / one.weight)
+    def _wait(self, waiting: WaitingRequest, client: SocketStream, usable: list[Backend]) -> Slot:
+        self.queue.add(waiting)
+        self.assign()
+        if waiting.slot is not None:
+            return waiting.slot
+        shown_in = min(usable, key=lambda one: one.queued / one.weight)
         try:
-            backend = self.queue.wait(waiting, client, shown_in)
+            return self.queue.wait(waiting, client, shown_in)
         except BaseException:
-            if waiting.backend is not None:  # the slot came together with the reason to go
-                self.release(waiting.backend)
+            if waiting.slot is not None:  # the slot came together with the reason to go
+                self.release(waiting.slot)
             raise
-        if backend is None:
-            raise Unavailable("all backends were busy for too long")
-        return backend
 
 
 def _preferred(free: list[Backend], name: str) -> Backend | None:

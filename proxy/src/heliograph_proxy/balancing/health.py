@@ -7,12 +7,14 @@ the whole answer.
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from random import uniform
 from time import monotonic
 
 import gevent
+from gevent.event import Event
 
 from heliograph_proxy.balancing.backends import Backend, Check, OperatorState
 from heliograph_proxy.errors import AttemptFailed, FramingError, StreamError, TimedOut, Unavailable
@@ -36,8 +38,12 @@ STOPPING = b"stopping"
 #: The application leaves the checks of this agent out of its access log: two a second would hide what people do.
 AGENT = "heliograph-proxy"
 
-#: Statuses from here on are no success.
-REDIRECTS = 300
+#: What is asked where the configuration names no path: instances of the library answer it themselves, before any application.
+#: Of a server without the library any answer will do but an error of its own.
+PATH = "/-/health"
+
+#: Statuses from here on are no success, of a path that the configuration names and of ours.
+CLIENT_ERRORS, SERVER_ERRORS = 400, 500
 
 
 class Checker:
@@ -46,6 +52,7 @@ class Checker:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._greenlets: dict[Backend, gevent.Greenlet[..., None]] = {}
+        self._changed = Event()
 
     def start(self, backend: Backend) -> None:
         self._greenlets[backend] = gevent.spawn(self._run, backend)
@@ -59,15 +66,29 @@ class Checker:
         if greenlet is not None:
             greenlet.kill()
 
+    def configured(self) -> None:
+        """The settings are new: a pause that is too long by them ends."""
+        changed, self._changed = self._changed, Event()
+        changed.set()
+
     def _run(self, backend: Backend) -> None:
-        settings = self._runtime.settings.health
         while True:
             if backend.state is not OperatorState.MAINT:
                 # Without a descriptor for it nothing can be said of the backend.
                 with suppress(Unavailable):
                     self._runtime.balancer.checked(backend, self.check(backend))
-            interval = settings.interval if backend.proven else min(settings.interval, STARTING_SECONDS)
-            gevent.sleep(interval * uniform(1 - JITTER, 1 + JITTER))
+            self._pause(backend, monotonic(), uniform(1 - JITTER, 1 + JITTER))
+
+    def _pause(self, backend: Backend, begun: float, jitter: float) -> None:
+        """Wait for the interval, which may change meanwhile."""
+        while True:
+            interval = self._runtime.settings.health.interval
+            if not backend.proven:
+                interval = min(interval, STARTING_SECONDS)
+            left = begun + interval * jitter - monotonic()
+            if left <= 0:
+                return
+            self._changed.wait(left)
 
     def check(self, backend: Backend) -> Check:
         """One check, whose result may be that it did not end in time. Unavailable if it could not be made."""
@@ -83,16 +104,19 @@ class Checker:
         finally:
             if stream is not None:
                 stream.close()
-        passed = responses.HTTP_OK <= status < REDIRECTS
+        passed = status < (CLIENT_ERRORS if settings.path else SERVER_ERRORS)
         stopping = not passed and STOPPING in body
-        detail = "the instance is stopping" if stopping else f"status {status}"
-        return Check(time.time(), passed, detail, monotonic() - begun, stopping)
+        ready = not (passed and says_unready(body))
+        detail = (
+            "the instance is stopping" if stopping else f"status {status}" + ("" if ready else ", not ready")
+        )
+        return Check(time.time(), passed, detail, monotonic() - begun, stopping, ready)
 
     def _ask(self, stream: SocketStream, deadline: float) -> tuple[int, bytes]:
         settings = self._runtime.settings.health
         stream.write_patience = settings.timeout
-        request = f"GET {settings.path} HTTP/1.1\r\nHost: {settings.host}\r\nUser-Agent: {AGENT}\r\nConnection: close\r\n\r\n"
-        stream.send(request.encode())
+        start = f"GET {settings.path or PATH} HTTP/1.1\r\nHost: {settings.host}\r\n"
+        stream.send(f"{start}User-Agent: {AGENT}\r\nConnection: close\r\n\r\n".encode())
         data, end = b"", -1
         while (end := data.find(grammar.END)) < 0:
             responses.check_unfinished(data, 0)
@@ -107,6 +131,15 @@ class Checker:
             data = stream.recv(deadline)
             if not data:
                 reader.ended()
+
+
+def says_unready(body: bytes) -> bool:
+    """Whether an answer is a JSON object with "ready": false. Anything else says nothing."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("ready") is False
 
 
 def _more(stream: SocketStream, deadline: float) -> bytes:

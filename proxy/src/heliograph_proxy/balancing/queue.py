@@ -1,80 +1,160 @@
-"""The queue for requests when all backends are full: first in, first out, bounded in length and time."""
+"""The requests that wait for a slot, bounded in number and time, for all clients and for each of them.
+
+Requests that can take the same slots are of one kind: tunnel or not, and the backends that they have tried. Each kind has
+its own order, so a request of one kind never stands in the way of another kind. Within a kind the clients take turns, and
+the requests of one client keep their order.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection
+from time import monotonic
 
 from gevent.event import Event
 
 from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo
-from heliograph_proxy.errors import ClientGone, Unavailable
+from heliograph_proxy.errors import ClientGone, TooManyRequests, Unavailable
 from heliograph_proxy.streams import SocketStream
 
+#: What a request can take: whether it is a tunnel, and the backends that it has tried.
+Kind = tuple[bool, frozenset[str]]
 
-class QueuedRequest:
-    """A request in the queue."""
 
-    __slots__ = ("backend", "gone", "ready", "request", "tried", "tunnel")
+class WaitingRequest:
+    """A request that waits, or that has just got its slot."""
+
+    __slots__ = ("client", "gone", "kind", "number", "ready", "request", "slot")
 
     def __init__(self, request: RequestInfo, tried: Collection[str], tunnel: bool) -> None:
         self.request = request
-        self.tried = tried
-        self.tunnel = tunnel
-        #: The backend whose slot it got.
-        self.backend: Backend | None = None
+        self.client = request.client
+        self.kind: Kind = (tunnel, frozenset(tried))
+        #: Its place in the order of all arrivals; set by the queue.
+        self.number = 0
+        self.slot: Slot | None = None
         #: The client went away.
         self.gone = False
+        #: Something about it has changed.
         self.ready = Event()
 
 
-class RequestQueue:
-    """`serve` is called whenever there may be room."""
+#: The requests of one client, and such by client. Ordered dictionaries, because any of them may leave at any time, and
+#: finding the first one must not depend on how many have left.
+Requests = OrderedDict[WaitingRequest, None]
+Clients = OrderedDict[str, Requests]
 
-    def __init__(self, length: int, seconds: float) -> None:
-        self._requests: deque[QueuedRequest] = deque()
+
+class RequestQueue:
+    """`add`; then either `take`, by who has a slot for it, or `wait`, which ends with it taken or removed."""
+
+    def __init__(self, length: int, seconds: float, per_client: int | None = None) -> None:
+        self._kinds: dict[Kind, Clients] = {}
+        self._by_client: dict[str, int] = {}
+        self._count = 0
+        self._arrivals = 0
         self._length = length
         self._seconds = seconds
+        self._per_client = length if per_client is None else per_client
 
     def __len__(self) -> int:
-        return len(self._requests)
+        return self._count
 
-    def configure(self, length: int, seconds: float) -> None:
-        self._length, self._seconds = length, seconds
+    def __bool__(self) -> bool:
+        return self._count > 0
 
-    def wait(self, waiting: QueuedRequest, client: SocketStream, shown_in: Backend) -> Backend | None:
-        """The backend whose slot it got, or None when the time is up. ClientGone: the client went away."""
-        if len(self._requests) >= self._length:
+    def configure(self, length: int, seconds: float, per_client: int) -> None:
+        """New bounds. Each that waits looks again how long it may."""
+        self._length, self._seconds, self._per_client = length, seconds, per_client
+        for clients in self._kinds.values():
+            for requests in clients.values():
+                for waiting in requests:
+                    waiting.ready.set()
+
+    def add(self, waiting: WaitingRequest) -> None:
+        self._arrivals += 1
+        waiting.number = self._arrivals
+        clients = self._kinds.setdefault(waiting.kind, OrderedDict())
+        clients.setdefault(waiting.client, OrderedDict())[waiting] = None
+        self._by_client[waiting.client] = self._by_client.get(waiting.client, 0) + 1
+        self._count += 1
+
+    def kinds(self) -> list[Kind]:
+        return list(self._kinds)
+
+    def first(self, kind: Kind, allowed: Callable[[str], bool]) -> WaitingRequest | None:
+        """The next request of this kind: the first one of the first client that is allowed to have a slot.
+
+        At most 1 / share clients can have used up their share, so few are passed over.
+        """
+        for client, requests in self._kinds.get(kind, {}).items():
+            if allowed(client):
+                return next(iter(requests))
+        return None
+
+    def take(self, waiting: WaitingRequest) -> None:
+        """It has a slot. The other clients are next."""
+        self._remove(waiting)
+        clients = self._kinds.get(waiting.kind)
+        if clients and waiting.client in clients:
+            clients.move_to_end(waiting.client)
+
+    def wait(self, waiting: WaitingRequest, client: SocketStream, shown_in: Backend) -> Slot:
+        """The slot that it gets. Unavailable: it would be one too many, or the time is up. TooManyRequests: this client has
+        its part of the queue. ClientGone: the client went away."""
+        try:
+            self._check_bounds(waiting)
+            self._wait(waiting, client, shown_in)
+        finally:
+            if waiting.slot is None:
+                self._remove(waiting)
+        if waiting.gone:
+            raise ClientGone("the client went away while waiting in the queue")
+        if waiting.slot is None:
+            raise Unavailable("all backends were busy for too long")
+        return waiting.slot
+
+    def _check_bounds(self, waiting: WaitingRequest) -> None:
+        if self._count > self._length:
             raise Unavailable("all backends are busy and the queue is full", limit=self._length)
+        if self._by_client[waiting.client] > self._per_client:
+            raise TooManyRequests("too many requests of this client wait already", limit=self._per_client)
+
+    def _wait(self, waiting: WaitingRequest, client: SocketStream, shown_in: Backend) -> None:
+        begun = monotonic()
         shown_in.queued += 1
-        self._requests.append(waiting)
         client.on_readable = lambda: self._look_after(waiting, client)
         try:
             client.arm()
-            waiting.ready.wait(self._seconds)
+            while waiting.slot is None and not waiting.gone:
+                left = begun + self._seconds - monotonic()
+                if left <= 0:
+                    return
+                waiting.ready.clear()
+                waiting.ready.wait(left)
         finally:
             client.on_readable = None
             shown_in.queued -= 1
-            if waiting in self._requests:
-                self._requests.remove(waiting)
-        if waiting.gone:
-            raise ClientGone("the client went away while waiting in the queue")
-        return waiting.backend
 
-    def serve(self, choose: Callable[[QueuedRequest], Backend | None]) -> None:
-        """Give slots to those who wait, in their order, until `choose` has none left."""
-        for waiting in tuple(self._requests):
-            backend = choose(waiting)
-            if backend is not None:
-                self._requests.remove(waiting)
-                waiting.backend = backend
-                waiting.ready.set()
-            elif not waiting.tried and not waiting.tunnel:
-                return  # who stands behind has no more to choose from
+    def _remove(self, waiting: WaitingRequest) -> None:
+        clients = self._kinds[waiting.kind]
+        requests = clients[waiting.client]
+        del requests[waiting]
+        if not requests:
+            del clients[waiting.client]
+        if not clients:
+            del self._kinds[waiting.kind]
+        left = self._by_client[waiting.client] - 1
+        if left:
+            self._by_client[waiting.client] = left
+        else:
+            del self._by_client[waiting.client]
+        self._count -= 1
 
     @staticmethod
-    def _look_after(waiting: QueuedRequest, client: SocketStream) -> None:
+    def _look_after(waiting: WaitingRequest, client: SocketStream) -> None:
         """The client said something while it waits. If that is the end, the wait is over."""
         if client.peek() == b"":
             waiting.gone = True
