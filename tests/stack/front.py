@@ -24,9 +24,9 @@ class Nginx:
         self.port, self.upstream, self.folder = port, upstream, folder
         self.url = f"http://127.0.0.1:{port}"
 
-    def raw(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    def raw(self, request: bytes, source: str = "127.0.0.1") -> tuple[int, dict[str, str], bytes]:
         """Send bytes as they are; status, fields and body of the answer that closes the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as client:
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE, (source, 0)) as client:
             client.sendall(request)
             data = b""
             while piece := client.recv(65536):
@@ -40,7 +40,7 @@ class Nginx:
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
 
-def configured(folder: Path, port: int, upstream: int) -> list[str]:
+def configured(folder: Path, port: int, upstream: int, trusted: tuple[str, ...] = ()) -> list[str]:
     """A checkout's worth of files for nginx in `folder`; the command that runs it there."""
     shutil.copytree(ROOT / "nginx", folder / "nginx")
     (folder / "var").mkdir()
@@ -48,7 +48,7 @@ def configured(folder: Path, port: int, upstream: int) -> list[str]:
     static.mkdir(parents=True)
     (static / "library.js").write_text("export const x = 1;\n")
     (static.parent / "style.css").write_text(STYLE_SHEET)
-    front = render.Front(f"127.0.0.1:{port}", f"127.0.0.1:{upstream}", "var", False, 4096)
+    front = render.Front(f"127.0.0.1:{port}", f"127.0.0.1:{upstream}", "var", False, 4096, trusted)
     text = render.nginx_conf((ROOT / "nginx/nginx.conf").read_text(), front)
     (folder / "nginx/nginx.conf").write_text(text)
     return [str(NGINX), "-p", f"{folder}/", "-c", "nginx/nginx.conf", "-g", "daemon off;"]

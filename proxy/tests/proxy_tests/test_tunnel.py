@@ -23,9 +23,9 @@ def upgrade(method: str = "GET", version: str = "1.1", **changed: str | None) ->
     return f"{method} /ws HTTP/{version}\r\n{lines}\r\n".encode()
 
 
-def open_tunnel(proxy: Proxy, more: bytes = b"") -> Client:
+def open_tunnel(proxy: Proxy, more: bytes = b"", **changed: str) -> Client:
     client = proxy.client()
-    client.send(upgrade() + more)
+    client.send(upgrade(**changed) + more)
     assert client.response().status == 101
     return client
 
@@ -79,7 +79,7 @@ def test_without_a_switch_what_follows_is_the_next_request(start_proxy: StartPro
     [
         upgrade(Connection="keep-alive"),
         upgrade(Upgrade="h2c"),
-        upgrade(Upgrade="websocket, h2c"),
+        upgrade(Upgrade="websocket2, h2c"),
         upgrade(Sec_WebSocket_Version="8"),
         upgrade(Content_Length="0", method="POST"),
         upgrade(version="1.0"),
@@ -93,6 +93,23 @@ def test_what_asks_for_no_websocket_of_this_version_is_an_ordinary_request(
     with proxy.client() as client:
         assert client.ask(request_bytes).body == b"/ws"
     assert backend.requests[0].field("Upgrade") == backend.requests[0].field("Connection") == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Upgrade": "h2c, WebSocket"},
+        {"Upgrade": "websocket ,h2c"},
+        {"Upgrade": "h2c\r\nUPGRADE: websocket"},
+        {"Connection": "keep-alive\r\nconnection:\tUPGRADE , x"},
+    ],
+)
+def test_a_websocket_may_be_one_of_several_upgrades(
+    start_proxy: StartProxy, backend: Backend, changed: dict[str, str]
+) -> None:
+    with open_tunnel(start_proxy(backend), **changed):
+        [got] = backend.requests
+    assert (got.field("Upgrade"), got.field("Connection")) == (["websocket"], ["Upgrade"])
 
 
 @pytest.mark.parametrize("key", [None, "short", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ==x"])
