@@ -12,6 +12,8 @@ import time
 import traceback
 from typing import Any
 
+from heliograph_proxy.masking import mask_secrets
+
 _STDERR = 2
 
 _room = select.poll()
@@ -21,7 +23,10 @@ _room.register(_STDERR, select.POLLOUT)
 def log(event: str, **details: Any) -> None:
     """One event. A stderr that was closed must not end the proxy."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = json.dumps({"time": at, "event": event, **details}, default=str) + "\n"
+    shown = {
+        name: mask_secrets(value) if isinstance(value, str) else value for name, value in details.items()
+    }
+    line = json.dumps({"time": at, "event": event, **shown}, default=str) + "\n"
     try:
         _write(line.encode())
     except OSError:

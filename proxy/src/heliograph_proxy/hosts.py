@@ -5,7 +5,6 @@ Case, a final dot and the default port make no difference (RFC 3986 section 6.2.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
 
@@ -44,12 +43,6 @@ def is_localhost(name: str) -> bool:
 def is_ip_literal(name: str) -> bool:
     """Whether a name, as `host_name` gives it, is an IP address."""
     return read_address(name.strip("[]")) is not None
-
-
-def is_loopback_address(text: str) -> bool:
-    """Whether an address, in brackets or without, is one of this machine's loopback interface."""
-    address = read_address(text.strip("[]"))
-    return address is not None and ipaddress.ip_address(address).is_loopback
 
 
 def origin_of(scheme: str, host: str) -> str:

@@ -87,7 +87,18 @@ def test_unknown_paths_and_methods_are_problems(
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "LOCALHOST:8001", "[::1]", "[::1]:8001", "127.0.0.1:80"]
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST:8001",
+        "[::1]",
+        "[::1]:8001",
+        "127.0.0.1:80",
+        "localhost.",
+        "App.localhost:1",
+        "[::ffff:127.0.0.1]",
+    ],
 )
 def test_names_of_this_machine_are_answered(start_proxy: StartProxy, backend: Backend, host: str) -> None:
     assert ask(start_proxy(backend), "GET", "/status", Host=host).status == 200
@@ -105,6 +116,8 @@ def test_with_a_token_everything_but_the_page_needs_it(start_proxy: StartProxy, 
         assert (answer.problem()["status"], answer.field("WWW-Authenticate")) == (401, "Bearer")
     assert ask(proxy, "GET", "/status", Authorization="Bearer wrong").status == 401
     assert ask(proxy, "GET", "/status", Authorization="Bearer secret", Host="proxy.example").status == 200
+    assert ask(proxy, "GET", "/status", Authorization="bEARER  secret", Host="proxy.example").status == 200
+    assert ask(proxy, "GET", "/status", Authorization="Basic secret", Host="proxy.example").status == 401
     assert ask(proxy, "GET", "/").status == 200
     assert ask(proxy, "PUT", "/backends/b1/state", {"state": "drain"}).status == 401
 
@@ -118,6 +131,9 @@ def test_with_a_token_everything_but_the_page_needs_it(start_proxy: StartProxy, 
         ({"Content_Type": "text/plain"}, 415),
         ({"Content-Type": "text/plain"}, 415),
         ({"Origin": "http://localhost"}, 200),
+        ({"Origin": "HTTP://localhost:80"}, 200),
+        ({"Origin": "https://localhost:443"}, 200),
+        ({"Origin": "http://localhost:443"}, 403),
         ({"Sec_Fetch_Site": "same-origin"}, 200),
     ],
 )

@@ -107,7 +107,7 @@ def test_what_asks_for_no_websocket_of_this_version_is_an_ordinary_request(
 def test_a_websocket_may_be_one_of_several_upgrades(
     start_proxy: StartProxy, backend: Backend, changed: dict[str, str]
 ) -> None:
-    with open_tunnel(start_proxy(backend), **changed):
+    with open_tunnel(start_proxy(backend), b"", **changed):
         [got] = backend.requests
     assert (got.field("Upgrade"), got.field("Connection")) == (["websocket"], ["Upgrade"])
 

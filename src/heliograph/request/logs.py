@@ -17,6 +17,7 @@ from contextvars import ContextVar
 
 import gevent
 from heliograph_proxy.batches import BatchWriter, timestamp
+from heliograph_proxy.masking import mask_secrets
 
 from heliograph.request.threads import in_thread
 
@@ -80,12 +81,12 @@ class JsonFormatter(logging.Formatter):
             "time": timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": mask_secrets(record.getMessage()),
         }
         if request_id.get():
             line["request_id"] = request_id.get()
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = mask_secrets(self.formatException(record.exc_info))
         return json.dumps(line)
 
 
@@ -93,11 +94,11 @@ class TextFormatter(logging.Formatter):
     """The same for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = f"{timestamp(record.created)} {record.levelname} {record.name}: {record.getMessage()}"
+        text = f"{timestamp(record.created)} {record.levelname} {record.name}: {mask_secrets(record.getMessage())}"
         if request_id.get():
             text += f" [{request_id.get()}]"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += "\n" + mask_secrets(self.formatException(record.exc_info))
         return text
 
 
@@ -134,6 +135,21 @@ class RequestLog:
             self._writer.write(f"{timestamp(time.time())} {pairs}")
 
 
+#: Loggers of servers that write request lines, which may have a ticket in them.
+_SERVERS = ("gunicorn.error", "gunicorn.access", "werkzeug")
+
+
+_PLAIN = logging.Formatter()
+
+
+def mask_record(record: logging.LogRecord) -> bool:
+    """A filter for loggers whose formatter is not ours: it lets every record pass, without secrets."""
+    record.msg, record.args = mask_secrets(record.getMessage()), ()
+    if record.exc_info:  # a formatter takes what stands here
+        record.exc_text = mask_secrets(_PLAIN.formatException(record.exc_info))
+    return True
+
+
 class Logs:
     """The logs of one application: `requests` goes to standard output, the ``heliograph`` loggers to standard error.
 
@@ -147,6 +163,8 @@ class Logs:
         self._handler = BatchHandler(self._errors)
         self._handler.setFormatter(formatter(style))
         self.requests = RequestLog(style, self._access)
+        for name in _SERVERS:
+            logging.getLogger(name).addFilter(mask_record)
         _open.append(self)
         _direct_loggers()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from http.client import responses
 from typing import Any
 
-from heliograph_proxy.trust import TrustedPeers
+from heliograph_proxy.trust import TrustedPeers, peer_name
 
 from heliograph.problems import MethodNotAllowed, NotFound, Problem, Stopping
 from heliograph.request.checks import Check, CheckResults
@@ -39,7 +39,7 @@ def refusal(environ: Mapping[str, Any], trust: TrustedPeers) -> Problem | None:
 def _may_ask(environ: Mapping[str, Any], trust: TrustedPeers) -> bool:
     if any(name in environ for name in _FORWARDED):
         return False
-    return trust.believes(environ.get("REMOTE_ADDR") or "unix")
+    return trust.believes(peer_name(environ.get("REMOTE_ADDR") or ""))
 
 
 class ReservedPaths:

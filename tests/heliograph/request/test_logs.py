@@ -21,6 +21,7 @@ from heliograph.request.logs import (
     RequestLog,
     ScheduledWriter,
     formatter,
+    mask_record,
     request_id,
 )
 from tests.serving import Server, gunicorn
@@ -37,6 +38,29 @@ def pipe() -> Iterator[tuple[int, int]]:
 def record(message: str, error: BaseException | None = None) -> logging.LogRecord:
     exc_info = (type(error), error, error.__traceback__) if error else None
     return logging.LogRecord("heliograph.x", logging.WARNING, "f.py", 1, message, (), exc_info)
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_secrets_of_a_query_are_in_no_line_and_no_traceback(style: str) -> None:
+    def fail() -> None:
+        raise ValueError("GET /events?ticket=SECRET&x=1 HTTP/1.1")
+
+    with pytest.raises(ValueError, match="ticket") as caught:
+        fail()
+    line = formatter(style).format(record("for /x?a=1&token=SECRET", caught.value))
+    assert "SECRET" not in line
+    assert "/x?a=1&token=***" in line
+    assert "ticket=***&x=1" in line
+
+
+def test_loggers_of_servers_are_masked_under_any_formatter() -> None:
+    with pytest.raises(ValueError, match="ticket") as caught:
+        raise ValueError("/x?ticket=SECRET")
+    made = record("Error handling request %s", caught.value)
+    made.args = ("/x?access_token=SECRET",)
+    assert mask_record(made)
+    assert "access_token=***" in (text := logging.Formatter().format(made))
+    assert "SECRET" not in text
 
 
 def test_lines_wait_and_are_written_together(pipe: tuple[int, int]) -> None:

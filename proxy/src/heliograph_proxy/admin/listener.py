@@ -33,12 +33,14 @@ from heliograph_proxy.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from heliograph_proxy.hosts import host_name, is_localhost, normal_origin, origin_of
 from heliograph_proxy.http1 import framing, grammar
 from heliograph_proxy.http1.fields import CLOSE, END_OF_HEAD, NOSNIFF
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
 from heliograph_proxy.listener import ProxyListener
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
+from heliograph_proxy.trust import read_address
 
 #: A request must be there in whole within this time.
 REQUEST_SECONDS = 10.0
@@ -47,7 +49,8 @@ MAX_BODY = 16384
 #: Operators and their pages; each holds a descriptor.
 MAX_CONNECTIONS = 200
 
-LOCAL_HOSTS = frozenset((b"127.0.0.1", b"localhost", b"[::1]"))
+#: What pages of other sites cannot have as their name: besides these, localhost and the names below it.
+LOCAL_ADDRESSES = ("127.0.0.1", "::1")
 CSP = (
     b"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
@@ -138,24 +141,28 @@ class AdminListener:
             raise RequestTimeout("the request did not arrive in time") from exc
 
     def _check_host(self, host: bytes) -> None:
-        name = host if host.endswith(b"]") else host.rsplit(b":", 1)[0]
-        if not self._runtime.settings.admin_token and name.lower() not in LOCAL_HOSTS:
+        name = host_name(host.decode("latin-1")) or ""
+        local = is_localhost(name) or read_address(name.strip("[]")) in LOCAL_ADDRESSES
+        if not self._runtime.settings.admin_token and not local:
             raise MisdirectedRequest(
                 "without a token only 127.0.0.1, localhost and [::1] are answered as Host"
             )
 
     def _check_token(self, fields: Fields) -> None:
         token = self._runtime.settings.admin_token.encode()
-        if token and not hmac.compare_digest(fields.get(b"authorization", b""), b"Bearer " + token):
+        scheme, _, given = fields.get(b"authorization", b"").partition(b" ")
+        # RFC 9110 section 11.1: the scheme in any case, spaces behind it.
+        if token and not (scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(b" \t"), token)):
             raise Unauthorized("the admin token is needed as Authorization: Bearer")
 
 
 def _check_write(method: str, fields: Fields, host: bytes) -> None:
     """A page of another origin must not be able to write, whatever its visitor may do."""
-    origin = fields.get(b"origin")
-    if fields.get(b"sec-fetch-site", b"").lower() == b"cross-site":
+    origin, called = fields.get(b"origin"), host.decode("latin-1")
+    if b"cross-site" in grammar.tokens([fields.get(b"sec-fetch-site", b"")]):
         raise Forbidden("writes from other sites are refused")
-    if origin is not None and origin.lower() not in (b"http://" + host.lower(), b"https://" + host.lower()):
+    own = (origin_of("http", called), origin_of("https", called))
+    if origin is not None and normal_origin(origin.decode("latin-1")) not in own:
         raise Forbidden("writes from other origins are refused")
     kind = fields.get(b"content-type", b"").split(b";")[0].strip(b" \t").lower()
     if kind != b"application/json":
