@@ -20,6 +20,7 @@ from heliograph.channels.errors import ChannelError
 from heliograph.channels.location import Location
 from heliograph.channels.message import Append
 from heliograph.channels.presence import Changes, Present
+from heliograph.channels.readiness import ReadinessCheck
 from heliograph.channels.records import (
     MAX_PAGE_MESSAGES,
     Appended,
@@ -58,6 +59,16 @@ class Log(ABC):
     """See the module. `presence` is the same engine's store for presence and tickets."""
 
     presence: PresenceStore
+
+    def __init__(self) -> None:
+        self._readiness = ReadinessCheck(self.probe)
+
+    def check(self) -> str:
+        """ "ok", or why a message would not be taken now: from the engine itself, at most a second old.
+
+        Waits half a second at most.
+        """
+        return self._readiness()
 
     @classmethod
     @abstractmethod
@@ -122,7 +133,11 @@ class Log(ABC):
 
     @abstractmethod
     def ready(self) -> str:
-        """ "ok", or why the log cannot be used now. Never waits."""
+        """ "ok", or why the log cannot be used now, as far as that is known. Never waits."""
+
+    @abstractmethod
+    def probe(self) -> str:
+        """Ask the engine whether it takes messages. "ok", or why not. For `check`: may wait, and raise LogUnavailable."""
 
     @abstractmethod
     def close(self) -> None:

@@ -34,13 +34,17 @@ class StoredKey:
 
 @dataclass(frozen=True)
 class StoredState:
-    """What the store knows. `epoch` is that of channels that do not exist yet, `room` how many of them may be created."""
+    """What the store knows. `epoch` is that of channels that do not exist yet, `room` how many of them may be created.
+
+    `segment_bytes` is how long a segment may become.
+    """
 
     epoch: str
     room: int
     now: float
     channels: Mapping[str, ChannelState]
     keys: Mapping[tuple[str, bytes], StoredKey]
+    segment_bytes: int = MAX_SEGMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Segment:
     first: int
     time: float
     messages: list[tuple[Kind, bytes]]
+    size: int  # bytes of the messages
 
     @property
     def last(self) -> int:
@@ -64,6 +69,13 @@ class AppendPlan:
     changed: dict[str, ChannelState] = field(default_factory=dict)
     new: set[str] = field(default_factory=set)
     keys: dict[tuple[str, bytes], StoredKey] = field(default_factory=dict)
+
+    def added(self) -> dict[str, int]:
+        """Bytes of messages that each channel gets."""
+        found = dict.fromkeys(self.changed, 0)
+        for segment in self.segments:
+            found[segment.channel] += segment.size
+        return found
 
     def notifications(self, followed: Container[str] | None = None) -> list[Notification]:
         """What followers are told of a group that was committed, less the channels that are not in `followed`."""
@@ -101,7 +113,8 @@ class _Planner:
                 done.outcomes.append(exc)
         for name, accepted in self._waiting.items():
             channel = done.changed[name]
-            done.segments += _segments(name, channel.top - len(accepted) + 1, channel.time, accepted)
+            first = channel.top - len(accepted) + 1
+            done.segments += _segments(name, first, channel.time, accepted, self._world.segment_bytes)
         return done
 
     def _repeated(self, append: Append) -> Appended | None:
@@ -134,16 +147,16 @@ class _Planner:
         return answer
 
 
-def _segments(channel: str, first: int, time: float, appends: Sequence[Append]) -> Iterator[Segment]:
+def _segments(
+    channel: str, first: int, time: float, appends: Sequence[Append], max_bytes: int
+) -> Iterator[Segment]:
     """Cut at the bounds of a segment; a single message never exceeds them."""
     messages: list[tuple[Kind, bytes]] = []
     size = 0
     for append in appends:
-        if messages and (
-            len(messages) == MAX_SEGMENT_MESSAGES or size + len(append.data) > MAX_SEGMENT_BYTES
-        ):
-            yield Segment(channel, first, time, messages)
+        if messages and (len(messages) == MAX_SEGMENT_MESSAGES or size + len(append.data) > max_bytes):
+            yield Segment(channel, first, time, messages, size)
             first, messages, size = first + len(messages), [], 0
         messages.append((append.kind, append.data))
         size += len(append.data)
-    yield Segment(channel, first, time, messages)
+    yield Segment(channel, first, time, messages, size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from heliograph.channels.engines.segment import MAX_SEGMENT_BYTES
+from heliograph.channels.message import Message
 from heliograph.channels.records import Limits
 
 #: What a store needs for a message beside its data, about. So messages without data count, too.
@@ -44,6 +45,29 @@ def level(largest: Iterable[int], excess: int, next_largest: int = 0) -> int:
             return max(lowest, weight_now - -(-(excess - lost) // count))
         lost += step
     return lowest
+
+
+def whole_segments(sizes: Iterable[tuple[int, int]], excess: int) -> tuple[int, int]:
+    """Which of the oldest segments, given as last offset and size, are beyond the bytes that a history may have.
+
+    `excess`: what the whole history has too much. The last offset of those, and what of the excess lies behind them.
+    """
+    offset = 0
+    for last, size in sizes:
+        if size > excess:
+            break
+        offset, excess = last, excess - size
+    return offset, excess
+
+
+def offset_beyond(messages: Iterable[Message], excess: int) -> int:
+    """The last offset of the oldest `messages` that begin within `excess`: those are not history any more."""
+    offset = 0
+    for message in messages:
+        if excess <= 0:
+            break
+        offset, excess = message.offset, excess - len(message.data)
+    return offset
 
 
 def segment_bytes(limits: Limits) -> int:

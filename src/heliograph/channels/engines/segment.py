@@ -19,12 +19,16 @@ MAX_SEGMENT_MESSAGES, MAX_SEGMENT_BYTES = 256, 256 << 10
 _HEAD = struct.Struct(">BI")
 
 
+class DamagedSegment(ValueError):
+    """The bytes of a segment are not what was written."""
+
+
 def pack(messages: Iterable[tuple[Kind, bytes]]) -> bytes:
     return b"".join(part for kind, data in messages for part in (_HEAD.pack(kind, len(data)), data))
 
 
 def unpack(first: int, time: float, packed: bytes, after: int = 0) -> list[Message]:
-    """The messages with an offset above `after`; `first` is the offset of the first one. ValueError when it is damaged."""
+    """The messages with an offset above `after`; `first` is the offset of the first one. Raises DamagedSegment."""
     found, offset, at = [], first, 0
     try:
         while at < len(packed):
@@ -35,7 +39,7 @@ def unpack(first: int, time: float, packed: bytes, after: int = 0) -> list[Messa
                 found.append(Message(offset, time, Kind(kind), packed[start:at]))
             offset += 1
     except (struct.error, ValueError) as exc:
-        raise ValueError("a segment is damaged") from exc
+        raise DamagedSegment("a segment is damaged") from exc
     if at != len(packed):
-        raise ValueError("a segment is cut short")
+        raise DamagedSegment("a segment is cut short")
     return found

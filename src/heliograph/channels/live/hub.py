@@ -35,9 +35,6 @@ MAX_SUBSCRIBERS = 20_000
 #: Seconds between two checks of the tops of all followed channels, and how many are asked for at once.
 CHECK_INTERVAL, CHECK_BATCH = 5.0, 500
 
-#: Seconds that `ready` waits for a log that is being opened.
-OPEN_TIMEOUT = 1.0
-
 #: Seconds for withdrawing the presence and closing the log when the process ends.
 CLOSE_TIMEOUT = 2.0
 
@@ -89,11 +86,8 @@ class Hub:
             self._release(subscribers)
 
     def ready(self) -> str:
-        """ "ok", or why the log cannot be used. Waits a moment for a log that is just being opened."""
-        if self.log.ready() != "ok":
-            with gevent.Timeout(OPEN_TIMEOUT, False), contextlib.suppress(ChannelError):  # type: ignore[arg-type]
-                self.log.tops(())
-        return self.log.ready()
+        """ "ok", or why the log does not take messages. See `Log.check`."""
+        return self.log.check()
 
     # The end.
 

@@ -35,6 +35,7 @@ class MemoryLog(Log):
     presence: MemoryPresence
 
     def __init__(self, limits: Limits) -> None:
+        super().__init__()
         self.presence = MemoryPresence()
         self._limits = limits
         self._epoch = new_half() + new_half()
@@ -119,6 +120,9 @@ class MemoryLog(Log):
 
     def ready(self) -> str:
         return "closed" if self._closed else "ok"
+
+    def probe(self) -> str:
+        return self.ready()
 
     def close(self) -> None:
         self._closed = True

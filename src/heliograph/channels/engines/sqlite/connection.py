@@ -14,13 +14,17 @@ import contextlib
 import os
 import re
 import sqlite3
+import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from heliograph_proxy.files import make_folder, make_private
 
 from heliograph.channels.engines.epochs import new_half
-from heliograph.channels.engines.sqlite.schema import TABLES, VERSION
+from heliograph.channels.engines.sqlite import damage
+from heliograph.channels.engines.sqlite.schema import MIGRATIONS, OWN_TABLES, TABLES, VERSION, statements
 from heliograph.channels.errors import LogUnavailable
 
 #: Bytes of a page. A commit writes five of them for a single message; with the usual 4096 that is 19 KiB instead of 5.
@@ -29,11 +33,15 @@ _PAGE = 1024
 #: Pages of the file that a connection keeps in memory, in KiB (negative, as SQLite has it).
 _CACHE = -8192
 
-#: Bytes to which the write-ahead log is cut after it was larger.
-_WAL_REST = 16 << 20
+#: Bytes that must be free on the disk: some messages of the longest kind, in the write-ahead log and in the file.
+_ROOM = 1 << 20
 
-#: Bytes that must be free on the disk: a large group, in the write-ahead log and in the file.
-_ROOM = 8 << 20
+#: Pages of a file of version 1 up to which it is written anew, so that it can shrink from then on. A larger one keeps its size, and
+#: its free pages are used again; `VACUUM` by hand, with `auto_vacuum = INCREMENTAL`, does the same for it.
+_SMALL_FILE = (64 << 20) // _PAGE
+
+#: What belongs to the file, by the ends of the names.
+_FILES = ("", "-wal", "-shm", "-seen")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _GUARD = re.compile(rb"([0-9a-f]{10}) (\d{19})\n", re.ASCII)
@@ -62,7 +70,12 @@ class EpochGuard:
         with contextlib.suppress(OSError):
             seen = self.read()
             if seen is None or seen[0] != era or seen[1] < last:
-                os.pwrite(self._file, b"%s %019d\n" % (era.encode(), last), 0)
+                written = os.pwrite(self._file, b"%s %019d\n" % (era.encode(), last), 0)
+                if seen is None:
+                    os.ftruncate(self._file, written)  # what stood there may have been longer
+
+    def fileno(self) -> int:
+        return self._file
 
     def close(self) -> None:
         os.close(self._file)
@@ -71,8 +84,9 @@ class EpochGuard:
 class LogFile:
     """A connection to the file, in its own thread. `connection` is in autocommit mode."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, wal_rest: int) -> None:
+        """`wal_rest`: bytes to which the write-ahead log is cut. Raises damage.Damaged, and what a disk causes."""
+        self.path, self._wal_rest = path, wal_rest
         self.boot = _BOOT_ID.read_text().strip()
         self.inode = _create(path)
         self.epoch_guard = EpochGuard(path.with_name(path.name + "-seen"))
@@ -83,45 +97,90 @@ class LogFile:
             raise
         try:
             self._prepare()
+        except damage.Damaged as exc:
+            report = self.set_aside(exc)
+            self.close()
+            raise damage.Damaged(report) from exc
         except BaseException:
             self.close()
             raise
 
     def _prepare(self) -> None:
         run = self.connection.execute
-        run(f"PRAGMA page_size = {_PAGE}")  # of a new file
+        if self._examine():
+            run(f"PRAGMA page_size = {_PAGE}")
+            run("PRAGMA auto_vacuum = INCREMENTAL")
         if run("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise LogUnavailable("The file of the channels cannot be switched to write-ahead logging.")
         # The kernel has a commit when it is acknowledged: it survives this process, and the disk need not be waited for.
         run("PRAGMA synchronous = FULL")
         run("PRAGMA wal_autocheckpoint = 0")  # the worker does it after it answered
-        run(f"PRAGMA journal_size_limit = {_WAL_REST}")
+        run(f"PRAGMA journal_size_limit = {self._wal_rest}")
         run(f"PRAGMA cache_size = {_CACHE}")
         run("PRAGMA temp_store = MEMORY")
         run("PRAGMA secure_delete = OFF")  # Debian's SQLite overwrites what is deleted: twice the writing
         run("CREATE TEMP TABLE followed (name TEXT PRIMARY KEY) WITHOUT ROWID")
         run("BEGIN IMMEDIATE")
-        self._create_tables()
+        before = self._create_tables()
         self._check_epoch()
         run("COMMIT")
         run("PRAGMA synchronous = NORMAL")
+        if before == 1 and run("PRAGMA page_count").fetchone()[0] <= _SMALL_FILE:
+            with contextlib.suppress(sqlite3.OperationalError):  # others use it; then it keeps its size
+                run("PRAGMA auto_vacuum = INCREMENTAL")
+                run("VACUUM")
         if self.replaced():
             raise LogUnavailable("The file of the channels was replaced while it was opened.")
         self._wal_inode = self._inode_of_wal()
         # From here on we wait for other writers ourselves: SQLite's own waits grow to 100 ms.
         run("PRAGMA busy_timeout = 0")
 
-    def _create_tables(self) -> None:
+    def _examine(self) -> bool:
+        """True if it is a new file. Raises damage.Damaged for a damaged file that is ours, LogUnavailable for one that is not."""
+        version = 0
+        try:
+            version = self._version()
+            if version > VERSION:
+                raise LogUnavailable("The file of the channels is of a newer version of this program.")
+            names = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
+            if (version or names) and not (version and names >= OWN_TABLES):
+                raise LogUnavailable("The file of the channels is not of this program.")
+            found = damage.quick_check(self.connection) if names else ""
+        except sqlite3.DatabaseError as exc:
+            if not damage.is_damage(exc) or (not version and self.epoch_guard.read() is None):
+                raise
+            found = str(exc)
+        if found:
+            raise damage.Damaged(f"The file of the channels is damaged: {found}.")
+        return not version
+
+    def set_aside(self, error: Exception) -> str:
+        """Rename the file, as it is damaged. What is said to the operator."""
+        aside = damage.set_aside(self.path, self.inode, self.epoch_guard.fileno())
+        where = f"It was set aside as {aside}" if aside else "Another instance set it aside"
+        return f"{error} {where}, and a new one is begun, with another epoch."
+
+    def _version(self) -> int:
+        """Also of a file that is cut."""
         run = self.connection.execute
-        version = run("PRAGMA user_version").fetchone()[0]
+        run("PRAGMA writable_schema = ON")
+        try:
+            return int(run("PRAGMA user_version").fetchone()[0])
+        finally:
+            run("PRAGMA writable_schema = OFF")
+
+    def _create_tables(self) -> int:
+        """Or bring them from the version returned to ours."""
+        run = self.connection.execute
+        version = int(run("PRAGMA user_version").fetchone()[0])
         if version == VERSION:
-            return
-        if version or run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise LogUnavailable("The file of the channels is of another version, or not of this program.")
-        for statement in TABLES.split(";\n"):
+            return version
+        for statement in statements(MIGRATIONS[version] if version else TABLES):
             run(statement)
         run(f"PRAGMA user_version = {VERSION}")
-        run("INSERT INTO state VALUES (1, ?, ?, 0, '', 0)", (new_half(), new_half()))
+        if not version:
+            run("INSERT INTO state VALUES (1, ?, ?, 0, '', 0, 0)", (new_half(), new_half()))
+        return version
 
     def _check_epoch(self) -> None:
         """Give the file a new era if it may have gone back, and note this boot and inode in it."""
@@ -149,10 +208,14 @@ class LogFile:
             return True
 
     def check_space(self) -> str:
-        """ "ok", or why messages may not fit: a file can be opened on a full disk."""
+        """ "ok", or why messages may not fit: a file can be opened, and a little written, on a full disk."""
         disk = os.statvfs(self.path)
         full = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < _ROOM
         return "the disk is full" if full else "ok"
+
+    def probe(self) -> None:
+        """Write a value that changes, as SQLite does not write one that does not. Call it in a transaction."""
+        self.connection.execute("UPDATE state SET probed = ?", (time.time(),))
 
     def mark_unsynced(self) -> None:
         """Note, on the disk, that later commits may not have reached the disk."""
@@ -203,13 +266,24 @@ def _create(path: Path) -> int:
         make_folder(path.parent)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        for suffix in (
-            "",
-            "-wal",
-            "-shm",
-            "-seen",
-        ):  # one that an earlier version, or a copy, left open to others
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise LogUnavailable("What stands where the file of the channels should be is not a file.")
+        for suffix in _FILES:  # one that an earlier version, or a copy, left open to others
             make_private(path.with_name(path.name + suffix))
-        return os.stat(path).st_ino
+        return found.st_ino
     except OSError as exc:
         raise LogUnavailable(f"The file of the channels cannot be opened ({exc.strerror}).") from exc
+
+
+def open_file(path: Path, wal_rest: int, report: Callable[[str], None]) -> LogFile:
+    """Open it. A damaged one is set aside, which `report` is told, and begun anew."""
+    damage.clear(path)
+    try:
+        return LogFile(path, wal_rest)
+    except damage.Damaged as exc:
+        report(str(exc))
+    try:
+        return LogFile(path, wal_rest)
+    except damage.Damaged as exc:
+        raise LogUnavailable("The file of the channels is damaged.") from exc

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar, cast
 
+import gevent
 from gevent.event import AsyncResult, Event
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines.sqlite.session import SqliteSession
+from heliograph.channels.engines.sqlite.transactions import Locked
 from heliograph.channels.engines.sqlite.worker import FollowRequest, SqliteWorker, WorkerCall
 from heliograph.channels.errors import ChannelError, LogOverloaded, LogUnavailable
 from heliograph.channels.location import Location
@@ -32,11 +35,15 @@ from heliograph.channels.records import (
 
 T = TypeVar("T")
 
+#: Seconds that a probe tries to get past other writers, and between two tries. Others commit within milliseconds.
+PROBE_PATIENCE, PROBE_PAUSE = 0.4, 0.02
+
 
 class SqliteLog(Log):
     """Opens the file, in its own thread, at the first call. So it may be created before a fork, and must not be used before one."""
 
     def __init__(self, path: str, limits: Limits) -> None:
+        super().__init__()
         self._path, self._limits = Path(path).absolute(), limits
         self._listener: Callable[[Notification], None] = _ignore
         self._running: SqliteWorker | None = None
@@ -80,12 +87,17 @@ class SqliteLog(Log):
         """`function` of the worker's session, called in its thread. Raises LogUnavailable."""
         return cast(T, self._ask(lambda done: WorkerCall(function, done)))
 
-    def _ask(self, request: Callable[[Callable[[object], None]], WorkerCall | FollowRequest]) -> object:
+    def _ask(
+        self,
+        request: Callable[[Callable[[object], None]], WorkerCall | FollowRequest],
+        *,
+        urgent: bool = False,
+    ) -> object:
         worker = self._worker()
         if len(worker.calls) >= MAX_WAITING_CALLS:
             raise LogOverloaded("Too many requests wait for the log of the channels.")
         answer: AsyncResult[object] = AsyncResult()
-        worker.calls.append(request(answer.set))
+        (worker.calls.appendleft if urgent else worker.calls.append)(request(answer.set))
         worker.notify()
         result = answer.get()
         if isinstance(result, ChannelError):
@@ -113,6 +125,18 @@ class SqliteLog(Log):
             return self._worker().state
         except LogUnavailable as exc:
             return str(exc)
+
+    def probe(self) -> str:
+        """A small commit, before other calls. While another process holds a lock, readers and publishers come in between."""
+        deadline = time.monotonic() + PROBE_PATIENCE
+        while True:
+            try:
+                self._ask(lambda done: WorkerCall(SqliteSession.probe, done), urgent=True)
+                return self.ready()
+            except Locked:
+                if time.monotonic() >= deadline:
+                    raise
+            gevent.sleep(PROBE_PAUSE)
 
     def close(self) -> None:
         worker, self._running, self._closed = self._running, None, True

@@ -1,4 +1,4 @@
-"""What the worker does between its calls: trimming, checkpoints, checking the listener. In small steps, after the answers."""
+"""What the worker does between its calls, in small steps: trimming, vacuum, checkpoints, checking the listener."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ INTERVAL = 5.0
 
 
 class Maintenance:
-    def __init__(self) -> None:
+    def __init__(self, check_interval: float) -> None:
+        self._interval = min(INTERVAL, check_interval)
         self._groups = self._bytes = 0
         self._next = 0.0
         self._more = False
@@ -33,11 +34,14 @@ class Maintenance:
             return False
         if now >= self._next:
             session.ensure_listener()
-        self._groups = self._bytes = 0
-        self._next = now + INTERVAL
+        published, self._groups, self._bytes = self._bytes, 0, 0
+        self._next = now + self._interval
+        vacuumed = False
         try:
-            self._more = session.store.trim()
+            self._more = session.trimmer.step(published)
+            if not self._more:
+                self._more = vacuumed = session.trimmer.vacuum()
         except Locked:
             self._more = False  # the next step does it
-        session.checkpoint()
+        session.checkpoint(now=vacuumed)
         return True

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.engines import window
+from heliograph.channels.engines import quota, window
 from heliograph.channels.engines.segment import unpack
 from heliograph.channels.engines.sqlite.connection import LogFile
+from heliograph.channels.engines.sqlite.schema import SIZE
 from heliograph.channels.message import Message
 from heliograph.channels.records import ChannelInfo, Limits, Notification, Page
 
@@ -39,19 +40,35 @@ class SqliteReader:
     def page(self, channel: str, after: Cursor | None, limit: int) -> Page:
         run = self._connection.execute
         found = run(
-            "SELECT c.id, s.era || c.birth, c.top FROM state AS s JOIN channels AS c WHERE c.name = ?",
+            "SELECT c.id, s.era || c.birth, c.top, c.bytes - c.gone FROM state AS s JOIN channels AS c WHERE c.name = ?",
             (channel,),
         ).fetchone()
-        row, epoch, top = found or (None, *self._unused())
+        row, epoch, top, kept = found or (None, *self._unused())
         if not window.known(after, epoch, top, self._limits):
             return window.lost(epoch, top)
         start = window.floor(after, top, self._limits)
+        if row is not None and kept > self._limits.history_bytes:
+            start = max(start, self._beyond_bytes(row, top, kept - self._limits.history_bytes))
         messages = self._messages(row, start) if row is not None and start < top else iter(())
         return window.page(epoch, top, after, messages, (self._limits, time.time(), limit))
 
-    def _unused(self) -> tuple[str, int]:
+    def _unused(self) -> tuple[str, int, int]:
         state = self._file.state()
-        return state.era + state.birth, 0
+        return state.era + state.birth, 0, 0
+
+    def _beyond_bytes(self, row: int, top: int, excess: int) -> int:
+        """The offset up to which messages are not history any more, although trimming has not come to them yet."""
+        run = self._connection.execute
+        oldest = run(f"SELECT last, {SIZE} FROM segments WHERE channel = ? ORDER BY last", (row,))
+        offset, excess = quota.whole_segments(oldest, excess)
+        oldest.close()
+        found = run(
+            "SELECT first, time, data FROM segments WHERE channel = ? AND last > ? ORDER BY last LIMIT 1",
+            (row, offset),
+        ).fetchone()
+        if found is not None:
+            offset = max(offset, quota.offset_beyond(unpack(*found), excess))
+        return min(offset, top - 1)
 
     def _messages(self, row: int, after: int) -> Iterator[Message]:
         """From the cursor on; the statement ends when the caller stops iterating."""

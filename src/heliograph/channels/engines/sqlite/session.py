@@ -7,28 +7,41 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from heliograph.channels.engines.sqlite.connection import LogFile
+from heliograph.channels.engines.sqlite.connection import open_file
 from heliograph.channels.engines.sqlite.listener import SqliteListener
 from heliograph.channels.engines.sqlite.presence import PresenceTable
 from heliograph.channels.engines.sqlite.reader import SqliteReader
 from heliograph.channels.engines.sqlite.store import Committed, SqliteStore
+from heliograph.channels.engines.sqlite.transactions import SHORT, writing
+from heliograph.channels.engines.sqlite.trimming import SqliteTrimmer
+from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.message import Append
 from heliograph.channels.records import Limits, Notification
 
 #: Bytes of the write-ahead log from which its contents are moved into the file, and from which other instances are made to wait
-#: for that: the log can start again at its beginning only when no connection uses it.
-CHECKPOINT, FORCED_CHECKPOINT = 16 << 20, 64 << 20
+#: for that: the log can start again at its beginning only when no connection uses it. Both are parts of what the log may have: with
+#: little room the write-ahead log must not take most of it.
+CHECKPOINT, LEAST_CHECKPOINT, FORCED = 16 << 20, 1 << 20, 4
 
 #: Milliseconds that a forced one may wait for the others.
 _FORCED_WAIT = 1000
 
 
 class SqliteSession:
-    """Raises what opening a file raises: sqlite3.Error, OSError, LogUnavailable."""
+    """Raises what opening a file raises: sqlite3.Error, OSError, LogUnavailable. `report` is told what operators have to know."""
 
-    def __init__(self, path: Path, limits: Limits, instance: str, followed: Collection[str]) -> None:
-        self.file = LogFile(path)
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits,
+        instance: str,
+        followed: Collection[str],
+        report: Callable[[str], None],
+    ) -> None:
+        self._checkpoint = min(CHECKPOINT, max(LEAST_CHECKPOINT, limits.log_bytes // 8))
+        self.file = open_file(path, self._checkpoint, report)
         self.store = SqliteStore(self.file, limits)
+        self.trimmer = SqliteTrimmer(self.file, self.store, limits)
         self.reader = SqliteReader(self.file, limits)
         self.presence = PresenceTable(self.file, instance, limits.presence_ttl)
         self._folder = path.with_name(path.name + "-wake")
@@ -80,18 +93,33 @@ class SqliteSession:
     def hints(self, followed: Collection[str]) -> list[Notification]:
         return [Notification(name, top.epoch, top.offset) for name, top in self.reader.tops(followed).items()]
 
-    def checkpoint(self) -> None:
-        """Keep the write-ahead log short. A failure does not matter: it is tried again."""
+    def probe(self) -> None:
+        """A small commit. Raises Locked soon, and what keeps messages from being stored."""
+        with writing(self.file, SHORT):
+            self.file.probe()
+        state = self.file.check_space()
+        if state != "ok":
+            raise LogUnavailable(f"The log of the channels cannot be used now: {state}.")
+
+    def checkpoint(self, *, now: bool = False) -> None:
+        """Keep the write-ahead log short. `now`: also a short one, so that a file that was vacuumed becomes shorter."""
         size = self.file.wal_bytes()
         run = self.file.connection.execute
-        if size >= FORCED_CHECKPOINT:
+        if size >= FORCED * self._checkpoint:
             run(f"PRAGMA busy_timeout = {_FORCED_WAIT}")
             try:
                 run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 run("PRAGMA busy_timeout = 0")
-        elif size >= CHECKPOINT:
+        elif now or size >= self._checkpoint:
             run("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def set_aside(self, error: Exception) -> str:
+        """Set the file aside, as it is damaged. What is said to the operator."""
+        try:
+            return self.file.set_aside(error)
+        except (OSError, LogUnavailable) as exc:
+            return f"{error} It could not be set aside: {exc}"
 
     def close(self, before_close: Callable[[], None] = lambda: None) -> None:
         """`before_close` may still use the connection; it is closed even if that raises."""

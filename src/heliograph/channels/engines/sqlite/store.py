@@ -1,4 +1,4 @@
-"""Appending and trimming in the file: each method is one transaction, in the worker's thread.
+"""Appending to the file: a group is one transaction, in the worker's thread.
 
 Raises sqlite3.Error; the worker translates it. Statements are few and take whole groups, because each step of a statement releases
 the interpreter to the event loop and has to get it back.
@@ -11,6 +11,7 @@ import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
+from heliograph.channels.engines import quota
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey, StoredState, plan_appends
 from heliograph.channels.engines.segment import pack
@@ -19,11 +20,8 @@ from heliograph.channels.engines.sqlite.transactions import SHORT, writing
 from heliograph.channels.message import Append
 from heliograph.channels.records import FORGET_INTERVAL, KEY_TTL, Appended, Limits, Notification, Outcome
 
-#: Rows that one step of trimming deletes at most of a kind: about a millisecond of work.
-TRIM_ROWS = 256
-
-#: Channels that one step of trimming looks at.
-TRIM_CHANNELS = 64
+#: Channels that are forgotten at once.
+FORGET_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Committed:
 class _Row:
     id: int
     birth: str
+    kept: int = 0  # bytes of its messages
 
 
 class SqliteStore:
@@ -53,6 +52,7 @@ class SqliteStore:
         self._file, self._limits = file, limits
         self._connection = file.connection
         self._forget_again = 0.0
+        self._segment_bytes = quota.segment_bytes(limits)
         #: Channels whose history may be longer than allowed: their ids and tops. At most as many as there are channels.
         self.grown: dict[int, int] = {}
 
@@ -73,14 +73,15 @@ class SqliteStore:
         now = time.time()
         names = json.dumps(list({append.channel for append in appends}))
         found = self._connection.execute(
-            "SELECT name, id, birth, top, time FROM channels WHERE name IN (SELECT value FROM json_each(?))",
+            "SELECT name, id, birth, top, time, bytes - gone FROM channels WHERE name IN (SELECT value FROM json_each(?))",
             (names,),
         ).fetchall()
-        rows = {name: _Row(row, birth) for name, row, birth, _, _ in found}
-        channels = {name: ChannelState(state.era + birth, top, at) for name, _, birth, top, at in found}
+        rows = {name: _Row(row, birth, kept) for name, row, birth, _, _, kept in found}
+        channels = {name: ChannelState(state.era + birth, top, at) for name, _, birth, top, at, _ in found}
         missing = any(append.channel not in rows for append in appends)
         room = self._room(names, state, now) if missing else 0
-        return rows, StoredState(state.era + state.birth, room, now, channels, self._keys(appends, now))
+        keys = self._keys(appends, now)
+        return rows, StoredState(state.era + state.birth, room, now, channels, keys, self._segment_bytes)
 
     def _keys(self, appends: Sequence[Append], now: float) -> dict[tuple[str, bytes], StoredKey]:
         wanted = [[append.channel, append.key.id.hex()] for append in appends if append.key]
@@ -105,7 +106,7 @@ class SqliteStore:
                 "DELETE FROM channels WHERE id IN (SELECT id FROM channels AS c WHERE time < ? "
                 "AND NOT EXISTS (SELECT 1 FROM segments WHERE channel = c.id) "
                 "AND name NOT IN (SELECT value FROM json_each(?)) LIMIT ?)",
-                (now - self._limits.history_ttl, names, TRIM_ROWS),
+                (now - self._limits.history_ttl, names, FORGET_ROWS),
             ).rowcount
             if forgotten:
                 # Their offsets start again when the names are used again, so the epoch has to be another one.
@@ -120,21 +121,26 @@ class SqliteStore:
 
     def _write(self, done: AppendPlan, rows: dict[str, _Row], state: FileState, now: float) -> None:
         run, run_many = self._connection.execute, self._connection.executemany
+        added = done.added()
         for name in done.new:
             channel = done.changed[name]
             (row,) = run(
-                "INSERT INTO channels (name, birth, top, time) VALUES (?, ?, ?, ?) RETURNING id",
-                (name, state.birth, channel.top, channel.time),
+                "INSERT INTO channels (name, birth, top, time, bytes) VALUES (?, ?, ?, ?, ?) RETURNING id",
+                (name, state.birth, channel.top, channel.time, added[name]),
             ).fetchone()
             rows[name] = _Row(row, state.birth)
         run_many(
-            "UPDATE channels SET top = ?, time = ? WHERE id = ?",
-            [(c.top, c.time, rows[name].id) for name, c in done.changed.items() if name not in done.new],
+            "UPDATE channels SET top = ?, time = ?, bytes = bytes + ? WHERE id = ?",
+            [
+                (c.top, c.time, added[name], rows[name].id)
+                for name, c in done.changed.items()
+                if name not in done.new
+            ],
         )
         run_many(
-            "INSERT INTO segments (id, channel, first, last, time, data) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO segments (id, channel, first, last, time, data, size) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (id_, rows[s.channel].id, s.first, s.last, s.time, pack(s.messages))
+                (id_, rows[s.channel].id, s.first, s.last, s.time, pack(s.messages), s.size)
                 for id_, s in enumerate(done.segments, state.last + 1)
             ],
         )
@@ -142,7 +148,8 @@ class SqliteStore:
             self._write_keys(done.keys, now)
         run("UPDATE state SET last = ?", (state.last + len(done.segments),))
         for name, channel in done.changed.items():
-            if channel.top > self._limits.history_size:
+            too_long = rows[name].kept + added[name] > self._limits.history_bytes
+            if too_long or channel.top > self._limits.history_size:
                 self.grown[rows[name].id] = channel.top
 
     def _write_keys(self, keys: Mapping[tuple[str, bytes], StoredKey], now: float) -> None:
@@ -156,37 +163,3 @@ class SqliteStore:
                 for (channel, id_), kept in keys.items()
             ],
         )
-
-    def trim(self) -> bool:
-        """One small step of trimming everything that expires. True if there may be more to do."""
-        now = time.time()
-        grown = dict(list(self.grown.items())[:TRIM_CHANNELS])
-        with writing(self._file, SHORT):
-            deleted = self._trim_long(grown)
-            deleted += self._trim_old(now - self._limits.history_ttl)
-            deleted += sum(
-                self._connection.execute(
-                    f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE expires < ? LIMIT ?)",
-                    (now, TRIM_ROWS),
-                ).rowcount
-                for table, key in (("keys", "channel, id"), ("tokens", "token"), ("members", "member"))
-            )
-            self._connection.execute("DELETE FROM present WHERE member NOT IN (SELECT member FROM members)")
-        for row, top in grown.items():
-            if self.grown.get(row) == top:
-                del self.grown[row]
-        return deleted >= TRIM_ROWS or bool(self.grown)
-
-    def _trim_long(self, grown: Mapping[int, int]) -> int:
-        return self._connection.executemany(
-            "DELETE FROM segments WHERE id IN "
-            "(SELECT id FROM segments WHERE channel = ? AND last <= ? ORDER BY last LIMIT ?)",
-            [(row, top - self._limits.history_size, TRIM_ROWS) for row, top in grown.items()],
-        ).rowcount
-
-    def _trim_old(self, before: float) -> int:
-        return self._connection.execute(
-            "DELETE FROM segments WHERE id IN "
-            "(SELECT id FROM (SELECT id, time FROM segments ORDER BY id LIMIT ?) WHERE time < ?)",
-            (TRIM_ROWS, before),
-        ).rowcount

@@ -24,6 +24,7 @@ from typing import Any
 
 from gevent.monkey import get_original
 
+from heliograph.channels.engines.sqlite.damage import Suspicion
 from heliograph.channels.engines.sqlite.mailbox import Mailbox
 from heliograph.channels.engines.sqlite.maintenance import Maintenance
 from heliograph.channels.engines.sqlite.notifications import Notifications
@@ -87,11 +88,17 @@ class SqliteWorker:
         self.mailbox = Mailbox()
         self._notifications = notifications = Notifications(self.mailbox, listener, self.notify)
         self._open_session = partial(
-            SqliteSession, path, limits, secrets.token_hex(8), notifications.followed
+            SqliteSession,
+            path,
+            limits,
+            secrets.token_hex(8),
+            notifications.followed,
+            self._report,
         )
+        self._suspicion = Suspicion()
         self._session: SqliteSession | None = None
         self._retry_at = 0.0
-        self._maintenance = Maintenance()
+        self._maintenance = Maintenance(limits.check_interval)
         self._next_group_at = self._locked_since = self._log_again_at = 0.0
         self._wake_up = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._asleep = self._closing = False
@@ -215,12 +222,17 @@ class SqliteWorker:
             self.mailbox.send(log.warning, "%s", error)
         session, self._session = self._session, None
         if session is not None:
+            if self._suspicion.confirmed(exc):
+                self._report(session.set_aside(error))
             session.close()
             if isinstance(exc, Replaced):
                 session.file.drop_stale_log()
         self.state = str(error)
         self._retry_at = time.monotonic() + RETRY
         return error
+
+    def _report(self, text: str) -> None:
+        self.mailbox.send(log.error, "%s", text)
 
     def _run_steps(self, *steps: Callable[[SqliteSession, float], bool]) -> bool:
         """Take the steps that need an open file. True if one of them found something to do."""
