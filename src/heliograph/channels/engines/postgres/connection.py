@@ -26,6 +26,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 #: Seconds to connect, and for all statements of one lease.
 CONNECT_TIMEOUT, LEASE_TIMEOUT = 5.0, 10.0
 
+#: Milliseconds that a probe waits for a lock: others have it for longer only when something is wrong.
+PROBE_LOCK_TIMEOUT = 400
+
 #: Seconds that `close` waits until an interrupted lease ends.
 CLOSE_TIMEOUT = 1.0
 
@@ -129,6 +132,24 @@ def _row(connection: Connection, query: str) -> tuple[Any, ...]:
     row = connection.execute(query.encode()).fetchone()
     assert row is not None
     return row
+
+
+def probe(connection: Connection) -> None:
+    """Raises LogUnavailable or psycopg.Error when appends would be refused, or wait for a lock of another program on the tables."""
+    connection.execute("BEGIN")
+    connection.execute(f"SET LOCAL lock_timeout = {PROBE_LOCK_TIMEOUT}".encode())
+    row = connection.execute(
+        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')"
+    ).fetchone()
+    assert row is not None
+    if row[0]:
+        raise LogUnavailable("PostgreSQL cannot be used now: it is in recovery, as a standby is.")
+    if row[1] == "on":
+        raise LogUnavailable("PostgreSQL cannot be used now: its transactions are read-only.")
+    connection.execute(
+        "LOCK TABLE heliograph_channels, heliograph_segments, heliograph_keys IN ROW EXCLUSIVE MODE"
+    )
+    connection.execute("ROLLBACK")
 
 
 def unavailable(error: Exception, *, uncertain: bool = False) -> LogUnavailable:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines.postgres import reader
-from heliograph.channels.engines.postgres.connection import Connection, check_url
+from heliograph.channels.engines.postgres.connection import Connection, check_url, probe
 from heliograph.channels.engines.postgres.pool import PostgresPool
 from heliograph.channels.engines.postgres.presence import PostgresPresence
 from heliograph.channels.errors import LogUnavailable
@@ -24,6 +24,7 @@ class PostgresLog(Log):
     """Connects at its first use, after the fork. Raises LocationError for a URL that libpq cannot read."""
 
     def __init__(self, url: str, limits: Limits) -> None:
+        super().__init__()
         check_url(url)
         self._url, self._limits = url, limits
         self._listener: Callable[[Notification], None] = lambda _notification: None
@@ -81,6 +82,10 @@ class PostgresLog(Log):
 
     def ready(self) -> str:
         return "closed" if self._closed else self._pool().ready()
+
+    def probe(self) -> str:
+        self._run(probe)
+        return self.ready()
 
     def close(self) -> None:
         pool, self._open_pool, self._closed = self._open_pool, None, True

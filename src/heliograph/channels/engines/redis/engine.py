@@ -41,6 +41,7 @@ class RedisLog(Log):
     presence: RedisPresence
 
     def __init__(self, url: str, limits: Limits) -> None:
+        super().__init__()
         check_url(url)
         self._url, self._limits = url, limits
         self._listener: Callable[[Notification], None] = lambda _notification: None
@@ -162,6 +163,10 @@ class RedisLog(Log):
 
     def ready(self) -> str:
         return "closed" if self._closed else self._pool().ready()
+
+    def probe(self) -> str:
+        self._pool().probe()
+        return self.ready()
 
     def close(self) -> None:
         pool, self._open_pool, self._closed = self._open_pool, None, True

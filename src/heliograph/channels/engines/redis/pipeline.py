@@ -28,6 +28,9 @@ OLDEST = (6, 2)
 #: Bytes of one write.
 MAX_WRITE = 1 << 20
 
+#: What is wrong with a server that follows another one: it takes no messages, or loses them.
+REPLICA = "it is a replica, which takes no messages"
+
 Answer = object
 OnAnswer = Callable[[Answer], None]
 
@@ -91,6 +94,8 @@ class PipelinedConnection(RedisConnection):
     def _prepare(self, connection: RawConnection) -> None:
         info = _info(connection, "server")
         _check_version(info)
+        if _info(connection, "replication").get("role", "master") != "master":
+            raise redis.RedisError(REPLICA)
         persistence, memory = _info(connection, "persistence"), _info(connection, "memory")
         policy = memory.get("maxmemory_policy", "noeviction")
         always = persistence.get("aof_enabled") == "1" and _appendfsync(connection) == "always"

@@ -16,7 +16,7 @@ from gevent.lock import BoundedSemaphore
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.redis.listener import RedisListener
-from heliograph.channels.engines.redis.pipeline import OnAnswer, PipelinedConnection, checked
+from heliograph.channels.engines.redis.pipeline import REPLICA, OnAnswer, PipelinedConnection, checked
 from heliograph.channels.engines.redis.schema import PREFIX, TABLE
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
 from heliograph.channels.records import MAX_WAITING_CALLS, Notification
@@ -31,6 +31,9 @@ MAX_QUERIES = 8
 
 #: Seconds between two probes, and until one has to come back.
 PROBE_INTERVAL, PROBE_TIMEOUT = 3.0, 3.0
+
+#: Milliseconds that the key of a probe lives.
+PROBE_TTL = 60_000
 
 #: Seconds between comparisons of all followed channels with the log: a notification may be lost without an error.
 POSITION_INTERVAL = 20.0
@@ -134,6 +137,21 @@ class RedisPool:
 
     def _on_echo(self, _text: bytes) -> None:
         self._probe_back = time.monotonic()
+
+    def probe(self) -> None:
+        """Write a key: refused by a replica, without memory, without the replicas that it needs, and while it loads.
+
+        Raises LogUnavailable.
+        """
+        connection = self.append_connection
+        connection.request("SET", f"{PREFIX}probe", secrets.token_hex(4), "PX", PROBE_TTL)
+        try:
+            role = cast("list[object]", connection.request("ROLE"))[0]
+        except LogUnavailable:
+            return  # this user may not ask; the key was written
+        if role != b"master":  # one that takes writes all the same loses them
+            connection.reset(REPLICA)
+            raise LogUnavailable(f"Redis cannot be used now: {REPLICA}.")
 
     def ready(self) -> str:
         if self.append_connection.server.evicts:
