@@ -3,6 +3,7 @@ monkey.patch_all()
 
 # `python -m app`: the application on gevent's own pywsgi, for developing. Listens where an instance would.
 
+import argparse
 import signal
 import sys
 
@@ -11,10 +12,12 @@ from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
 from app.application import GROUPS, announce, create_app
+from heliograph.request.options import AccessOptions
+from heliograph.server import guard
 from heliograph.server.handler import Handler
-from heliograph.server.options import instance_address
+from heliograph.server.options import ServerOptions, instance_address
 from heliograph.server.state import state_of
-from heliograph.settings import environment, exit_on_error, from_environment
+from heliograph.settings import Settings, environment, exit_on_error, from_environment
 
 #: Seconds for requests and WebSockets to end after a signal, as under Gunicorn.
 GRACE = 7
@@ -26,7 +29,7 @@ MAX_CONNECTIONS = 21_000
 def main() -> int:
     settings = from_environment(GROUPS)
     with exit_on_error():
-        address = instance_address(environment())
+        address = _address(settings)
     server = WSGIServer(address, create_app(settings), spawn=MAX_CONNECTIONS, handler_class=Handler, log=None)
     try:
         server.start()
@@ -42,6 +45,19 @@ def main() -> int:
     state_of(server).stop()
     server.stop(timeout=GRACE)
     return 0
+
+
+def _address(settings: Settings) -> tuple[str, int]:
+    """Where to listen: the options, else what an instance would take. Raises SettingError."""
+    parser = argparse.ArgumentParser(prog="python -m app", description="The application, for developing.")
+    parser.add_argument("--host", help="default: 127.0.0.1, or all addresses where $PORT is set")
+    parser.add_argument("--port", type=int, choices=range(1, 65536), metavar="PORT", help="default: 8100, or $PORT")
+    given = parser.parse_args()
+    if given.host is None:
+        host, port = instance_address(environment())
+        return host, given.port or port
+    guard.refuse_open(settings[AccessOptions], [(given.host, 0)], "--host")
+    return given.host, given.port or ServerOptions.read(environment()).port_base
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.request.services import EXTENSION, Services
 from heliograph.request.spool import Spool
 from heliograph.request.threads import in_thread
+from heliograph.server import guard
 from heliograph.server.wrap import WsgiWrapper
 from heliograph.settings import Settings, from_environment
 from heliograph.websocket.options import WebSocketOptions
@@ -72,6 +73,8 @@ class Heliograph:
             raise RuntimeError("one Heliograph serves one application in this version; make another one")
         self._started = True
         settings = self._given or from_environment(LIBRARY)
+        if "channels" in self._endpoints:
+            guard.refuse_open_sockets(settings[AccessOptions])
         options = settings[RequestOptions]
         own_logs = Logs(options.log)
         self.on_close(own_logs.close)

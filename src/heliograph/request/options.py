@@ -117,14 +117,19 @@ class AccessOptions(Options):
     )
     open: bool = option(FLAG, False, "whether everyone beyond loopback may use the service without a token")
 
+    def refuse_open(self, host: str, name: str, shown: str) -> None:
+        """Raise SettingError when `host`, set by `name` as `shown`, is beyond loopback and nothing protects the service."""
+        if is_loopback(host) or self.auth_secret or self.open:
+            return
+        raise SettingError(
+            name,
+            shown,
+            "listens beyond loopback, which is allowed only with HELIOGRAPH_AUTH_SECRET, "
+            "or with HELIOGRAPH_OPEN=1 to let everybody in",
+        )
+
 
 def refuse_open_listening(environ: Mapping[str, str], host: str, name: str) -> None:
-    """Raise SettingError when `host`, set by variable `name`, is beyond loopback and nothing protects the service."""
-    access = AccessOptions.read(environ)
-    if is_loopback(host) or access.auth_secret or access.open:
-        return
-    raise SettingError(
-        where(environ, name),
-        environ.get(name, "").strip() or host,
-        "listens beyond loopback, which is allowed only with HELIOGRAPH_AUTH_SECRET, or with HELIOGRAPH_OPEN=1 to let everybody in",
-    )
+    """The same for a host that is set by a variable."""
+    shown = environ.get(name, "").strip() or host
+    AccessOptions.read(environ).refuse_open(host, where(environ, name), shown)

@@ -1,0 +1,91 @@
+"""Listening beyond loopback needs a secret or HELIOGRAPH_OPEN=1: a check of the sockets that are really bound.
+
+Who listens is not read from the names of settings: a bind may come from a command line, a variable, a file or another process.
+"""
+
+from __future__ import annotations
+
+import _socket  # not `socket`: gevent's would make the listener of another server non-blocking
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+
+from heliograph_proxy.loopback import is_loopback
+
+from heliograph.request.options import AccessOptions
+
+#: An address as Gunicorn has it: host and port, the path of a Unix socket, or an inherited descriptor.
+Address = tuple[str, int] | str | int
+
+
+def hosts(address: Address) -> list[str]:
+    """The hosts an address stands for; none for a Unix socket. A name is looked up, as binding will."""
+    if isinstance(address, str):
+        return []
+    if isinstance(address, int):
+        return [_host_of(address)] if _is_internet(address) else []
+    host = address[0]
+    if not host or is_loopback(host):
+        return [host]
+    try:
+        return [str(found[4][0]) for found in _socket.getaddrinfo(host, address[1], type=_socket.SOCK_STREAM)]
+    except OSError:
+        return [host]  # binding will fail as well
+
+
+def refuse_open(access: AccessOptions, addresses: Iterable[Address], name: str) -> None:
+    """Raise SettingError for the first address beyond loopback, set by `name`, when nothing protects the service."""
+    for address in addresses:
+        for host in hosts(address):
+            access.refuse_open(host, name, host)
+
+
+def refuse_open_sockets(access: AccessOptions) -> None:
+    """The same for the sockets on which this process listens already, and for the one that `flask run` is about to bind."""
+    refuse_open(access, _listening(), "a listening socket")
+    click = sys.modules.get("click")
+    context = click.get_current_context(silent=True) if click else None
+    while context is not None:
+        if context.info_name == "run" and isinstance(context.params.get("host"), str):
+            refuse_open(access, [(context.params["host"], 0)], "--host")
+        context = context.parent
+
+
+def _listening() -> Iterator[int]:
+    """The descriptors of this process on which it listens for connections of the Internet's families."""
+    for name in os.listdir("/proc/self/fd"):
+        descriptor = int(name)
+        try:
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode) and _listens(descriptor):
+                yield descriptor
+        except OSError:  # the one of the folder itself, which is closed by now
+            continue
+
+
+def _borrowed(descriptor: int) -> _socket.socket:
+    return _socket.socket(fileno=os.dup(descriptor))
+
+
+def _is_internet(descriptor: int) -> bool:
+    borrowed = _borrowed(descriptor)
+    try:
+        return borrowed.family in (_socket.AF_INET, _socket.AF_INET6)
+    finally:
+        borrowed.close()
+
+
+def _listens(descriptor: int) -> bool:
+    borrowed = _borrowed(descriptor)
+    try:
+        return bool(borrowed.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
+    finally:
+        borrowed.close()
+
+
+def _host_of(descriptor: int) -> str:
+    borrowed = _borrowed(descriptor)
+    try:
+        return str(borrowed.getsockname()[0])
+    finally:
+        borrowed.close()
