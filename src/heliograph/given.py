@@ -32,7 +32,7 @@ class Given(dict[str, str]):
 
     def __init__(self, values: Mapping[str, str], origins: Mapping[str, str] | None = None) -> None:
         super().__init__(values)
-        self.origins = dict(origins or {})
+        self.origins: dict[str, str] = dict(origins or (values.origins if isinstance(values, Given) else {}))
 
     def changed(self, **values: str) -> Given:
         """The same with other values for some variables."""

@@ -28,6 +28,7 @@ PARTS = (
     "proxy",
     "script",
     "src",
+    "heliograph.toml",
     "wsgi.py",
     "Procfile",
     "pyproject.toml",

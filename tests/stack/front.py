@@ -48,7 +48,9 @@ def configured(folder: Path, port: int, upstream: int, trusted: tuple[str, ...] 
     static.mkdir(parents=True)
     (static / "library.js").write_text("export const x = 1;\n")
     (static.parent / "style.css").write_text(STYLE_SHEET)
-    front = render.Front(f"127.0.0.1:{port}", f"127.0.0.1:{upstream}", "var", False, 4096, trusted)
+    private = ("/metrics", "/readyz", "/inner/part")
+    listen, behind = f"127.0.0.1:{port}", f"127.0.0.1:{upstream}"
+    front = render.Front(listen, behind, "var", False, 4096, trusted, private)
     text = render.nginx_conf((ROOT / "nginx/nginx.conf").read_text(), front)
     (folder / "nginx/nginx.conf").write_text(text)
     return [str(NGINX), "-p", f"{folder}/", "-c", "nginx/nginx.conf", "-g", "daemon off;"]

@@ -43,7 +43,7 @@ def test_the_tls_block_works_when_it_is_taken_into_use(tmp_path: Path) -> None:
     text = re.sub(r"^    # (server \{|    .*|\})$", r"    \1", file.read_text(), flags=re.MULTILINE)
     text = text.replace("/etc/ssl/private/heliograph.pem", str(certificate))
     text = text.replace("/etc/ssl/private/heliograph.key", str(key))
-    file.write_text(text.replace("listen 8443 ssl", f"listen 127.0.0.1:{tls} ssl"))
+    file.write_text(text.replace("listen 127.0.0.1:8443 ssl", f"listen 127.0.0.1:{tls} ssl"))
     with Process(command, tmp_path / "output").wait_for_port(tls):
         answer = requests.get(f"https://127.0.0.1:{tls}/", verify=str(certificate), timeout=PATIENCE)
         plain = requests.get(f"http://127.0.0.1:{tls}/", timeout=PATIENCE)

@@ -136,3 +136,47 @@ def test_the_access_log_is_json_with_the_request_id_that_the_proxy_got(nginx: Ng
     assert entry["request_id"] == request_id
     assert entry["status"] == 200
     assert entry["method"] == "GET"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/metrics",
+        "/metrics/",
+        "/metrics/below?x=1",
+        "/METRICS",
+        "//metrics",
+        "/%6detrics",
+        "/%2fmetrics",
+        "/a/../metrics",
+        "/a/%2e%2e/metrics",
+        "/./metrics",
+        "/inner/part",
+        "/inner//Part/more",
+        "/-/health",
+        "/-",
+        "/-/problem",
+        "/-/stack",
+    ],
+)
+def test_private_paths_are_answered_with_a_problem_in_any_spelling(nginx: Nginx, target: str) -> None:
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    status, fields, body = nginx.raw(request.encode())
+    assert (status, fields["content-type"]) == (404, "application/problem+json"), body
+    assert nginx.upstream.seen.empty()
+
+
+@pytest.mark.parametrize("target", ["/metricsx", "/inner", "/inner/parts", "/a/metrics", "/-x", "/ready"])
+def test_other_paths_are_passed_on(nginx: Nginx, target: str) -> None:
+    assert requests.get(f"{nginx.url}{target}", timeout=PATIENCE).status_code == 200
+
+
+def test_the_question_of_the_manager_is_not_logged(nginx: Nginx) -> None:
+    log = nginx.folder / "var/nginx-access.log"
+    for target in ("/-/stack", "/-/stack?seen", "/-/last"):
+        requests.get(f"{nginx.url}{target}", timeout=PATIENCE)
+    until(lambda: "/-/last" in log.read_text(), "the last line in the log")
+    assert [json.loads(line)["uri"] for line in log.read_text().splitlines()][-2:] == [
+        "/-/stack?seen",
+        "/-/last",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from heliograph.stack.terminal import announcement
 
 PROXY = (ROOT / "conf/proxy.toml").read_text()
 NGINX = (ROOT / "nginx/nginx.conf").read_text()
+GUNICORN = ("python", "/bin/gunicorn")
 BACKENDS = {"web1": "127.0.0.1:9100", "web2": "127.0.0.1:9101", "web3": "127.0.0.1:9102"}
-FRONT = render.Front("127.0.0.1:9080", "127.0.0.1:9000", "var/2", False, 5000)
+FRONT = render.Front(
+    "127.0.0.1:9080", "127.0.0.1:9000", "var/2", False, 5000, private=("/metrics", "/readyz")
+)
 
 
 def settings(**given: str) -> StackSettings:
@@ -84,13 +88,15 @@ def test_only_the_layer_in_front_is_reachable_from_outside(
 
 
 def test_layers_start_from_the_back() -> None:
-    planned = stages(Layout(settings(), "/usr/sbin/nginx"), "python", Project(ROOT, "wsgi:app"), ROOT / "var")
+    planned = stages(
+        Layout(settings(), "/usr/sbin/nginx"), "python", Project(ROOT, "wsgi:app", GUNICORN), ROOT / "var"
+    )
     assert [[part.name for part in stage] for stage in planned] == [["web1", "web2"], ["proxy"], ["nginx"]]
     assert planned[0][1].extra == {
         "HELIOGRAPH_INSTANCE": "web2",
         "HELIOGRAPH_TRUSTED_PROXIES": "127.0.0.1 ::1 unix",
     }
-    without = stages(Layout(settings(), None), "python", Project(ROOT, "wsgi:app"), ROOT / "var")
+    without = stages(Layout(settings(), None), "python", Project(ROOT, "wsgi:app", GUNICORN), ROOT / "var")
     assert [stage[0].kind for stage in without] == [PartKind.INSTANCE, PartKind.PROXY]
 
 
@@ -135,7 +141,7 @@ def test_nginxs_configuration_changes_in_addresses_paths_and_limits_only() -> No
         "error_log stderr warn;",
         "worker_rlimit_nofile 5000;",
         "worker_connections 4744;",
-        "access_log var/2/nginx-access.log json;",
+        "access_log var/2/nginx-access.log json if=$logged;",
         *(
             f"{name}_temp_path var/2/nginx-{name.removesuffix('_body').replace('client', 'body')};"
             for name in TEMPORARY
@@ -143,6 +149,49 @@ def test_nginxs_configuration_changes_in_addresses_paths_and_limits_only() -> No
         "server 127.0.0.1:9000 max_fails=0;",
         "listen 127.0.0.1:9080 default_server backlog=4096;",
     ]
+
+
+@pytest.mark.parametrize("private", [(), ("/a.b/c",), ("/x", "/y+z")])
+def test_private_paths_are_written_for_nginx(private: tuple[str, ...]) -> None:
+    front = render.Front("127.0.0.1:9080", "127.0.0.1:9000", "var", False, 5000, private=private)
+    entries = re.findall(r'"~\*\^(.*?)\(\?:/\|\$\)" yes;', render.nginx_conf(NGINX, front))
+    assert entries == [re.escape(path) for path in private]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("listen 127.0.0.1:80;", ("127.0.0.1", 80, False)),
+        ("  listen   8443 ssl http2;", ("", 8443, True)),
+        ("listen *:80 default_server;", ("", 80, False)),
+        ("listen [::]:443 ssl;", ("::", 443, True)),
+        ("listen [::1];", ("::1", 80, False)),
+        ("listen localhost;", ("localhost", 80, False)),
+        ("listen 0.0.0.0:81;", ("0.0.0.0", 81, False)),
+    ],
+)
+def test_where_nginx_listens_is_read_from_its_configuration(given: str, found: tuple[str, int, bool]) -> None:
+    text = f"# listen 1;\n{given}\n    #     listen 2 ssl;\nlisten unix:/run/x.sock;\n"
+    assert render.listens(text) == [render.Listen(*found)]
+
+
+def test_the_block_for_tls_listens_beside_the_plain_one() -> None:
+    used = re.sub(r"^    # (    listen .*)$", r"    \1", NGINX, flags=re.MULTILINE)
+    front = render.Front("192.0.2.1:9080", "127.0.0.1:9000", "var", False, 5000)
+    for text, host in ((NGINX, []), (used, [render.Listen("192.0.2.1", 8443, True)])):
+        assert render.listens(render.nginx_conf(text, front)) == [
+            render.Listen("192.0.2.1", 9080, False),
+            *host,
+        ]
+
+
+def test_the_proxy_in_front_gets_the_private_paths_and_the_format_of_the_log() -> None:
+    front, behind = Layout(settings(PRIVATE="/metrics"), None), Layout(settings(PRIVATE="/metrics"), "nginx")
+    assert (front.private, behind.private) == (("/-", "/metrics"), ("/-/stack",))
+    text = render.for_stack(PROXY.replace("private = []", 'private = ["/own"]'), front.private, "text")
+    assert text.count("private =") == 1
+    found = tomllib.loads(text)
+    assert (found["private"], found["log"]["format"]) == (["/own", "/-", "/metrics"], "combined")
 
 
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_port
 
+from heliograph.settings import SettingError
+from heliograph.stack import commands, options
+from heliograph.stack.plan import Layout, at
 from tests.stack.checkout import copy_checkout
 from tests.stack.front import NGINX
 from tests.stack.running import RUN, Stack, choose_ports
@@ -50,6 +54,7 @@ def one_port_twice(port: int) -> dict[str, str]:
             "HELIOGRAPH_HOST='0.0.0.0': listens beyond loopback, which is allowed only with HELIOGRAPH_AUTH_SECRET",
         ),
         ({"HELIOGRAPH_HOST": "192.0.2.1", "HELIOGRAPH_OPEN": "1"}, "this machine has no such address"),
+        ({"HELIOGRAPH_PRIVATE": "/metrics,status"}, "HELIOGRAPH_PRIVATE='status': paths such as /metrics"),
         ({"HELIOGRAPH_NGINX": "maybe"}, "HELIOGRAPH_NGINX='maybe': one of auto, 0, 1 is allowed"),
         ({"HELIOGRAPH_MAX_BODY": "much"}, "HELIOGRAPH_MAX_BODY='much': a size"),
         ({"HELIOGRAPH_LOG": "xml"}, "HELIOGRAPH_LOG='xml': one of json, text is allowed"),
@@ -83,6 +88,50 @@ def test_two_of_our_own_on_one_port_are_named() -> None:
     said = refused(one_port_twice(port := free_port()))
     assert f"port {port} is meant for both the proxy (HELIOGRAPH_PROXY_PORT)" in said
     assert "the proxy's admin listener (HELIOGRAPH_ADMIN_PORT)" in said
+
+
+def project(folder: Path, proxy: tuple[str, str] = ("", ""), nginx: tuple[str, str] = ("", "")) -> Path:
+    """The configurations of this checkout with another text in one of them."""
+    for name, change in (("conf/proxy.toml", proxy), ("nginx/nginx.conf", nginx)):
+        file = folder / name
+        file.parent.mkdir(parents=True)
+        file.write_text((ROOT / name).read_text().replace(*change))
+    return folder
+
+
+@pytest.mark.parametrize("listen", ['"0.0.0.0:8000"', '"[::]:8000"', '["127.0.0.1:8000", "192.0.2.1:8000"]'])
+def test_the_proxys_listen_beyond_loopback_needs_a_secret_too(tmp_path: Path, listen: str) -> None:
+    root = project(tmp_path, proxy=('listen = "127.0.0.1:8000"', f"listen = {listen}"))
+    with pytest.raises(SettingError, match=r"^conf/proxy\.toml: listen=.*HELIOGRAPH_AUTH_SECRET"):
+        commands.proxy_host(root, {})
+    host = commands.proxy_host(root, {"HELIOGRAPH_OPEN": "1"})
+    assert host in {"0.0.0.0", "::", "192.0.2.1"}
+    settings = options.load({"HELIOGRAPH_OPEN": "1"})
+    assert Layout(settings, "nginx", host).proxy_at == at(host, 8000)
+
+
+def test_what_else_nginx_listens_on_is_checked_like_the_rest(tmp_path: Path) -> None:
+    layout = Layout(options.load({}), "nginx")
+    for number, (listen, found) in enumerate({"8443 ssl": "", "127.0.0.1:8443 ssl": "127.0.0.1"}.items()):
+        root = project(
+            tmp_path / str(number),
+            nginx=("    # TLS: put", f"    server {{\n        listen {listen};\n    }}\n    # TLS: put"),
+        )
+        if found:
+            assert [(one.host, one.port) for one in commands.other_listens(layout, root, {})] == [
+                (found, 8443)
+            ]
+        else:
+            with pytest.raises(
+                SettingError, match=r"^nginx/nginx\.conf: listen=':8443': listens beyond loopback"
+            ):
+                commands.other_listens(layout, root, {})
+
+
+def test_instances_are_started_by_gunicorns_command() -> None:
+    python, script = commands.gunicorn()
+    assert (python, Path(script).name) == (sys.executable, "gunicorn")
+    assert "http" not in {path.name for path in Path(script).parent.iterdir()}
 
 
 def connects(port: int) -> bool:

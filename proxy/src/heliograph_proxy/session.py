@@ -17,6 +17,7 @@ from heliograph_proxy.admin.failures import SERVER_ERRORS
 from heliograph_proxy.errors import (
     Disconnected,
     InternalError,
+    NotFound,
     Problem,
     ProxyStopping,
     RequestTimeout,
@@ -29,6 +30,7 @@ from heliograph_proxy.http1 import grammar
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
 from heliograph_proxy.masking import mask_secrets
+from heliograph_proxy.private import PROBE, covers
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
 
@@ -76,6 +78,9 @@ class ClientSession:
             after = self._exchange(head, record)
         except Problem as problem:
             after = self._refuse(problem, record)
+            if record.target == PROBE and self._forwarding.trusted:
+                self._linger()
+                return After.CLOSE
         except StreamError:
             return After.CLOSE
         self._ended = monotonic()
@@ -96,6 +101,9 @@ class ClientSession:
         record.TR = now - self._begun
         head = self._parse(raw, record)
         record.method, record.target, record.minor = head.method_text, head.target_text, head.minor
+        private = self._runtime.settings.private
+        if private and covers(private, head.target):
+            raise NotFound("there is nothing at this path")
         forwarding, before = self._forwarding, self._stream.sent
         record.client = forwarding.client(head)
         record.request_id = request_id = forwarding.request_id(head, record.request_id)
@@ -162,7 +170,9 @@ class ClientSession:
         """An answer to what is no request; nothing after it can be understood."""
         record.status, record.ended, record.reason = problem.status, problem.name, problem.detail
         self._runtime.metrics.problems[problem.status] += 1
-        answer = headers.problem_response(problem, record.request_id.encode(), CLOSE)
+        answer = headers.problem_response(
+            problem, record.request_id.encode(), CLOSE, head_only=record.method == "HEAD"
+        )
         try:
             self._stream.send(answer)
         except StreamError:

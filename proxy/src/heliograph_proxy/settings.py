@@ -128,6 +128,8 @@ class ProxySettings:
     listen: values.Address = _key(values.address, "127.0.0.1:8000")
     admin: values.Address = _key(values.address, "127.0.0.1:8001")
     admin_token: str = _key(values.token, "")
+    #: In the form that `private.covers` wants.
+    private: tuple[bytes, ...] = _key(values.private, [])
     strategy: str = _key(values.strategy, "least_time")
     trusted: TrustedPeers = _key(values.trusted, ["127.0.0.1", "::1", "unix"])
     health: HealthSettings = field(default_factory=HealthSettings)

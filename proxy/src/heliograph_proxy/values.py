@@ -15,6 +15,7 @@ from typing import Any
 
 from heliograph_proxy.files import MIN_SECRET
 from heliograph_proxy.loopback import is_loopback
+from heliograph_proxy.private import prefixes
 from heliograph_proxy.trust import TrustedPeers, read_trusted
 
 #: Anything longer is a mistake, and names stand in every log line and metric.
@@ -193,6 +194,15 @@ def secret(value: Any) -> str:
     if not isinstance(value, str) or (value and len(value.strip()) < MIN_SECRET):
         raise Wrong(f"must be empty or at least {MIN_SECRET} characters")
     return value
+
+
+def private(value: Any) -> tuple[bytes, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise Wrong("must be a list of paths")
+    try:
+        return prefixes(value)
+    except ValueError as exc:
+        raise Wrong(f'must be a list of paths such as "/metrics", which "{exc}" is not') from exc
 
 
 def trusted(value: Any) -> TrustedPeers:

@@ -6,20 +6,23 @@ import asyncio
 import os
 import shutil
 import sys
+import sysconfig
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from heliograph_proxy.limits import raise_descriptor_limit
+from heliograph_proxy.loopback import is_loopback
 
-from heliograph.request.options import RequestOptions
-from heliograph.settings import SettingError, environment
+from heliograph.request.options import AccessOptions, RequestOptions
+from heliograph.settings import NotAllowed, SettingError, environment
 from heliograph.stack import folder, machine, ports, render
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
 from heliograph.stack.manager import Manager
 from heliograph.stack.options import LOOPBACK, StackSettings
 from heliograph.stack.part import Part
-from heliograph.stack.plan import Layout, PartKind, Project, stages
+from heliograph.stack.plan import Layout, PartKind, Project, at, reachable, stages
 from heliograph.stack.terminal import announcement, say, show
 
 #: Debian puts nginx where the PATH of ordinary users does not lead.
@@ -38,18 +41,18 @@ Refusal = (NoProject, SettingError, ports.PortError, folder.TooManyStacks, rende
 
 def run(root: Path, app: str) -> int:
     """Run the stack of the project in `root` until it is stopped. The exit status."""
-    environ = environment()
     try:
+        environ = environment()
         require_project(root)
         settings = configuration.load(environ, os.cpu_count() or 1)
         RequestOptions.read(environ).require()
         for warning in configuration.unknown_names(environ):
             say(f"warning: {warning}")
-        layout = Layout(settings, find_nginx(settings))
-        ports.check(wanted(layout))
+        layout = Layout(settings, find_nginx(settings), proxy_host(root, environ))
+        ports.check(wanted(layout) + other_listens(layout, root, environ))
         claimed = folder.claim(root)
         try:
-            return _run_in(claimed, layout, Project(root, app), environ)
+            return _run_in(claimed, layout, Project(root, app, gunicorn()), environ)
         finally:
             claimed.release()
     except Refusal as exc:
@@ -103,26 +106,80 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
     return found
 
 
+def gunicorn() -> tuple[str, ...]:
+    """Gunicorn's command, run by our Python.
+
+    Not `python -m gunicorn`: at SIGUSR2 it would start itself anew by the path of a file in its own folder, whose `http` then
+    hides the library's.
+    """
+    scripts = [Path(sys.executable).parent / "gunicorn", Path(sysconfig.get_path("scripts")) / "gunicorn"]
+    for file in metadata.distribution("gunicorn").files or ():
+        if file.name == "gunicorn" and file.parent.name == "bin":
+            scripts.append(Path(str(file.locate())))
+    for script in scripts:
+        if script.is_file():
+            return (sys.executable, str(script))
+    raise NoProject(
+        f"there is no command gunicorn beside {sys.executable}; install the package gunicorn anew"
+    )
+
+
+def proxy_host(root: Path, environ: Mapping[str, str]) -> str:
+    """The host on which conf/proxy.toml wants the proxy to listen; the ports are settings of the stack."""
+    for address in render.proxy_listen((root / "conf/proxy.toml").read_text()):
+        host, port, _ = address.rpartition(":")
+        host = host.strip("[]")
+        if port and not address.startswith("unix:") and not is_loopback(host):
+            AccessOptions.read(environ).refuse_open(host, "conf/proxy.toml: listen", address)
+            try:
+                return configuration.PUBLIC.parse(host)
+            except NotAllowed as exc:
+                raise SettingError("conf/proxy.toml: listen", address, configuration.PUBLIC.allowed) from exc
+    return LOOPBACK
+
+
+def other_listens(layout: Layout, root: Path, environ: Mapping[str, str]) -> list[ports.Wanted]:
+    """What else nginx/nginx.conf listens on, such as the port for TLS where its block is in use."""
+    if layout.nginx is None:
+        return []
+    text = render.nginx_conf((root / "nginx/nginx.conf").read_text(), front_of(layout, "var", 0))
+    found = []
+    for listen in render.listens(text):
+        AccessOptions.read(environ).refuse_open(
+            listen.host, "nginx/nginx.conf: listen", f"{listen.host}:{listen.port}"
+        )
+        if listen.port != layout.settings.nginx_port:
+            host = listen.host or "0.0.0.0"
+            found.append(ports.Wanted(host, listen.port, "listen in nginx/nginx.conf", "nginx"))
+    return found
+
+
+def front_of(layout: Layout, var: str, descriptors: int) -> render.Front:
+    settings = layout.settings
+    return render.Front(
+        listen=layout.nginx_at,
+        proxy=at(reachable(layout.host(PartKind.PROXY)), settings.proxy_port),
+        var=var,
+        as_root=os.geteuid() == 0,
+        descriptors=descriptors,
+        trusted=settings.trusted,
+        private=settings.private,
+        log=settings.log,
+    )
+
+
 def write_configurations(claimed: Folder, layout: Layout, root: Path, descriptors: int) -> None:
     pattern = (root / "conf/proxy.toml").read_text()
     trusted = layout.settings.trusted
     text = render.proxy_toml(pattern, layout.proxy_at, layout.admin_at, layout.backends, trusted)
-    claimed.write("proxy.toml", text)
+    claimed.write("proxy.toml", render.for_stack(text, layout.private, layout.settings.log))
     if layout.nginx is None:
         return
-    as_root = os.geteuid() == 0
+    front = front_of(layout, str(claimed.path.relative_to(root)), descriptors)
     if (
-        as_root
+        front.as_root
     ):  # nginx's user nobody could not enter the state folder, where its logs and temporary files are
         say("nginx runs its workers as root, as all parts of this stack do: start it as another user")
-    front = render.Front(
-        listen=layout.nginx_at,
-        proxy=layout.proxy_at,
-        var=str(claimed.path.relative_to(root)),
-        as_root=as_root,
-        descriptors=descriptors,
-        trusted=trusted,
-    )
     claimed.write("nginx.conf", render.nginx_conf((root / "nginx/nginx.conf").read_text(), front))
     claimed.link("snippets", root / "nginx/snippets")
     claimed.keep_previous("nginx-access.log")

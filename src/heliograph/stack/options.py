@@ -13,6 +13,9 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from heliograph_proxy.private import prefixes
+
+from heliograph.given import Given
 from heliograph.options import LIBRARY
 from heliograph.request.options import RequestOptions, refuse_open_listening
 from heliograph.settings import (
@@ -25,6 +28,7 @@ from heliograph.settings import (
     ValueKind,
     choice,
     integer,
+    items,
     names,
     option,
 )
@@ -56,6 +60,9 @@ class StackSettings:
     nginx: str
     #: Networks of the balancers in front of it, where HELIOGRAPH_TRUSTED_PROXIES is set.
     trusted: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    #: The format of every layer's log, where HELIOGRAPH_LOG is set.
+    log: str = ""
 
     @property
     def instance_ports(self) -> dict[str, int]:
@@ -75,19 +82,33 @@ def _host_of(text: str) -> str:
         raise NotAllowed from exc
 
 
+def _paths(text: str) -> tuple[str, ...]:
+    parts = items(text)
+    try:
+        prefixes(parts)
+    except ValueError as exc:
+        raise NotAllowed(str(exc)) from exc
+    return tuple(part.rstrip("/") for part in parts)
+
+
+PATHS = ValueKind(_paths, "paths such as /metrics are allowed")
+
+
+PUBLIC = ValueKind(_host_of, "an IP address or localhost is allowed")
+
+
 class StackOptions(Options):
     """What the manager starts, and where it listens."""
 
     instances: int = option(integer(1, MAX_INSTANCES), PerCore(1, least=2), "processes of the application")
-    host: str = option(
-        ValueKind(_host_of, "an IP address or localhost is allowed"),
-        LOOPBACK,
-        "the address of the layer in front",
-    )
+    host: str = option(PUBLIC, LOOPBACK, "the address of the layer in front")
     nginx_port: int = option(PORT, 8080, "the port of nginx")
     proxy_port: int = option(PORT, 8000, "the port of the proxy")
     admin_port: int = option(PORT, 8001, "the port of the proxy's admin listener")
     nginx: str = option(choice("auto", "0", "1"), "auto", "whether nginx stands in front of the proxy")
+    private: tuple[str, ...] = option(
+        PATHS, (), "paths, with all below them, that the layer in front answers with 404"
+    )
 
 
 def groups() -> tuple[type[Options], ...]:
@@ -124,9 +145,12 @@ def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
         instances=given.instances,
         nginx=given.nginx,
         trusted=_balancers(environ),
+        private=given.private,
+        log=environ.get("HELIOGRAPH_LOG", "").strip(),
     )
     refuse_open_listening(environ, found.host, "HELIOGRAPH_HOST")
-    load_groups({**environ, "PORT": ""}, groups(), cores)  # PORT is a platform's, for one process
+    # PORT is a platform's, for one process.
+    load_groups(Given(environ).changed(PORT=""), groups(), cores)
     return found
 
 

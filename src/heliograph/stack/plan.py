@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heliograph_proxy.private import PROBE
+
 from heliograph.stack.options import LOOPBACK, STATE_VARIABLE, StackSettings
 from heliograph.stack.render import OWN_PEERS
+
+#: The paths that the layers keep for themselves; the question of the manager is one.
+RESERVED = "/-"
 
 #: Takes all rights from other users.
 PRIVATE_UMASK = 0o077
@@ -117,10 +122,19 @@ class Layout:
 
     settings: StackSettings
     nginx: str | None
+    #: Where the proxy listens behind nginx.
+    proxy_host: str = LOOPBACK
 
     def host(self, kind: PartKind) -> str:
         in_front = PartKind.NGINX if self.nginx else PartKind.PROXY
-        return self.settings.host if kind is in_front else LOOPBACK
+        if kind is in_front:
+            return self.settings.host
+        return self.proxy_host if kind is PartKind.PROXY else LOOPBACK
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """What the proxy answers with 404: the manager's own question, and in front what is not for the outside."""
+        return (PROBE,) if self.nginx else (RESERVED, *self.settings.private)
 
     @property
     def nginx_at(self) -> str:
@@ -158,13 +172,15 @@ class Project:
 
     root: Path
     app: str
+    #: What starts Gunicorn.
+    gunicorn: tuple[str, ...]
 
 
 def stages(layout: Layout, python: str, project: Project, var: Path) -> list[list[Plan]]:
     """What is started together; a stage begins when the one before answers."""
     ports = layout.settings.instance_ports
     trusted = {"HELIOGRAPH_TRUSTED_PROXIES": " ".join([*OWN_PEERS, *layout.settings.trusted])}
-    instances = [_instance(python, project.app, name, port, trusted) for name, port in ports.items()]
+    instances = [_instance(project, name, port, trusted) for name, port in ports.items()]
     proxy = Plan(
         "proxy",
         PartKind.PROXY,
@@ -185,11 +201,11 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
     return [instances, [proxy], [nginx]]
 
 
-def _instance(python: str, app: str, name: str, port: int, extra: Mapping[str, str]) -> Plan:
+def _instance(project: Project, name: str, port: int, extra: Mapping[str, str]) -> Plan:
     return Plan(
         name,
         PartKind.INSTANCE,
-        (python, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py", "--bind", at(LOOPBACK, port), app),
+        (*project.gunicorn, "-c", "conf/gunicorn.conf.py", "--bind", at(LOOPBACK, port), project.app),
         LOOPBACK,
         port,
         {"HELIOGRAPH_INSTANCE": name, **extra},

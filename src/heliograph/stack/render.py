@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class RenderError(Exception):
@@ -27,6 +28,8 @@ class Front:
     descriptors: int
     #: Networks of the balancers in front of it whose forwarding headers it believes.
     trusted: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    log: str = ""
 
 
 #: The peers of each layer that are layers of the same stack.
@@ -36,10 +39,7 @@ OWN_PEERS = ("127.0.0.1", "::1", "unix")
 def proxy_toml(
     text: str, listen: str, admin: str, backends: Mapping[str, str], trusted: Sequence[str] = ()
 ) -> str:
-    """conf/proxy.toml with other addresses; its first [[backend]] is the pattern for all of `backends`.
-
-    `trusted`: networks of the balancers in front of the stack.
-    """
+    """conf/proxy.toml with other addresses; its first [[backend]] is the pattern for all of `backends`."""
     text = _replace(text, r"^listen\s*=.*$", f'listen = "{listen}"', "conf/proxy.toml")
     text = _replace(text, r"^admin\s*=.*$", f'admin = "{admin}"', "conf/proxy.toml")
     if trusted:
@@ -62,9 +62,28 @@ def proxy_toml(
     return text
 
 
-def _parse(text: str) -> None:
+def proxy_listen(text: str) -> list[str]:
+    """Where conf/proxy.toml wants the proxy to listen."""
+    found = _parse(text).get("listen", [])
+    return [found] if isinstance(found, str) else [str(one) for one in found]
+
+
+def for_stack(text: str, private: Sequence[str], log: str) -> str:
+    """A rendered proxy.toml with paths that it answers with 404, beside those of the file, and the format of a stack's log."""
+    given = _parse(text).get("private", [])
+    shown = ", ".join(f'"{path}"' for path in dict.fromkeys([*given, *private]))
+    text = re.sub(r"^private\s*=.*\n", "", text, flags=re.MULTILINE)
+    text = _replace(text, r"^(listen\s*=.*)$", rf"\1\nprivate = [{shown}]", "conf/proxy.toml")
+    if log:
+        name = "combined" if log == "text" else "json"
+        text = re.sub(r"^format\s*=\s*\"(json|combined)\"", f'format = "{name}"', text, flags=re.MULTILINE)
+    _parse(text)
+    return text
+
+
+def _parse(text: str) -> dict[str, Any]:
     try:
-        tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise RenderError(f"conf/proxy.toml: {exc}") from exc
 
@@ -82,12 +101,48 @@ def nginx_conf(text: str, front: Front) -> str:
         (r"^worker_rlimit_nofile .*$", f"worker_rlimit_nofile {front.descriptors};"),
         (r"^    worker_connections .*$", f"    worker_connections {connections};"),
         (r"^(        listen) 127\.0\.0\.1:8080 ", rf"\1 {front.listen} "),
+        (r'^(?: +"~\*\^/[^"]+\(\?:/\|\$\)" yes;\n)+', _private_lines(front.private)),
+        (r"^(    access_log \S+) json ", rf"\1 {front.log or 'json'} "),
         (r"^(        server) 127\.0\.0\.1:8000 ", rf"\1 {front.proxy} "),
         (r"(?<= )var/", f"{front.var}/"),
         (r"^(        )(# 10\.0\.0\.0/8 1;)$", rf"\g<1>{believed}"),
     ):
         text = _replace(text, pattern, replacement, name)
-    return text
+    # The block for TLS, where it is in use: beside the plain one. Somebody may have removed it.
+    host = front.listen.rpartition(":")[0]
+    return re.sub(r"^( +listen) 127\.0\.0\.1:8443 ", rf"\1 {host}:8443 ", text, flags=re.MULTILINE)
+
+
+def _private_lines(paths: Sequence[str]) -> str:
+    """Entries of nginx's map of private paths, as the replacement of a pattern."""
+    lines = [f'        "~*^{re.escape(path)}(?:/|$)" yes;\n' for path in paths]
+    return "".join(lines).replace("\\", r"\\")
+
+
+@dataclass(frozen=True)
+class Listen:
+    """A `listen` of nginx. No host: every address."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+def listens(text: str) -> list[Listen]:
+    """Where nginx listens with this configuration, Unix sockets left out."""
+    found = []
+    for value in re.findall(r"^\s*listen\s+([^;#]+);", text, re.MULTILINE):
+        address, *words = value.split()
+        if address.startswith("unix:"):
+            continue
+        host, colon, port = address.rpartition(":")
+        if address.isdigit():
+            host, port = "", address
+        elif not colon or address.endswith("]"):
+            host, port = address, "80"
+        host = "" if host == "*" else host.strip("[]")
+        found.append(Listen(host, int(port) if port.isdigit() else 0, "ssl" in words))
+    return found
 
 
 def _replace(text: str, pattern: str, replacement: str, name: str) -> str:
