@@ -36,8 +36,8 @@ class Nginx:
         fields = dict(line.lower().split(": ", 1) for line in lines[1:])
         return int(lines[0].split()[1]), fields, body
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE, (source, 0))
 
 
 def configured(folder: Path, port: int, upstream: int, trusted: tuple[str, ...] = ()) -> list[str]:
