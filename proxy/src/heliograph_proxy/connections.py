@@ -8,7 +8,6 @@ leaving.
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 from collections import deque
@@ -16,7 +15,6 @@ from time import monotonic
 from typing import Final
 
 import gevent
-import gevent.socket
 
 from heliograph_proxy.balancing.backends import Backend, OperatorState
 from heliograph_proxy.errors import (
@@ -28,6 +26,7 @@ from heliograph_proxy.errors import (
     TimedOut,
     Unavailable,
 )
+from heliograph_proxy.resolver import LookUpTimedOut, Resolver
 from heliograph_proxy.settings import PoolSettings
 from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.values import Address
@@ -44,14 +43,24 @@ BACKLOG_PAUSE: Final = 0.005
 class Connections:
     """Idle connections by backend name, the youngest first to be used."""
 
-    def __init__(self, settings: PoolSettings, sweeper: Sweeper, write_patience: float) -> None:
+    def __init__(
+        self,
+        settings: PoolSettings,
+        sweeper: Sweeper,
+        write_patience: float,
+        resolver: Resolver | None = None,
+    ) -> None:
         self._settings = settings
         self._sweeper = sweeper
         self._write_patience = write_patience
         self._idle: dict[str, deque[SocketStream]] = {}
+        self._resolver = resolver or Resolver()
 
     def configure(self, settings: PoolSettings, write_patience: float) -> None:
         self._settings, self._write_patience = settings, write_patience
+        for idle in self._idle.values():
+            while len(idle) > settings.max:
+                idle.popleft().close()
 
     def reuse(self, backend: Backend, now: float, *, young: bool) -> SocketStream | None:
         """An idle connection in perfect order, if there is one."""
@@ -73,14 +82,47 @@ class Connections:
         return None
 
     def connect(self, address: Address, timeout: float) -> SocketStream:
-        """A fresh connection; NothingSent if it cannot be had in time, Unavailable if we have no descriptor for it."""
+        """A fresh connection; NothingSent if it cannot be had in time, Unavailable if we have no descriptor for it.
+
+        Of a name each of its addresses is tried. The time is shared by those that are left to try, so that one that is
+        silent leaves some to the others.
+        """
         deadline = monotonic() + timeout
+        if address.path:
+            return self._connect_to(socket.AF_UNIX, address.path, deadline)
         try:
-            sock, target = _socket_for(address)
+            endpoints = self._resolver.endpoints(address, deadline)
+        except LookUpTimedOut as exc:
+            raise NothingSent(GatewayTimeout("the backend's name could not be looked up in time")) from exc
+        except OSError as exc:
+            raise NothingSent(BadGateway(f"the backend's address cannot be used: {exc.strerror}")) from exc
+        failure: NothingSent | None = None
+        for number, endpoint in enumerate(endpoints):
+            now = monotonic()
+            share = (deadline - now) / (len(endpoints) - number)
+            try:
+                stream = self._connect_to(*endpoint, now + share)
+            except NothingSent as exc:
+                failure = exc
+                continue
+            if len(endpoints) > 1:
+                self._resolver.worked(address, endpoint)
+            return stream
+        self._resolver.failed(address)
+        assert failure is not None
+        raise failure
+
+    def _connect_to(
+        self, family: socket.AddressFamily, target: tuple[str, int] | str, deadline: float
+    ) -> SocketStream:
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError as exc:
             if exc.errno in EXHAUSTED:
                 raise Unavailable(f"no connection can be opened: {exc.strerror}") from exc
             raise NothingSent(BadGateway(f"the backend's address cannot be used: {exc.strerror}")) from exc
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = SocketStream(sock, self._sweeper, self._write_patience)
         try:
             self._finish_connecting(stream, target, deadline)
@@ -139,30 +181,9 @@ class Connections:
     def close(self) -> None:
         for name in list(self._idle):
             self.forget(name)
+        self._resolver.close()
 
     @staticmethod
     def _drop(idle: deque[SocketStream]) -> None:
         while idle:
             idle.pop().close()
-
-
-def _socket_for(address: Address) -> tuple[socket.socket, tuple[str, int] | str]:
-    """An unconnected socket of the right kind, and what to connect it to."""
-    if address.path:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        return sock, address.path
-    family, host = _resolve(address)
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock, (host, address.port)
-
-
-def _resolve(address: Address) -> tuple[socket.AddressFamily, str]:
-    """Names are looked up in a native thread, each time anew; an address is spared the way there."""
-    try:
-        version = ipaddress.ip_address(address.host).version
-    except ValueError:
-        found = gevent.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        family, _, _, _, target = found[0]
-        return family, str(target[0])
-    return (socket.AF_INET if version == 4 else socket.AF_INET6), address.host
