@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gevent
 import pytest
+from heliograph_proxy.balancing.health import says_unready
 
 from proxy_tests.backends import CLOSE, Backend, Peer, Received, close_early, silent
 from proxy_tests.conftest import Proxy, StartProxy, until
@@ -68,6 +69,130 @@ def test_a_backend_that_was_never_up_is_looked_at_more_often(
     assert not proxy.backends[0].healthy
     backend.health = "200 OK"
     until(lambda: proxy.backends[0].healthy, "the first good check")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "well"),
+    [
+        ("", "404 Not Found", True),
+        ("", "302 Found", True),
+        ("", "500 Oh", False),
+        ("", "503 Busy", False),
+        ("/up", "302 Found", True),
+        ("/up", "404 Not Found", False),
+        ("/up", "500 Oh", False),
+    ],
+)
+def test_an_application_needs_no_health_check_but_may_have_one(
+    start_proxy: StartProxy, backend: Backend, path: str, status: str, well: bool
+) -> None:
+    backend.health = None
+    backend.script = lambda peer, request: peer.answer(status=status)
+    assert start_proxy(backend, health={"path": path, "fall": 1}).backends[0].healthy is well
+    assert backend.requests[0].line == f"GET {path or '/-/health'} HTTP/1.1".encode()
+    assert backend.requests[0].field("Host") == ["localhost"]
+
+
+class Readiness:
+    """Answers checks with what the test says, and requests with their target."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.body = b'{"status": "ok", "ready": true}'
+        self.requests = 0
+        backend.health = None
+        backend.script = self
+
+    def __call__(self, peer: Peer, request: Received) -> None:
+        if b"heliograph-proxy" in request.head.split(b"User-Agent: ")[-1]:
+            peer.answer(self.body)
+        else:
+            self.requests += 1
+            peer.answer()
+
+
+def unready(proxy: Proxy, *names: str) -> None:
+    until(
+        lambda: [one.name for one in proxy.backends if not one.ready] == list(names), f"{names} to be unready"
+    )
+
+
+def test_a_backend_that_is_not_ready_is_used_only_while_no_other_is(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    first, second = Readiness(backend), Readiness(another)
+    sticky = {"cookie": "at", "secret": "s" * 32}
+    proxy = start_proxy(backend, another, health=FAST, sticky=sticky)
+    cookie = next(
+        answer.field("Set-Cookie") or "" for answer in (proxy.get() for _ in range(9)) if first.requests
+    ).split(";")[0]
+    first.body = b'{"ready": false}'
+    unready(proxy, "b1")
+    before = first.requests
+    for _ in range(4):
+        assert proxy.get(Cookie=cookie).status == 200
+    assert first.requests == before
+    # The session has a new backend, as when the old one is down.
+    assert proxy.get(Cookie=cookie).field("Set-Cookie")
+    second.body = b'{"ready": false}'
+    unready(proxy, "b1", "b2")
+    for _ in range(4):
+        assert proxy.get().status == 200
+    assert first.requests > before
+    assert proxy.backends[0].healthy
+    first.body = b"no JSON"
+    unready(proxy, "b2")
+
+
+def test_a_ready_backup_comes_before_one_that_is_not_ready(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    first, second = Readiness(backend), Readiness(another)
+    first.body = b'{"ready": false}'
+    spare = {"name": "b2", "address": f"127.0.0.1:{another.port}", "backup": True}
+    proxy = start_proxy({"name": "b1", "address": f"127.0.0.1:{backend.port}"}, spare, health=FAST)
+    unready(proxy, "b1")
+    assert proxy.get().status == 200
+    assert (first.requests, second.requests) == (0, 1)
+
+
+def test_a_retry_may_go_to_a_backend_that_is_not_ready(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    Readiness(backend).body = b'{"ready": false}'
+    proxy = start_proxy(backend, another, health=FAST)
+    unready(proxy, "b1")
+    another.script = close_early
+    assert proxy.get().status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"[" * 60000,
+        b'{"ready": 0}',
+        b'{"ready": "false"}',
+        b'{"ready":' + b"9" * 60000,
+        b"\xff",
+    ],
+)
+def test_what_an_answer_says_otherwise_makes_nothing_unready(body: bytes) -> None:
+    assert not says_unready(body)
+
+
+def test_an_endless_answer_ends_with_the_check(start_proxy: StartProxy, backend: Backend) -> None:
+    backend.health = None
+
+    def endless(peer: Peer, request: Received) -> object:
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n{")
+        while True:
+            peer.send(b" " * 65536)
+
+    backend.script = endless
+    one = start_proxy(backend).backends[0]
+    assert (one.healthy, one.ready) == (True, True)
 
 
 def fail(proxy: Proxy, times: int) -> None:
