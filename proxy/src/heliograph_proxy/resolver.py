@@ -98,7 +98,7 @@ class Resolver:
             answer = self._pool.spawn(_asked, look_up, address).get()
             if isinstance(answer, OSError):
                 raise answer
-            found = list(dict.fromkeys((family, target[:2]) for family, _, _, _, target in answer))
+            found = list(dict.fromkeys((family, target[:2]) for family, _, _, _, target in answer or ()))
             found = found[:MAX_ADDRESSES]
             if len(self._known) >= MAX_NAMES:
                 self._known.clear()
