@@ -7,6 +7,7 @@ fit is dropped and counted, and the count is logged.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted
@@ -19,6 +20,7 @@ from gevent.lock import RLock
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.batches import BatchWriter, timestamp
 from heliograph_proxy.errors import SettingsError
+from heliograph_proxy.masking import mask_secrets
 from heliograph_proxy.settings import LogSettings
 
 #: Lines that may wait: about 20 MB, half a second at twice the rate this proxy reaches.
@@ -61,6 +63,10 @@ class Record:
         self.ended = "done"
         #: Why it failed, in words, for the page; the log does without.
         self.reason = ""
+        #: A tunnel, or a stream of records: how long it lasts says nothing about requests.
+        self.stream = False
+        #: The request's line and fields as they are passed on.
+        self.fields = b""
 
 
 # The text of the times that most exchanges take, in tenths of a millisecond: formatting a number costs more than all else.
@@ -88,12 +94,22 @@ def combined_line(record: Record, now: float) -> str:
     at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
     request = quoted(f"{record.method} {record.target} HTTP/1.{record.minor}")
     return (
-        f'{record.client} - - [{at}] {request} {record.status} {record.sent} "-" "-" '
+        f"{record.client} - - [{at}] {request} {record.status} {record.sent} "
+        f"{_field(_REFERER, record.fields)} {_field(_AGENT, record.fields)} "
         f"request_id={record.request_id} backend={record.backend} tries={record.tries} "
         f"TR={_milliseconds(record.TR)} Tw={_milliseconds(record.Tw)} Tc={_milliseconds(record.Tc)} "
         f"Tr={_milliseconds(record.Tr)} Ta={_milliseconds(record.Ta)} ended={record.ended}\n"
     )
 
+
+def _field(pattern: re.Pattern[bytes], fields: bytes) -> str:
+    """The value of a field in quotes."""
+    found = pattern.search(fields)
+    return quoted(mask_secrets(found[1].decode("latin-1"))) if found else '"-"'
+
+
+_REFERER: Final = re.compile(rb"\r\nReferer: ([^\r]+)", re.IGNORECASE)
+_AGENT: Final = re.compile(rb"\r\nUser-Agent: ([^\r]+)", re.IGNORECASE)
 
 _FORMATS: Final = {"json": json_line, "combined": combined_line}
 

@@ -9,28 +9,26 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final
 
-from heliograph_proxy import retry
 from heliograph_proxy.accesslog import Record
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.errors import (
     BadGateway,
-    BadRequest,
-    BodyTooLarge,
     ClientGone,
     Disconnected,
     FramingError,
     GatewayTimeout,
+    HeadTooLong,
     NothingSent,
     SomethingSent,
     StaleConnection,
     StreamError,
     TimedOut,
 )
-from heliograph_proxy.http1 import framing, grammar, responses
+from heliograph_proxy.http1 import grammar, responses
 from heliograph_proxy.http1.fields import END_OF_HEAD
-from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.http1.responses import ResponseHead
 from heliograph_proxy.relay import Upload
+from heliograph_proxy.requestbody import OutgoingRequest
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
 
@@ -44,50 +42,6 @@ STALE_SECONDS: Final = 0.5
 #: A client whose sending side has ended may still read (a half close), but has usually gone: its answer is
 #: waited for this long.
 HALF_CLOSE_SECONDS: Final = 1.0
-
-
-class OutgoingRequest:
-    """A request as it goes to a backend; the same for each try."""
-
-    __slots__ = ("head", "payload", "repeatable", "rest", "wire")
-
-    def __init__(
-        self,
-        head: RequestHead,
-        wire: bytes,
-        payload: bytes,
-        rest: framing.BodyReader | None,
-        repeatable: bool,
-    ) -> None:
-        self.head = head
-        #: The new head, and the body if all of it is here.
-        self.wire = wire
-        #: The part of a longer body that came with the head.
-        self.payload = payload
-        #: Where a longer body ends.
-        self.rest = rest
-        #: May be sent twice: idempotent, and all of it is here.
-        self.repeatable = repeatable
-
-
-def outgoing(
-    head: RequestHead, wire: bytes, reader: framing.BodyReader | None, client: SocketStream, limit: int
-) -> OutgoingRequest:
-    """Head and what is here of the body, checked before any backend is bothered."""
-    idempotent = head.method in retry.IDEMPOTENT
-    if reader is None:
-        return OutgoingRequest(head, wire, b"", None, idempotent)
-    try:
-        payload = reader.feed(client.buffer)
-    except FramingError as exc:
-        raise BadRequest(str(exc)) from exc
-    client.buffer = reader.rest
-    if limit and max(len(payload), head.length or 0) > limit:
-        raise BodyTooLarge(f"the body is longer than {limit} bytes", limit=limit)
-    if not reader.complete:
-        return OutgoingRequest(head, wire, payload, reader, False)
-    body = framing.chunk(payload) + framing.LAST_CHUNK if head.chunked else payload
-    return OutgoingRequest(head, wire + body, b"", None, idempotent)
 
 
 class Attempt:
@@ -145,15 +99,25 @@ class Attempt:
         if self._request.rest is None:
             client.on_readable = self._client_said_something
         try:
-            self._send(stream)
-            head = self._read_head(stream, connected + self._runtime.settings.timeouts.response)
+            deadline = connected + self._runtime.settings.timeouts.response
+            self._send(stream, deadline)
+            head = self._read_head(stream, deadline)
         finally:
             if waiting is not None:
                 waiting.discard(stream)
         now = monotonic()
         record.Tr = now - connected
-        self.backend.succeeded(record.Tr, now)
+        if head.stream or head.status == responses.SWITCHING_PROTOCOLS:
+            self.backend.proved()  # the time to its head is the time to the first event, if it likes
+        else:
+            self.backend.succeeded(record.Tr, now)
         return head
+
+    @property
+    def connected(self) -> SocketStream:
+        """The connection, between `run` and `detach`."""
+        assert self.stream is not None
+        return self.stream
 
     def detach(self) -> SocketStream:
         """Take the connection, for another request."""
@@ -178,7 +142,7 @@ class Attempt:
                 return kept
         return runtime.connections.connect(self.backend.settings.address, runtime.settings.timeouts.connect)
 
-    def _send(self, stream: SocketStream) -> None:
+    def _send(self, stream: SocketStream, deadline: float) -> None:
         request, before = self._request, stream.sent
         try:
             stream.send(request.wire)
@@ -188,9 +152,8 @@ class Attempt:
             problem = BadGateway("the backend closed the connection")
             raise (NothingSent(problem) if stream.sent == before else SomethingSent(problem)) from exc
         if request.rest is not None:
-            settings = self._runtime.settings
-            self.upload = Upload(self._client, request.rest, settings, chunked=request.head.chunked)
-            self.upload.start(stream, request.payload)
+            self.upload = Upload(request, request.rest, self._runtime.settings.timeouts, deadline)
+            self.upload.start(stream)
 
     def _read_head(self, stream: SocketStream, deadline: float) -> ResponseHead:
         self._deadline = deadline
@@ -208,6 +171,8 @@ class Attempt:
                 if interim > MAX_INTERIM:
                     raise FramingError("too many interim answers")
                 self._pass_interim(head)
+        except HeadTooLong as exc:  # no failure of the backend's, and another one would say the same
+            raise BadGateway(str(exc)) from exc
         except FramingError as exc:
             raise SomethingSent(BadGateway(f"the backend's answer is not HTTP: {exc}")) from exc
         except StreamError as exc:
@@ -246,7 +211,10 @@ class Attempt:
         if request.minor == 0 or (head.status == responses.CONTINUE and not request.expects_continue):
             return
         self._client.send(head.passed_on + END_OF_HEAD)
-        self.continued = self.continued or head.status == responses.CONTINUE
+        if head.status == responses.CONTINUE:
+            self.continued = True
+            if self.upload is not None:
+                self.upload.go_on()
 
     def _client_said_something(self) -> None:
         """Called while only the backend is waited for: the next request, or the end of the connection."""

@@ -4,7 +4,8 @@ ProxyError
 ├── SettingsError               the configuration file is wrong: one line, file, key, what is allowed
 ├── FramingError                malformed HTTP/1.1; the caller decides who is at fault
 │   ├── RefusedMethod           a method that is taken nowhere here
-│   └── UnknownVersion          another version of HTTP
+│   ├── UnknownVersion          another version of HTTP
+│   └── HeadTooLong             of an answer
 ├── StreamError                 a connection: .stream says which
 │   ├── Disconnected            the other side went away
 │   └── TimedOut                nothing happened before the deadline
@@ -26,6 +27,10 @@ from heliograph_proxy import problem_document
 
 #: The process or the machine has no more descriptors or memory: the other side is not at fault.
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+#: How a request is logged and counted whose client went away before it had its answer; nobody is ever sent it.
+CLIENT_LEFT = 499
 
 
 class ProxyError(Exception):
@@ -55,6 +60,10 @@ class UnknownVersion(FramingError):
     """A request line of another version of HTTP."""
 
 
+class HeadTooLong(FramingError):
+    """A head that is longer than this proxy passes on."""
+
+
 class StreamError(ProxyError):
     """Something happened to a connection; `stream` is the one it happened to."""
 
@@ -68,7 +77,7 @@ class Disconnected(StreamError):
 
 
 class TimedOut(StreamError):
-    """The connection stayed silent beyond its deadline."""
+    """The connection stayed silent beyond its deadline, or moves more slowly than it must."""
 
 
 class ClientGone(ProxyError):
@@ -102,6 +111,10 @@ class Problem(ProxyError):
 
 class BadRequest(Problem):
     status, name, title = 400, "bad-request", "Bad request"
+
+
+class BodyCut(BadRequest):
+    """The client ended its side inside the body. It has gone, or has only stopped to send and reads this."""
 
 
 class Unauthorized(Problem):

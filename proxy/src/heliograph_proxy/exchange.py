@@ -8,18 +8,16 @@ cannot be finished is cut so that the client sees it.
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from time import monotonic
 
 from heliograph_proxy import headers, retry
 from heliograph_proxy.accesslog import Record
-from heliograph_proxy.attempt import Attempt, OutgoingRequest, outgoing
+from heliograph_proxy.attempt import Attempt
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo
 from heliograph_proxy.errors import (
     AttemptFailed,
-    BadGateway,
     ClientGone,
     FramingError,
     Problem,
@@ -32,19 +30,19 @@ from heliograph_proxy.headers import Forwarding
 from heliograph_proxy.http1 import framing, responses
 from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.http1.responses import ResponseHead
+from heliograph_proxy.outcome import After, answer_problem, client_left, cut, not_begun
 from heliograph_proxy.relay import download
+from heliograph_proxy.requestbody import (
+    BodySource,
+    IncomingBody,
+    OutgoingRequest,
+    first_payload,
+    with_body,
+    without_body,
+)
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.tunnel import Tunnel
-
-
-class After(Enum):
-    """What becomes of the client's connection after an exchange."""
-
-    KEEP = auto()
-    CLOSE = auto()
-    #: Close, but let the client read the answer first: it may still be sending, and a close would reset it.
-    LINGER = auto()
 
 
 class ProxyExchange:
@@ -69,6 +67,7 @@ class ProxyExchange:
         self._started = 0.0
         self._reader = _body_reader(head)
         self._retrying = False
+        self._body: IncomingBody | None = None
         #: The backend the client's session sticks to, or "".
         self._preferred = runtime.sticky.read(head.cookies) if runtime.sticky and head.cookies else ""
 
@@ -76,30 +75,48 @@ class ProxyExchange:
         """`wire`: the head for the backend."""
         self._started = now
         try:
-            limit = self._runtime.settings.limits.body_bytes
-            attempt, answer = self._attempts(outgoing(self._head, wire, self._reader, self._client, limit))
+            attempt, answer = self._attempts(self._request(wire))
         except Problem as problem:
             return self._answer(problem)
         except (ClientGone, StreamError):
-            self._record.ended = "client-gone"
-            return After.CLOSE
+            return client_left(self._record)
         finally:
             if self._retrying:
                 self._runtime.balancer.retries.leave()
+            if self._body is not None:
+                self._body.release()
         self._record.status = answer.status
         try:
             if answer.status == responses.SWITCHING_PROTOCOLS:
                 return self._tunnel(attempt, answer)
             if self._head.websocket:
                 self._runtime.balancer.end_handshake(self._slot)
-            if answer.event_stream:  # It lasts as a tunnel does, and counts as one.
+            if (
+                answer.stream and self._head.method != b"HEAD"
+            ):  # It lasts as a tunnel does, and counts as one.
+                self._record.stream = True
                 self._runtime.balancer.begin_tunnel(self._slot)
             return self._relay(attempt, answer)
         except Problem as problem:
+            self._give_up(attempt)  # the client may read what is answered as slowly as it likes
             return self._answer(problem)
         finally:
-            attempt.abandon()
-            self._runtime.balancer.release(self._slot)
+            self._give_up(attempt)
+
+    def _request(self, wire: bytes) -> OutgoingRequest:
+        """The request as it goes to a backend, with all that is read of its body before."""
+        head, reader, runtime = self._head, self._reader, self._runtime
+        if reader is None:
+            return without_body(head, wire)
+        payload = first_payload(head, reader, self._client, runtime.settings)
+        if reader.complete:
+            return with_body(head, wire, payload)
+        source = BodySource(self._client, reader, runtime.settings, head, len(payload))
+        seconds = runtime.settings.timeouts.queue
+        self._body = IncomingBody(source, runtime.held, self._record.client, seconds)
+        request = self._body.read(head, wire, payload)
+        self._started = monotonic()
+        return request
 
     # Attempts.
 
@@ -138,6 +155,7 @@ class ProxyExchange:
         return slot
 
     def _give_up(self, attempt: Attempt) -> None:
+        """Give back the connection and the slot, once."""
         attempt.abandon()
         self._runtime.balancer.release(self._slot)
 
@@ -169,31 +187,37 @@ class ProxyExchange:
         # A client that was not told to go on may send its body now or not: it could be taken for a request.
         unsure = upload and not upload.complete and head.expects_continue and not attempt.continued
         close = delivery.closes or bool(unsure) or self._closing
-        stream, before = attempt.stream, self._client.sent
-        assert stream is not None
+        client, before = self._client, self._client.sent
         start = self._head_for_client(attempt, delivery.start, answer, close=close)
         try:
-            download(stream, self._client, start, delivery, runtime.settings.timeouts.idle)
-        except (StreamError, FramingError, Problem) as exc:
-            return self._cut(attempt, exc, begun=self._client.sent > before)
-        if upload is not None and not upload.complete:
-            self._record.ended = "early-answer"
+            unsent = download(runtime, attempt.connected, client, start, delivery, self._record.client)
+            unread = upload is not None and not upload.complete
+            if unread:
+                self._record.ended = "early-answer"
+            elif answer.keep_alive and not delivery.until_closed:
+                runtime.connections.keep(attempt.backend, attempt.detach())
+            client.on_readable = None
+            if unsent is not None:
+                self._give_up(attempt)
+                unsent.finish()
+        except (StreamError, FramingError, Problem, ClientGone) as exc:
+            if client.sent == before and isinstance(exc, FramingError):
+                raise not_begun(runtime, attempt, exc) from exc
+            return cut(runtime, client, self._record, attempt, exc)
+        if unread:
             return After.LINGER
-        self._client.on_readable = None
-        if answer.keep_alive and not delivery.until_closed:
-            runtime.connections.keep(attempt.backend, attempt.detach())
         return After.CLOSE if close else After.KEEP
 
     def _tunnel(self, attempt: Attempt, answer: ResponseHead) -> After:
-        client, backend = self._client, attempt.stream
-        assert backend is not None
+        client, backend = self._client, attempt.connected
         client.on_readable = None
+        self._record.stream = True
         self._runtime.balancer.begin_tunnel(self._slot)
         try:
             client.send(self._head_for_client(attempt, answer.passed_on, answer, close=False))
             self._record.ended = Tunnel(client, backend, self._runtime.settings.timeouts.tunnel).run()
         except StreamError:
-            self._record.ended = "client-gone"
+            return client_left(self._record)
         return After.CLOSE
 
     def _head_for_client(self, attempt: Attempt, start: bytes, answer: ResponseHead, *, close: bool) -> bytes:
@@ -209,47 +233,15 @@ class ProxyExchange:
             connection += sticky.write(attempt.backend.name, secure=self._forwarding.https(self._head))
         return headers.response_head(start, connection, request_id)
 
-    def _cut(self, attempt: Attempt, exc: StreamError | FramingError | Problem, *, begun: bool) -> After:
-        """The answer cannot be finished. A reset is an end that no client takes for the proper one."""
-        if isinstance(exc, StreamError) and exc.stream is self._client:
-            self._record.ended = "client-gone"
-            return After.CLOSE
-        if isinstance(exc, Problem) or attempt.client_gone:  # the request's body went wrong meanwhile
-            self._record.ended = "client-gone"
-        else:
-            self._record.ended, self._record.reason = "backend-cut", f"the answer was cut: {exc}"
-            self._runtime.balancer.failed(attempt.backend, f"the answer was cut: {exc}")
-            if not begun:
-                raise BadGateway(f"the backend's answer is not HTTP: {exc}") from exc
-        self._client.close(reset=True)
-        return After.CLOSE
-
     @property
     def _closing(self) -> bool:
         return not self._head.keep_alive or self._runtime.stopping
 
     def _answer(self, problem: Problem) -> After:
-        """An answer of our own."""
-        record = self._record
-        record.status, record.ended, record.reason = problem.status, problem.name, problem.detail
-        self._runtime.metrics.problems[problem.status] += 1
-        unread = self._reader is not None and not self._reader.complete
-        close = unread or self._closing
-        connection = headers.connection_field(close=close, minor=self._head.minor)
-        head_only = self._head.method == b"HEAD"
-        answer = headers.problem_response(
-            problem, record.request_id.encode(), connection, head_only=head_only
-        )
-        try:
-            self._client.send(answer)
-        except StreamError:
-            return After.CLOSE
-        if not close:
-            return After.KEEP
-        return After.LINGER if unread else After.CLOSE
+        return answer_problem(self._runtime, self._client, self._record, problem, self._head, self._reader)
 
 
 def _body_reader(head: RequestHead) -> framing.BodyReader | None:
     if head.chunked:
         return framing.ChunkedReader()
-    return framing.LengthReader(head.length) if head.length is not None else None
+    return framing.LengthReader(head.length) if head.length else None

@@ -15,26 +15,30 @@ FASTEST: Final = 0.001
 #: Seconds, up to the longest response timeout. Not Final: mypyc takes a tuple of this many numbers for one that was never set.
 BUCKETS = (FASTEST, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+#: Seconds: from a page that was left at once to a stream that was open for a day.
+STREAM_BUCKETS = (FASTEST, 1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+
 
 class Histogram:
     """Counts by upper bound, and the sum."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("bounds", "counts", "total")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
+    def __init__(self, bounds: tuple[float, ...] = BUCKETS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
     def observe(self, seconds: float) -> None:
         # Most are as fast as that, and a bisection costs more than all the rest of it.
-        at = 0 if seconds <= FASTEST else bisect_left(BUCKETS, seconds)
+        at = 0 if seconds <= FASTEST else bisect_left(self.bounds, seconds)
         self.counts[at] += 1
         self.total += seconds
 
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative, as Prometheus wants them."""
         found, sum_so_far = [], 0
-        for bound, count in zip([*map(str, BUCKETS), "+Inf"], self.counts, strict=True):
+        for bound, count in zip([*map(str, self.bounds), "+Inf"], self.counts, strict=True):
             sum_so_far += count
             found.append((bound, float(sum_so_far)))
         return found
@@ -48,6 +52,8 @@ class ProxyMetrics:
         self.connections = 0
         self.refused_connections = 0
         self.durations: dict[tuple[str, int], Histogram] = {}
+        #: Of tunnels and streams of records, which last as long as they like.
+        self.stream_durations: dict[tuple[str, int], Histogram] = {}
         self.problems: Counter[int] = Counter()
         self.bytes_sent = 0
 
@@ -57,3 +63,9 @@ class ProxyMetrics:
         if histogram is None:
             histogram = self.durations[key] = Histogram()
         histogram.observe(seconds)
+
+    def streamed(self, backend: str, status: int, seconds: float) -> None:
+        key = (backend, status // 100)
+        if key not in self.stream_durations:
+            self.stream_durations[key] = Histogram(STREAM_BUCKETS)
+        self.stream_durations[key].observe(seconds)

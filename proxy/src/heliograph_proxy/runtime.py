@@ -8,6 +8,7 @@ from heliograph_proxy.accesslog import AccessLog
 from heliograph_proxy.admin.failures import FailureLog
 from heliograph_proxy.balancing.balancer import Balancer
 from heliograph_proxy.connections import Connections
+from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1.requests import RequestParser
 from heliograph_proxy.metrics import ProxyMetrics
 from heliograph_proxy.settings import ProxySettings
@@ -23,6 +24,7 @@ class Runtime:
     connections: Connections
     access_log: AccessLog
     sweeper: Sweeper
+    held: HeldBytes
     sticky: Sticky | None
     metrics: ProxyMetrics = field(default_factory=ProxyMetrics)
     failed: FailureLog = field(default_factory=FailureLog)

@@ -27,6 +27,7 @@ from heliograph_proxy.balancing.selection import part_of_queue
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.connections import Connections
 from heliograph_proxy.errors import Unavailable
+from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestParser
 from heliograph_proxy.listener import ProxyListener
@@ -63,6 +64,7 @@ def build(settings: ProxySettings) -> Runtime:
         access_log=AccessLog(settings.log),
         sweeper=sweeper,
         sticky=sticky.create(settings.sticky, settings.state),
+        held=HeldBytes(limits.held_bytes),
     )
 
 

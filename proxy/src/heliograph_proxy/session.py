@@ -24,12 +24,13 @@ from heliograph_proxy.errors import (
     StreamError,
     TimedOut,
 )
-from heliograph_proxy.exchange import After, ProxyExchange
+from heliograph_proxy.exchange import ProxyExchange
 from heliograph_proxy.headers import Forwarding
 from heliograph_proxy.http1 import grammar
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
 from heliograph_proxy.masking import mask_secrets
+from heliograph_proxy.outcome import After, send_problem
 from heliograph_proxy.private import PROBE, covers
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
@@ -48,8 +49,10 @@ class ClientSession:
         #: The Host of requests that need not have one.
         self._default_host = local.encode()
         self._begun = 0.0
-        #: When the last exchange was over.
+        #: When the last exchange was over, or the connection began.
         self._ended = monotonic()
+        #: Nothing was answered yet.
+        self._first = True
         #: Nothing of a request has come yet.
         self.idle = True
 
@@ -88,7 +91,10 @@ class ClientSession:
         record.Ta = self._ended - self._begun
         metrics.requests += 1
         metrics.bytes_sent += record.sent
-        metrics.answered(record.backend, record.status, record.Ta)
+        if record.stream:
+            metrics.streamed(record.backend, record.status, record.Ta)
+        else:
+            metrics.answered(record.backend, record.status, record.Ta)
         if record.status >= SERVER_ERRORS or record.ended != "done":
             self._runtime.failed.add(record)
         self._runtime.access_log.add(record)
@@ -101,6 +107,9 @@ class ClientSession:
         record.TR = now - self._begun
         head = self._parse(raw, record)
         record.method, record.target, record.minor = head.method_text, head.target_text, head.minor
+        record.fields = head.passed_on
+        stream, settings = self._stream, self._runtime.settings  # those of this moment: a reload changes them
+        stream.least_rate, stream.write_patience = settings.client.answer_rate, settings.timeouts.body
         private = self._runtime.settings.private
         if private and covers(private, head.target):
             raise NotFound("there is nothing at this path")
@@ -132,8 +141,10 @@ class ClientSession:
             self.idle = True
             if self._runtime.stopping:
                 return None
+            # The first head's time counts from the connection on.
+            silence = timeouts.head if self._first else timeouts.idle
             try:
-                stream.buffer = stream.recv_later(self._ended + timeouts.idle)
+                stream.buffer = stream.recv_later(self._ended + silence)
             except (TimedOut, Disconnected):
                 return None
             if not stream.buffer:
@@ -142,8 +153,10 @@ class ClientSession:
         # A stop that came together with a request waits for its answer.
         stream.forget_interruption()
         self._begun = monotonic()
+        begun = self._ended if self._first else self._begun
+        self._first = False
         try:
-            return self._complete_head(self._begun + timeouts.head)
+            return self._complete_head(begun + timeouts.head)
         except TimedOut as exc:
             raise RequestTimeout(f"the head did not arrive within {timeouts.head:g} seconds") from exc
 
@@ -168,14 +181,8 @@ class ClientSession:
 
     def _refuse(self, problem: Problem, record: Record) -> After:
         """An answer to what is no request; nothing after it can be understood."""
-        record.status, record.ended, record.reason = problem.status, problem.name, problem.detail
-        self._runtime.metrics.problems[problem.status] += 1
-        answer = headers.problem_response(
-            problem, record.request_id.encode(), CLOSE, head_only=record.method == "HEAD"
-        )
-        try:
-            self._stream.send(answer)
-        except StreamError:
+        method = record.method.encode("latin-1")
+        if not send_problem(self._runtime, self._stream, record, problem, CLOSE, method):
             return After.CLOSE
         return After.LINGER
 

@@ -6,14 +6,19 @@ here and nowhere else.
 
 from __future__ import annotations
 
+import fcntl
 import select
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from heliograph_proxy.errors import Disconnected
+from heliograph_proxy import pace
+from heliograph_proxy.errors import Disconnected, TimedOut
+from heliograph_proxy.pace import Pace
 from heliograph_proxy.waits import Sweeper, Waits
 
 #: One read of a head and what comes with it; bodies and tunnels have a size of their own (readsize.py).
@@ -26,10 +31,13 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class SocketStream(Waits):
     """`buffer` has bytes that were read and not used yet; the reader of a message owns it."""
 
-    __slots__ = ("_poll", "_recv", "_send", "buffer", "idle_since", "sent", "sock")
+    __slots__ = ("_pace", "_poll", "_recv", "_send", "buffer", "idle_since", "least_rate", "sent", "sock")
 
     def __init__(self, sock: socket.socket, sweeper: Sweeper, write_patience: float) -> None:
         super().__init__(sock.fileno(), sweeper, write_patience)
+        #: Bytes a second that the other side must take on average while bytes wait for it. 0: no limit.
+        self.least_rate = 0.0
+        self._pace: Pace | None = None
         self.sock = sock
         # Looked up once: these two are most of what a request asks of Python.
         self._recv: Callable[..., bytes] = sock.recv
@@ -73,7 +81,16 @@ class SocketStream(Waits):
             return b""
 
     def send(self, data: bytes) -> bool:
-        """All of it; whether the kernel took it at once. TimedOut when nothing moves for `write_patience` seconds."""
+        """All of it; whether the kernel took it at once. TimedOut when the other side takes nothing for `write_patience`
+        seconds, or less than `least_rate`."""
+        rest = self.offer(data)
+        if rest is None:
+            return True
+        self.send_rest(rest)
+        return False
+
+    def offer(self, data: bytes) -> memoryview | None:
+        """Send what the kernel takes at once. The rest, or None."""
         try:
             sent = self._send(data)
         except BlockingIOError:
@@ -81,14 +98,12 @@ class SocketStream(Waits):
         except OSError as exc:
             raise Disconnected(self, exc.strerror or str(exc)) from exc
         self.sent += sent
-        if sent == len(data):
-            return True
-        self._send_rest(memoryview(data)[sent:])
-        return False
+        return None if sent == len(data) else memoryview(data)[sent:]
 
-    def _send_rest(self, rest: memoryview) -> None:
+    def send_rest(self, rest: memoryview) -> None:
+        """As `send`, where the kernel cannot take it yet: waits before it tries."""
         while rest:
-            self.wait_writable()
+            self._wait_for_room()
             try:
                 sent = self._send(rest)
             except BlockingIOError:
@@ -98,13 +113,43 @@ class SocketStream(Waits):
             self.sent += sent
             rest = rest[sent:]
 
+    def _wait_for_room(self) -> None:
+        """Returns when the kernel takes more.
+
+        That may be long after the other side has taken some: the kernel tells when a third of megabytes is free. So how
+        much is left there is looked at, too."""
+        if self._pace is None and self.least_rate:
+            self._pace = Pace(self.least_rate, pace.ANSWER_SECONDS)
+        kept = self._pace
+        queued, begun = self._queued(), monotonic()
+        while True:
+            patience = self.write_patience if kept is None else min(self.write_patience, kept.patience)
+            late: TimedOut | None = None
+            try:
+                self.wait_writable(begun + patience)
+            except TimedOut as exc:
+                late = exc
+            left, now = self._queued(), monotonic()
+            if kept is not None:
+                kept.add(max(queued - left, 0), now - begun)
+                if kept.too_slow:
+                    raise TimedOut(self, "it was taken too slowly")
+            if late is None:
+                return
+            if left >= queued and now - begun >= self.write_patience:
+                raise late
+            queued, begun = left, now
+
+    def _queued(self) -> int:
+        """Bytes that the kernel keeps because the other side has not taken them."""
+        try:
+            return int.from_bytes(fcntl.ioctl(self._fileno, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        except OSError:
+            return 0  # not told for this kind of socket: only room in the kernel counts
+
     def wait_connected(self, deadline: float) -> None:
         """Wait for connect() to end, either way."""
-        patience, self.write_patience = self.write_patience, deadline - monotonic()
-        try:
-            self.wait_writable()
-        finally:
-            self.write_patience = patience
+        self.wait_writable(deadline)
 
     def forget_interruption(self) -> None:
         """It has come too late."""

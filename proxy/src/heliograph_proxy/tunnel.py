@@ -27,6 +27,7 @@ class Tunnel:
 
     def run(self) -> str:
         """Returns how it ended, for the log. Closes neither connection: their owners do."""
+        self._client.least_rate = 0.0
         self._client.write_patience = self._backend.write_patience = self._idle_seconds
         upwards = gevent.spawn(self._relay, self._client, self._backend)
         try:

@@ -122,13 +122,13 @@ class Waits:
             self._reader.start(self._readable)
             self._armed = True
 
-    def wait_writable(self) -> None:
-        """Returns when something may be written. TimedOut after `write_patience` seconds."""
+    def wait_writable(self, deadline: float) -> None:
+        """Returns when something may be written."""
         if self._reader is None:
             raise Disconnected(self, "closed")
         if self._writer is None:
             self._writer = self._hub.loop.io(self._fileno, _WRITE)
-        self._write_deadline = monotonic() + self.write_patience
+        self._write_deadline = deadline
         waiter = self._writing = getcurrent()
         self._writer.start(waiter.switch)
         try:

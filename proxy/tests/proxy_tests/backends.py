@@ -251,6 +251,8 @@ def websocket_echo(peer: Peer, request: Received) -> Any:
 
 def echo_stream(peer: Peer, request: Received) -> None:
     """Answers with the pieces of a chunked request while they come."""
+    if request.field("Expect"):
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
     peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while size := int(peer.read_line(), 16):
         piece = peer.read_exactly(size)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 from heliograph_proxy.accesslog import AccessLog, Record, combined_line, json_line
 from heliograph_proxy.settings import LogSettings
 
-from proxy_tests.backends import Backend
-from proxy_tests.conftest import StartProxy, until
+from proxy_tests.backends import CLOSE, Backend, Peer, Received, Script
+from proxy_tests.conftest import Proxy, StartProxy, until
 
 RECORD = Record("abc", "10.0.0.1")
 RECORD.method, RECORD.target, RECORD.status, RECORD.sent = "GET", '/a"b\\c', 200, 123
@@ -51,6 +53,67 @@ def test_a_refused_request_is_logged_with_its_reason(start_proxy: StartProxy, ba
     [record] = proxy.records()
     assert (record["status"], record["ended"], record["backend"]) == (400, "bad-request", "-")
     assert record["request_id"] == answer.field("X-Request-Id")
+
+
+def test_a_combined_line_has_referer_and_agent(start_proxy: StartProxy, backend: Backend) -> None:
+    proxy = start_proxy(backend, log={"format": "combined"})
+    proxy.get("/", referer="https://example.org/a?ticket=1", User_Agent='curl/8 "x" \\')
+    proxy.get("/")
+    until(lambda: proxy.log.read_bytes().count(b"\n") == 2, "the lines")
+    first, second = proxy.log.read_text().splitlines()
+    assert re.search(
+        r'" 200 \d+ "https://example.org/a\?ticket=\*\*\*" "curl/8 \\"x\\" \\\\" request_id=', first
+    )
+    assert re.search(r'" 200 \d+ "-" "-" request_id=', second)
+
+
+def leaving(proxy: Proxy, backend: Backend, where: str) -> None:
+    """A client that leaves at that moment."""
+    gate = Event()
+    backend.script = waiting(
+        gate, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1" if where == "answer" else b""
+    )
+    with proxy.client() as busy, proxy.client() as client:
+        if where == "queue":
+            busy.send(b"GET /busy HTTP/1.1\r\nHost: test\r\n\r\n")
+            until(lambda: proxy.balancer.in_flight, "the slot to be taken")
+        body = b"Content-Length: 5\r\n\r\nhe" if where == "body" else b"\r\n"
+        client.send(b"GET /left HTTP/1.1\r\nHost: test\r\n" + body)
+        if where == "queue":
+            until(lambda: len(proxy.balancer.queue), "the request to wait")
+        elif where == "answer":
+            client.read_until(b"\r\n\r\n1")
+        elif where == "wait":
+            until(lambda: backend.requests, "the request")
+        else:
+            until(lambda: not proxy.idle(), "the connection")
+        client.sock.close()
+        until(lambda: b"/left" in proxy.log.read_bytes(), "the line")
+        gate.set()
+
+
+def waiting(gate: Event, first: bytes) -> Script:
+    def script(peer: Peer, request: Received) -> object:
+        peer.send(first)
+        gate.wait()
+        return CLOSE
+
+    return script
+
+
+@pytest.mark.parametrize("where", ["body", "queue", "wait", "answer"])
+@pytest.mark.parametrize("format_", ["json", "combined"])
+def test_a_client_that_left_is_499_whenever_it_left(
+    start_proxy: StartProxy, backend: Backend, where: str, format_: str
+) -> None:
+    table = {"name": "b1", "address": f"127.0.0.1:{backend.port}", "max_connections": 1}
+    proxy = start_proxy(table, log={"format": format_})
+    leaving(proxy, backend, where)
+    [line] = [one for one in proxy.log.read_text().splitlines() if "/left" in one]
+    assert ('"status": 499, ' if format_ == "json" else '/left HTTP/1.1" 499 ') in line
+    assert "client-gone" in line
+    counted = proxy.runtime.metrics.durations
+    assert sum(sum(one.counts) for (_, hundreds), one in counted.items() if hundreds == 4) == 1
 
 
 def test_no_log_is_no_log(start_proxy: StartProxy, backend: Backend) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 from heliograph_proxy.admin import exposition
 from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.balancing.latency import UNKNOWN
 from heliograph_proxy.metrics import BUCKETS, Histogram, ProxyMetrics
 from heliograph_proxy.settings import HealthSettings, backend
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+
+from proxy_tests.backends import CLOSE, Peer, Received, handshake, saying
+from proxy_tests.backends import Backend as Server
+from proxy_tests.conftest import StartProxy, until
+
+UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
 
 
 def samples(metrics: ProxyMetrics, backends: list[Backend]) -> dict[str, float]:
@@ -73,6 +84,50 @@ def test_what_is_counted_is_what_is_scraped() -> None:
         "backend_retries_total{backend=web1}": 10,
     }  # fmt: skip
     assert {prefix + name: value for name, value in expected.items()}.items() <= found.items()
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("kind", [b"text/event-stream", b"Application/X-NDJSON; charset=utf-8", b"websocket"])
+def test_streams_are_not_among_the_requests(start_proxy: StartProxy, backend: Server, kind: bytes) -> None:
+    def stream(peer: Peer, request: Received) -> object:
+        gevent.sleep(0.1)  # as where the head comes with the first event
+        peer.send(handshake(request) if kind == b"websocket" else STREAM % kind)
+        peer.sock.recv(1)
+        return CLOSE
+
+    backend.script = stream
+    proxy = start_proxy(backend)
+    upgrade = UPGRADE if kind == b"websocket" else b""
+    with proxy.client() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: test\r\n" + upgrade + b"\r\n")
+        client.read_until(b"\r\n\r\n")
+        until(lambda: proxy.backends[0].tunnels, "the stream")
+    until(proxy.idle, "the end of the stream")
+    metrics, one = proxy.runtime.metrics, proxy.backends[0]
+    assert not metrics.durations
+    assert [sum(each.counts) for each in metrics.stream_durations.values()] == [1]
+    assert (one.response_time, one.latency.value(0.0)) == (0.0, UNKNOWN)
+    found = samples(metrics, proxy.backends)
+    assert sum(value for name, value in found.items() if "stream_duration_seconds_count" in name) == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: 3\r\n\r\n{}\n",
+        b"HTTP/1.1 503 No\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_a_file_of_records_and_an_error_are_requests(
+    start_proxy: StartProxy, backend: Server, raw: bytes
+) -> None:
+    backend.script = saying(raw)
+    proxy = start_proxy(backend)
+    proxy.get()
+    until(lambda: proxy.runtime.metrics.durations, "the request to be counted")
+    assert not proxy.runtime.metrics.stream_durations
 
 
 def test_nothing_counted_yet_is_a_good_scrape_too() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import gevent
 import pytest
+from heliograph_proxy.held import MOST_OF_BODY
+from heliograph_proxy.http1.framing import chunk
 
 from proxy_tests.backends import (
     Backend,
@@ -11,7 +15,7 @@ from proxy_tests.backends import (
     Received,
     silent,
 )
-from proxy_tests.conftest import StartProxy, until
+from proxy_tests.conftest import Proxy, StartProxy, until
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 ID = b"X-Request-Id: abc\r\n"
@@ -20,6 +24,18 @@ ID = b"X-Request-Id: abc\r\n"
 def post(body: bytes, fields: bytes = b"") -> bytes:
     size = b"Content-Length: %d\r\n" % len(body)
     return b"POST / HTTP/1.1\r\nHost: test\r\n" + size + fields + b"\r\n" + body
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+#: So much of a body is read before a backend has the request.
+BEGINNING = bytes(MOST_OF_BODY)
+BEGINNINGS = pytest.mark.parametrize("beginning", [b"", BEGINNING], ids=["before a slot", "in a slot"])
+
+
+def in_flight(proxy: Proxy, beginning: bytes) -> bool:
+    """Whether a request whose body began so has got as far as it can."""
+    return bool(proxy.balancer.in_flight if beginning else proxy.runtime.metrics.connections)
 
 
 def test_pipelined_requests_are_answered_in_their_order(start_proxy: StartProxy, backend: Backend) -> None:
@@ -77,7 +93,7 @@ def test_an_early_answer_ends_the_connection_when_the_body_does_not_come(
     backend.on_accept = early
     proxy = start_proxy(backend)
     with proxy.client() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\nx")
+        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n" + BEGINNING)
         assert client.response().body == b"enough"
         assert client.ended()
     assert proxy.records()[0]["ended"] == "early-answer"
@@ -96,13 +112,14 @@ def test_a_body_over_the_limit_is_refused_before_a_backend_sees_it(
         assert client.ask(post(b"x" * 10)).status == 200
 
 
+@BEGINNINGS
 def test_a_chunked_body_over_the_limit_is_refused_on_its_way(
-    start_proxy: StartProxy, backend: Backend
+    start_proxy: StartProxy, backend: Backend, beginning: bytes
 ) -> None:
-    proxy = start_proxy(backend, limits={"body_bytes": 10})
+    proxy = start_proxy(backend, limits={"body_bytes": len(beginning) + 10})
     with proxy.client() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n")
-        until(lambda: proxy.balancer.in_flight, "the request in flight")
+        client.send(CHUNKED + chunk(beginning + b"12345678"))
+        until(lambda: in_flight(proxy, beginning), "the request in flight")
         client.send(b"8\r\n12345678\r\n")
         assert client.response().status == 413
         assert client.ended()
@@ -125,26 +142,32 @@ def test_a_body_that_stops_coming_is_a_timeout(start_proxy: StartProxy, backend:
     assert backend.requests == []
 
 
-def test_a_bad_chunk_on_its_way_is_a_bad_request(start_proxy: StartProxy, backend: Backend) -> None:
+@BEGINNINGS
+def test_a_bad_chunk_on_its_way_is_a_bad_request(
+    start_proxy: StartProxy, backend: Backend, beginning: bytes
+) -> None:
     proxy = start_proxy(backend)
     with proxy.client() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
-        until(lambda: proxy.balancer.in_flight, "the request in flight")
+        client.send(CHUNKED + chunk(beginning + b"hello"))
+        until(lambda: in_flight(proxy, beginning), "the request in flight")
         client.send(b"0x5\r\n")
         assert client.response().status == 400
         assert client.ended()
     assert backend.requests == []
 
 
+@BEGINNINGS
 def test_a_client_that_goes_away_inside_its_body_leaves_nothing(
-    start_proxy: StartProxy, backend: Backend
+    start_proxy: StartProxy, backend: Backend, beginning: bytes
 ) -> None:
     proxy = start_proxy(backend)
     with proxy.client() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n12345")
-        until(lambda: proxy.balancer.in_flight, "the request in flight")
+        client.send(CHUNKED + chunk(beginning + b"hello"))
+        until(lambda: in_flight(proxy, beginning), "the request in flight")
     until(proxy.idle, "the request to be given up")
     assert backend.requests == []
+    [record] = proxy.records()
+    assert (record["status"], record["ended"]) == (499, "client-gone")
 
 
 def test_a_client_that_goes_away_while_it_waits_frees_its_backend(
@@ -179,6 +202,24 @@ def test_an_idle_client_is_let_go(start_proxy: StartProxy, backend: Backend) -> 
     with proxy.client() as client:
         assert client.ask(GET).status == 200
         assert client.ended()
+
+
+@pytest.mark.parametrize("said", [b"", b"\r\n", b"GET / HT"])
+def test_the_first_heads_time_counts_from_the_connection_on(
+    start_proxy: StartProxy, backend: Backend, said: bytes
+) -> None:
+    proxy = start_proxy(backend, timeouts={"head": 0.3, "idle": 60})
+    began = time.monotonic()
+    with proxy.client() as client:
+        gevent.sleep(0.2)
+        if said:
+            client.send(said)
+        client.read_all()
+        assert time.monotonic() - began < 0.2 + 0.3
+    with proxy.client() as client:  # one that is kept alive has longer
+        assert client.ask(GET).status == 200
+        gevent.sleep(0.5)
+        assert client.ask(GET).status == 200
 
 
 def test_a_client_that_is_still_sending_can_read_why_it_was_refused(

@@ -95,6 +95,7 @@ class Control:
             new.limits.queue, new.timeouts.queue, part_of_queue(new.limits.queue, share)
         )
         runtime.connections.configure(new.pool, new.timeouts.body)
+        runtime.held.configure(new.limits.held_bytes)
         wanted = {one.name: one for one in new.backends}
         for backend in list(runtime.balancer.backends):
             given = wanted.get(backend.name)

@@ -9,7 +9,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from heliograph_proxy.balancing.backends import Backend
-from heliograph_proxy.metrics import ProxyMetrics
+from heliograph_proxy.metrics import Histogram, ProxyMetrics
 
 _BACKEND_GAUGES: dict[str, tuple[str, Callable[[Backend], float]]] = {
     "up": ("Whether the active checks pass", lambda one: one.healthy),
@@ -47,14 +47,16 @@ class _Scrape(Collector):
         for status, count in sorted(metrics.problems.items()):
             problems.add_metric([str(status)], count)
         yield problems
-        durations = HistogramMetricFamily(
+        yield _durations(
             "heliograph_proxy_request_duration_seconds",
             "From a request's first byte to its answer's last",
-            labels=["backend", "status"],
+            metrics.durations,
         )
-        for (backend, hundreds), histogram in sorted(metrics.durations.items()):
-            durations.add_metric([backend, f"{hundreds}xx"], histogram.buckets(), histogram.total)
-        yield durations
+        yield _durations(
+            "heliograph_proxy_stream_duration_seconds",
+            "How long tunnels and streams of records were open; they are not among the requests",
+            metrics.stream_durations,
+        )
         for name, (text, read) in _BACKEND_GAUGES.items():
             yield self._by_backend(
                 GaugeMetricFamily(f"heliograph_proxy_backend_{name}", text, labels=["backend"]), read
@@ -70,6 +72,13 @@ class _Scrape(Collector):
         for backend in self._backends:
             family.add_metric([backend.name], float(read(backend)))
         return family
+
+
+def _durations(name: str, text: str, durations: dict[tuple[str, int], Histogram]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, text, labels=["backend", "status"])
+    for (backend, hundreds), histogram in sorted(durations.items()):
+        family.add_metric([backend, f"{hundreds}xx"], histogram.buckets(), histogram.total)
+    return family
 
 
 def text(metrics: ProxyMetrics, backends: Iterable[Backend]) -> bytes:

@@ -123,9 +123,13 @@ class Backend:
             return self.weight
         return self.weight * max(ramp, SLOW_START_FLOOR)
 
+    def proved(self) -> None:
+        """It answers, in a time that says nothing."""
+        self._failures_in_row = 0
+
     def succeeded(self, seconds: float, now: float) -> None:
         """An attempt got the head of an answer after `seconds`."""
-        self._failures_in_row = 0
+        self.proved()
         self.latency.observe(seconds, now)
         self.response_time += (seconds - self.response_time) * (SMOOTHING if self.response_time else 1)
 

@@ -30,6 +30,8 @@ CLOSE: Final = b"Connection: close\r\n"
 KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
 UPGRADED: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
+#: nginx passes such an answer on as it comes.
+UNBUFFERED: Final = b"X-Accel-Buffering: no\r\n"
 END_OF_HEAD: Final = b"\r\n"
 NOSNIFF: Final = b"X-Content-Type-Options: nosniff\r\n"
 

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from heliograph_proxy.errors import FramingError
+from heliograph_proxy.errors import FramingError, HeadTooLong
 from heliograph_proxy.http1 import framing, grammar
-from heliograph_proxy.http1.fields import CHUNKED, HOP_BY_HOP, NOSNIFF, Field, length_field, lines
+from heliograph_proxy.http1.fields import CHUNKED, HOP_BY_HOP, NOSNIFF, UNBUFFERED, Field, length_field, lines
+from heliograph_proxy.mediatypes import is_stream
 
 # RFC 9112 section 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])((?: [\t\x20-\x7e\x80-\xff]*+)?)")
 
-#: A backend's head may be this long: room for cookies, under what nginx and clients take.
+#: A backend's head may be this long: room for cookies. What this proxy adds is less than 4 KiB, and nginx/snippets/ give room for
+#: both (proxy_buffer_size).
 MAX_HEAD_BYTES: Final = 65536
 #: Heads up to this size are kept parsed: the same small answer comes often within the second its Date is good
 #: for.
@@ -32,6 +34,7 @@ CONTINUE: Final = 100
 SWITCHING_PROTOCOLS: Final = 101
 HTTP_OK: Final = 200
 NO_CONTENT: Final = 204
+MULTIPLE_CHOICES: Final = 300
 NOT_MODIFIED: Final = 304
 UPGRADE_REQUIRED: Final = 426
 
@@ -73,8 +76,8 @@ class ResponseHead:
     #: The protocol a 101 switches to, or that a 426 asks for, in lower case.
     upgrade: bytes
     has_request_id: bool
-    #: Server-sent events, which have no end.
-    event_stream: bool
+    #: A stream of records, as server-sent events: it lasts as long as its application likes.
+    stream: bool
     #: The status line and the end-to-end fields, ready to be sent.
     passed_on: bytes
     #: How it goes to a client of HTTP/1.1 that did not ask with HEAD.
@@ -86,7 +89,7 @@ def check_unfinished(data: bytes, start: int) -> None:
     if grammar.impossible(data, start) is not None:
         raise FramingError("a control character or a bare CR or LF in the head")
     if len(data) > MAX_HEAD_BYTES:
-        raise FramingError(f"the head is longer than {MAX_HEAD_BYTES} bytes")
+        raise _too_long()
     line = data.find(b"\r\n")
     if line >= max(start - 1, 0) and not _STATUS_LINE.fullmatch(data, 0, line):
         raise FramingError("the status line is not HTTP/1.1")
@@ -101,9 +104,15 @@ def _parse(head: bytes) -> ResponseHead:
     end = head.find(b"\r\n")
     match = _STATUS_LINE.fullmatch(head, 0, end)
     block = head[end + 2 :]
-    if not match or len(head) > MAX_HEAD_BYTES or not grammar.FIELDS.fullmatch(block):
+    if len(head) > MAX_HEAD_BYTES:
+        raise _too_long()
+    if not match or not grammar.FIELDS.fullmatch(block):
         raise FramingError("the head is not HTTP/1.1")
     return _response(int(match[1]), int(match[2]), match[3] or b" ", grammar.fields(block))
+
+
+def _too_long() -> HeadTooLong:
+    return HeadTooLong(f"the head of the backend's answer is too long: more than {MAX_HEAD_BYTES} bytes")
 
 
 # A pure function of the bytes: equal heads may share one result.
@@ -129,15 +138,15 @@ def _response(minor: int, status: int, reason: bytes, fields: list[Field]) -> Re
         keep_alive=grammar.keeps_alive(connection, minor),
         upgrade=b", ".join(seen.get(b"upgrade", ())).lower() if b"upgrade" in connection else b"",
         has_request_id=b"x-request-id" in seen,
-        event_stream=_media_type(seen.get(b"content-type", ())) == b"text/event-stream",
+        stream=length is None and _is_stream(status, seen.get(b"content-type", ())),
         passed_on=passed_on,
-        delivery=_delivery(passed_on, status, length, chunked),
+        delivery=_delivery(passed_on, status, length, chunked, b"x-accel-buffering" in seen),
     )
 
 
-def _media_type(given: Sequence[bytes]) -> bytes:
-    """Without parameters, in lower case; nothing where there is not exactly one."""
-    return given[0].partition(b";")[0].strip().lower() if len(given) == 1 else b""
+def _is_stream(status: int, content_types: Sequence[bytes]) -> bool:
+    successful = HTTP_OK <= status < MULTIPLE_CHOICES and status != NO_CONTENT
+    return successful and len(content_types) == 1 and is_stream(content_types[0].decode("latin-1"))
 
 
 def _framing(seen: dict[bytes, list[bytes]], minor: int) -> tuple[int | None, bool]:
@@ -155,11 +164,13 @@ def delivery(head: ResponseHead, method: bytes, minor: int) -> Delivery:
         # RFC 9110 section 8.6: Content-Length tells of the body that is not there.
         return Delivery(head.passed_on + length_field(head.length), 0, False, False, False)
     if minor == 0 and head.delivery.length is None:
-        return Delivery(head.passed_on, None, head.chunked, False, True)
+        return Delivery(head.delivery.start.removesuffix(CHUNKED), None, head.chunked, False, True)
     return head.delivery
 
 
-def _delivery(passed_on: bytes, status: int, length: int | None, chunked: bool) -> Delivery:
+def _delivery(
+    passed_on: bytes, status: int, length: int | None, chunked: bool, buffering_told: bool
+) -> Delivery:
     # RFC 9112 section 6.3: these have no body, whatever the fields say; only a 304 may tell a length
     # nonetheless.
     if status < HTTP_OK or status == NO_CONTENT:
@@ -168,4 +179,6 @@ def _delivery(passed_on: bytes, status: int, length: int | None, chunked: bool) 
         return Delivery(passed_on + length_field(length), 0, False, False, False)
     if length is not None:
         return Delivery(passed_on + length_field(length), length, False, False, False)
-    return Delivery(passed_on + CHUNKED, None, chunked, True, False)
+    # Such an answer may be sent while it is made: nginx must not wait for more of it, unless the application says that it may.
+    start = passed_on if buffering_told else passed_on + UNBUFFERED
+    return Delivery(start + CHUNKED, None, chunked, True, False)
