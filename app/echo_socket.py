@@ -6,6 +6,7 @@ import json
 
 from flask import Blueprint
 
+from heliograph.websocket.frames import UNSUPPORTED
 from heliograph.websocket.routing import websocket
 from heliograph.websocket.socket import Socket
 
@@ -16,6 +17,26 @@ bp = Blueprint("websockets", __name__)
 def echo(socket: Socket) -> None:
     while (message := socket.receive()) is not None:
         socket.send(message)
+
+
+@websocket(
+    bp, "/ws", "Every text back, with words before it", "The text `x` is answered `Message text was: x`."
+)
+def answer(socket: Socket) -> None:
+    _answer_texts(socket, "Message text was: ")
+
+
+@websocket(bp, "/chat/", "What you said", "The text `x` is answered `You said: x`.")
+def chat(socket: Socket) -> None:
+    _answer_texts(socket, "You said: ")
+
+
+def _answer_texts(socket: Socket, words: str) -> None:
+    while (message := socket.receive()) is not None:
+        if isinstance(message, bytes):
+            socket.close(UNSUPPORTED, "texts only")
+            return
+        socket.send(words + message)
 
 
 @websocket(bp, "/ws/ping", "ping, pong!", "`ping` is answered `pong!`, anything else by an error object.")

@@ -98,6 +98,7 @@ class Heliograph:
             self.services.lifecycle,
             self.services.checks,
         )
+        wrapper.limit_websockets(settings[WebSocketOptions].memory)
         app.wsgi_app = wrapper  # type: ignore[method-assign]
         self.on_close(self.services.spool.close)
         self.on_close(self.channels.hub.close)

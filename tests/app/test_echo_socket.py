@@ -33,6 +33,19 @@ def test_many_messages_come_back_in_order(server: Server) -> None:
         assert [socket.recv(20) for _ in range(300)] == [str(number) for number in range(300)]
 
 
+@pytest.mark.parametrize(("path", "words"), [("/ws", "Message text was: "), ("/chat/", "You said: ")])
+def test_a_text_comes_back_with_words_before_it(server: Server, path: str, words: str) -> None:
+    with client(server, path) as socket:
+        for text in ("hello", "", "grüße"):
+            socket.send(text)
+            assert socket.recv(20) == words + text
+        socket.send(b"bytes")
+        with pytest.raises(ConnectionClosedError) as closed:
+            socket.recv(20)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1003
+
+
 def test_ping_is_answered_pong_and_anything_else_an_error(server: Server) -> None:
     with client(server, "/ws/ping") as socket:
         socket.send("ping")

@@ -14,6 +14,9 @@ WERKZEUG_SOCKET = "werkzeug.socket"
 WEBSOCKET = "wsgi.websocket"
 WEBSOCKET_VERSION = "wsgi.websocket_version"
 
+#: The same socket where looking at it does not complete the handshake (`websocket.offer`).
+OFFER = "heliograph.websocket"
+
 #: The subject of a token that was verified for this request. Ask `client.client_of` who the client is.
 SUBJECT = "heliograph.subject"
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from heliograph.problems import InternalError
 from heliograph.request import logs
-from heliograph.request.environ import EXCHANGE, WEBSOCKET
+from heliograph.request.environ import EXCHANGE, OFFER
 from heliograph.request.forwarding import ResolvedClient
 
 Environ = dict[str, Any]
@@ -90,7 +90,7 @@ class WrappedRequest:
         if self._closed:
             return
         self._closed = True
-        websocket = self.environ.get(WEBSOCKET)
+        websocket = self.environ.get(OFFER)
         if websocket is not None and websocket.accepted:
             self.status, self.complete = 101, True
         self._observer.finish(self, time.monotonic() - self._began)

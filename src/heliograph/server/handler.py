@@ -1,7 +1,7 @@
 """gevent-websocket's handler on our strict one: `environ["wsgi.websocket"]`.
 
-The environ of an upgrade request has an unopened `Socket`. The application answers as to any request, or uses the socket: then
-the connection is a WebSocket, and ends when the application returns.
+The environ of an upgrade request offers a `Socket`. The application answers as to any request, or takes the socket: then the
+connection is a WebSocket, and ends when the application returns.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.handler import Client, WebSocketHandler
 
 from heliograph.problems import Problem
-from heliograph.request.environ import WEBSOCKET, WEBSOCKET_VERSION
 from heliograph.server.loop import StrictHandler
 from heliograph.server.takeover import offers_websockets, read_ahead
-from heliograph.websocket.frames import OUR_ERROR
-from heliograph.websocket.handshake import VERSION, agree, asks_for_websocket
+from heliograph.websocket.handshake import agree, asks_for_websocket
+from heliograph.websocket.offer import offering, withdraw
 from heliograph.websocket.socket import Socket
 
 log = logging.getLogger("heliograph")
@@ -36,30 +35,35 @@ _NO_INPUT = NoInput()
 
 class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
     websocket: Socket | None = None
+    environ: dict[str, Any]
 
     def run_application(self) -> None:
         websocket = self._websocket_asked_for()
         if websocket is None:
             super(WebSocketHandler, self).run_application()
+            self._require_answer()
             return
         self.websocket = websocket
-        self.environ[WEBSOCKET] = websocket
-        self.environ[WEBSOCKET_VERSION] = VERSION
+        self.environ = offering(self.environ, websocket)
         try:
             super(WebSocketHandler, self).run_application()
             websocket.finish()
+            self._require_answer()
         except WebSocketError as exc:  # the application need not care that its client is gone
             log.debug("a WebSocket ended: %s", exc)
-        except Exception:
-            if websocket.accepted:
-                websocket.close(OUR_ERROR)
-                websocket.finish()
+        except BaseException as exc:  # gevent.Timeout and SystemExit, too
+            websocket.fail(exc)
             raise
         finally:
             websocket.abort()
             self.clients.pop(self, None)
             self.websocket = None
-            self.environ[WEBSOCKET] = None
+            withdraw(self.environ)
+
+    def _require_answer(self) -> None:
+        """An application that answered nothing has used the socket itself, as flask-sock does: no request can follow."""
+        if self.status is None:
+            self.close_connection = True
 
     def _websocket_asked_for(self) -> Socket | None:
         """None also for a handshake that is not valid: the application says what is wrong with it."""

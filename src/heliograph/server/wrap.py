@@ -29,6 +29,7 @@ from heliograph.server.exchange import Environ, WrappedRequest
 from heliograph.server.reserved import RESERVED, ReservedPaths
 from heliograph.server.state import ServerState
 from heliograph.websocket.handshake import asks_for_websocket
+from heliograph.websocket.options import DEFAULT_MEMORY
 from heliograph.websocket.registry import ConnectionRegistry
 
 #: Characters of a request's path that the log keeps. Servers take request lines of 4 to 8 KiB.
@@ -75,7 +76,12 @@ class WsgiWrapper:
         lifecycle.on_stop(self._connections.stop)
         self._server: ServerState | None = None
         self._leave: Callable[[], None] | None = None
+        self.limit_websockets(DEFAULT_MEMORY)
         _made.get([]).append(self)
+
+    def limit_websockets(self, memory: int) -> None:
+        """Bound what the WebSockets of a server hold in all, in bytes."""
+        self._websocket_memory = self._connections.memory.limit = memory
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         outer: WrappedRequest | None = environ.get(EXCHANGE)
@@ -85,7 +91,7 @@ class WsgiWrapper:
             pieces: Iterable[bytes] = self._answering(environ)(environ, start_response)
             return pieces
         if asks_for_websocket(environ):
-            add_websocket(environ, self._connections)
+            environ = add_websocket(environ, self._connections)
         else:  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
             environ.pop("HTTP_UPGRADE", None)
         if environ.get("PATH_INFO") in RESERVED and reserved.refusal(environ, self._trust) is None:
@@ -104,9 +110,11 @@ class WsgiWrapper:
 
     def around(self, application: Any) -> WsgiWrapper:
         """The same around a larger application, of which this one is a part."""
-        return WsgiWrapper(
+        larger = WsgiWrapper(
             application, self._options, self._access_log, self._metrics, self._lifecycle, self._checks
         )
+        larger.limit_websockets(self._websocket_memory)
+        return larger
 
     def _follow(self, server: ServerState | None) -> None:
         """The application stops when the server stops through which it is asked, whatever stands between the two."""
@@ -116,6 +124,7 @@ class WsgiWrapper:
         self._server = server
         if server is not None:
             self._leave = self._lifecycle.follow(server.lifecycle)
+            server.connections.memory.limit = self._websocket_memory
 
     def close(self) -> None:
         """The server's end does not concern the application any more."""

@@ -97,10 +97,16 @@ class WebSocketConnection:
         if self.state is OPEN and not self._sender.offer(frame):
             self.close(TOO_SLOW, "too slow")
 
-    def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Send a close frame, without waiting for the answer. Raises ValueError for a code that no close frame may have."""
+    def close(self, code: int = NORMAL, reason: str = "", *, drop: bool = False) -> None:
+        """Send a close frame, without waiting for the answer. Raises ValueError for a code that no close frame may have.
+
+        `drop`: let go of what is held, but for a frame that has begun.
+        """
         if self.state is not OPEN:
             return
+        if drop:
+            self._inbound.give_up(code, reason)
+            self._sender.drop()
         if self._inbound.ending is not None:
             self.end()
         else:
@@ -123,6 +129,7 @@ class WebSocketConnection:
         self.state = CLOSED
         self._registry.wheel.cancel(self)
         self._registry.open.discard(self)
+        self._registry.memory.forget(self)
         self._receiver.close()
         self._sender.close()
         self._shut_down(socket.SHUT_RDWR)
@@ -132,6 +139,10 @@ class WebSocketConnection:
 
     def reply(self, pong: bytes) -> None:
         self._sender.control(pong)
+
+    def account(self) -> None:
+        if self.state is not CLOSED:
+            self._registry.memory.report(self, self._inbound.held + self._sender.held)
 
     def prepare_end(self) -> None:
         """The peer has closed, or has broken a rule. What came before it is answered first, if that does not take long."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 
-from heliograph.websocket.frames import FrameHead
+from heliograph.websocket.frames import CONTINUATION, TEXT, FrameHead
 from heliograph.websocket.masking import apply_mask
 
 #: Fragments of one message. Autobahn's case 9.3.1 sends 4 MiB in 65,536 of them; without a bound, empty ones could go on for ever.
@@ -73,3 +73,10 @@ class PartialText:
         if begin < end:
             self.decoder.decode(apply_mask(data[begin:end], mask))
             self._count = end - head.payload_at
+
+
+def begun_text(head: FrameHead, message: Fragments | None) -> PartialText | None:
+    """What checks a frame of `message`, if that has begun, while it arrives; None for what is no text to be seen."""
+    if head.opcode == CONTINUATION and message is not None:
+        return message.next_text()
+    return PartialText() if head.opcode == TEXT and not head.compressed else None

@@ -21,17 +21,20 @@ FIN, RSV1 = 0x80, 0x40
 #: Close codes (RFC 6455, 7.4; 1012 by IANA's registry, 3008 as Centrifugo uses it: come back with your cursor).
 NORMAL = 1000
 PROTOCOL_ERROR = 1002
+UNSUPPORTED = 1003
 NOT_UTF8 = 1007
+POLICY = 1008
 TOO_LONG = 1009
 OUR_ERROR = 1011
 RESTART = 1012
+OVERLOADED = 1013
 TOO_SLOW = 3008
 
 #: A close frame carries at most 125 bytes, two of them the code (RFC 6455, 5.5).
 MAX_REASON = 123
 
 #: Of a control frame (RFC 6455, 5.5). A length in more bytes than it needs is taken, though 5.2 forbids it.
-_MAX_CONTROL = 125
+MAX_CONTROL = 125
 
 _MASKED = 0x80
 _RESERVED = 0x70
@@ -147,7 +150,7 @@ def _broken_rule(first: int, size: int, begun: int | None, *, deflated: bool) ->
     if opcode >= CLOSE:
         if first < FIN:
             return BrokenRule.CONTROL_FRAGMENTED
-        return BrokenRule.CONTROL_LENGTH if size > _MAX_CONTROL else None
+        return BrokenRule.CONTROL_LENGTH if size > MAX_CONTROL else None
     if opcode == CONTINUATION:
         return BrokenRule.NOTHING_TO_CONTINUE if begun is None else None
     return None if begun is None else BrokenRule.MESSAGE_UNFINISHED

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ VERSION = "13"
 ACCEPTED = 101
 
 UPGRADE_HEADERS = {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
 _DEFLATE = factory()
 
@@ -44,9 +46,22 @@ class Agreement:
 
     fields: tuple[tuple[str, str], ...]
     deflate: Deflate | None
+    subprotocol: str | None = None
+    #: Whether the server has sent the answer already.
+    opened: bool = False
+
+    def choosing(self, known: Sequence[str], environ: Mapping[str, Any]) -> Agreement:
+        """The same with the first subprotocol of `known` that the client offers; RFC 6455, 4.2.2: none in common, no field."""
+        offered = [one.strip() for one in environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")]
+        chosen = next((one for one in known if one in offered), None)
+        if chosen is None:
+            return self
+        return Agreement((*self.fields, (SUBPROTOCOL, chosen)), self.deflate, chosen)
 
     def head(self, request_id: str) -> bytes:
         """The whole answer that makes the connection a WebSocket."""
+        if self.opened:
+            return b""
         lines = [
             "HTTP/1.1 101 Switching Protocols",
             *(f"{name}: {value}" for name, value in self.fields),
@@ -78,7 +93,7 @@ def agree(environ: Mapping[str, Any], subprotocol: str | None = None) -> Agreeme
         (agreed(found) for found in protocol.extensions if isinstance(found, PerMessageDeflate)), None
     )
     fields = tuple((name, value) for name, value in response.headers.raw_items() if name != "Date")
-    return Agreement(fields, deflate)
+    return Agreement(fields, deflate, protocol.subprotocol)
 
 
 def _fields(environ: Mapping[str, Any]) -> Headers:

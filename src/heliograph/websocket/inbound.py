@@ -15,11 +15,10 @@ import logging
 from websockets.frames import Frame, Opcode
 
 from heliograph.websocket.deflate import Deflate
-from heliograph.websocket.fragments import Fragments, PartialText, TooManyFragments
+from heliograph.websocket.fragments import Fragments, PartialText, TooManyFragments, begun_text
 from heliograph.websocket.frames import (
     BINARY,
     CLOSE,
-    CONTINUATION,
     FIN,
     NOT_UTF8,
     PING,
@@ -58,11 +57,11 @@ class Inbound:
         "_deflate",
         "_fallback",
         "_message",
-        "_rest",
         "ending",
         "max_message",
         "messages",
         "replies",
+        "rest",
         "stalled",
         "unread",
     )
@@ -84,36 +83,37 @@ class Inbound:
         # The message whose fragments are arriving, and whether the first frame of it was compressed.
         self._message: Fragments | None = None
         self._compressed = False
-        # What could not be read yet, and how much of the payload of its first frame was found to be UTF-8.
-        self._rest: bytearray | None = None
+        #: What could not be read yet, and `resume` goes on with; how much of its first frame was found to be UTF-8.
+        self.rest: bytearray | None = None
         self._checked: PartialText | None = None
 
     @property
-    def has_rest(self) -> bool:
-        """Whether there are bytes that `resume` could go on with."""
-        return self._rest is not None
+    def held(self) -> int:
+        """Bytes of messages that are not finished, or that the application has not taken."""
+        rest = 0 if self.rest is None else len(self.rest)
+        return rest + (0 if self._message is None else len(self._message)) + self.unread
 
     def feed(self, data: bytearray, size: int) -> None:
         """Read the first `size` bytes of `data`, which the caller may overwrite afterwards."""
         if self.ending is not None:
             return
-        if self._rest is not None:
-            self._rest += memoryview(data)[:size]
+        if self.rest is not None:
+            self.rest += memoryview(data)[:size]
             self.resume()
             return
         used = self._read(data, size)
         if used < size and self.ending is None:
-            self._rest = bytearray(memoryview(data)[used:size])
+            self.rest = bytearray(memoryview(data)[used:size])
 
     def resume(self) -> None:
         """Go on with what was left."""
-        rest = self._rest
+        rest = self.rest
         self.stalled = False
         if rest is None:
             return
         used = self._read(rest, len(rest))
         if used == len(rest) or self.ending is not None:
-            self._rest = None
+            self.rest = None
         else:
             del rest[:used]
 
@@ -125,6 +125,12 @@ class Inbound:
         self.unread = 0
         self.resume()
         return data
+
+    def give_up(self, code: int, reason: str) -> None:
+        """End with this close frame; nothing is kept of what waits, and nothing more is read."""
+        self.ending = self.ending or self._protocol().fail(code, reason)
+        self.messages.clear()
+        self.unread, self.rest, self._message = 0, None, None
 
     def _read(self, data: bytearray, end: int) -> int:
         """Read frames of `data` before `end` until enough was read; return where the first one that was not read begins."""
@@ -228,10 +234,7 @@ class Inbound:
     def _check_part(self, head: FrameHead, data: bytearray, end: int) -> bool:
         """Look whether what is there of a text's payload can become UTF-8; whether that ended the connection."""
         if self._checked is None:
-            if head.opcode == CONTINUATION and self._message is not None:
-                self._checked = self._message.next_text()
-            elif head.opcode == TEXT and not head.compressed:
-                self._checked = PartialText()
+            self._checked = begun_text(head, self._message)
         if self._checked is not None:
             try:
                 self._checked.go_on(head, data, end)

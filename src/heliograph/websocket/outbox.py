@@ -41,10 +41,12 @@ class QueuedFrame:
 
 
 class Outbox:
-    __slots__ = ("_entries", "offered", "pong")
+    __slots__ = ("_entries", "offered", "pong", "size")
 
     def __init__(self) -> None:
         self._entries: deque[QueuedFrame] = deque()
+        #: Bytes that wait.
+        self.size = 0
         #: Bytes of broadcasts among them: no sender waits for these.
         self.offered = 0
         #: RFC 6455, 5.5.3: of several pings that could not be answered yet only the last one need be.
@@ -54,6 +56,7 @@ class Outbox:
         """Queue `data`, of which the kernel took the first `sent` bytes already."""
         entry = QueuedFrame(memoryview(data)[sent:], begun=sent > 0, offered=offered)
         self._entries.append(entry)
+        self.size += len(entry.left)
         if offered:
             self.offered += len(entry.left)
         return entry
@@ -67,6 +70,7 @@ class Outbox:
             except BlockingIOError:
                 return False
             entry.left, entry.begun = entry.left[sent:], True
+            self.size -= sent
             if entry.offered:
                 self.offered -= sent
             if entry.left:
@@ -75,6 +79,7 @@ class Outbox:
             if self.pong is not None:
                 pong, self.pong = self.pong, None
                 self._entries.appendleft(QueuedFrame(memoryview(pong), begun=False, offered=False))
+                self.size += len(pong)
             entry.wake()
         return True
 
@@ -87,4 +92,5 @@ class Outbox:
             elif entry.waiter is not None:
                 get_hub().loop.run_callback(entry.wake)
         self._entries, self.pong = kept, None
+        self.size = sum(len(entry.left) for entry in kept)
         self.offered = sum(len(entry.left) for entry in kept if entry.offered)

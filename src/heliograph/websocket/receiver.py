@@ -12,6 +12,7 @@ from gevent.hub import get_hub
 from greenlet import getcurrent
 
 from heliograph.websocket.inbound import MAX_UNREAD, Inbound
+from heliograph.websocket.memory import FLOOR
 from heliograph.websocket.pings import Heartbeat
 
 #: One read: large enough for a message of 64 KiB, small enough that no other connection waits long.
@@ -38,9 +39,13 @@ class ReceiverOwner(Protocol):
     def end(self) -> None:
         """The view has taken all that came before that."""
 
+    def account(self) -> None:
+        """What is held in memory has changed."""
+
 
 class Receiver:
     __slots__ = (
+        "_accounted",
         "_catching_up",
         "_ended",
         "_heartbeat",
@@ -68,6 +73,8 @@ class Receiver:
         #: Whether nothing is read, for the view has not taken what arrived before.
         self.paused = False
         self._catching_up = False
+        #: Whether `account` was called for what the inbound holds.
+        self._accounted = False
         self._watcher: Any = get_hub().loop.io(sock.fileno(), _READ)
         self._watcher.start(self.read)
 
@@ -81,6 +88,8 @@ class Receiver:
         inbound = self._inbound
         while not inbound.messages:
             inbound.unread = 0
+            if self._accounted:
+                self._account()
             if inbound.ending is not None and not self._ended and self._owner is not None:
                 self._owner.end()
             if self._ended:
@@ -113,7 +122,7 @@ class Receiver:
         inbound.feed(_buffer, size)
         if inbound.messages and self._view is not None and not inbound.replies and inbound.ending is None:
             self._view.switch()
-            if not inbound.stalled:
+            if not inbound.stalled and inbound.rest is None and not self._accounted:
                 return
         self._dispatch()
 
@@ -129,7 +138,7 @@ class Receiver:
 
     def read_on(self) -> None:
         """Go on with what is left in memory, in another turn of the loop, or with the socket."""
-        if not self._inbound.has_rest:
+        if self._inbound.rest is None:
             self._unpause()
         elif not self._catching_up:
             self._catching_up = True
@@ -163,6 +172,14 @@ class Receiver:
             self.pause()
             if inbound.unread < MAX_UNREAD:  # it stopped only so that other connections get a turn
                 self.read_on()
+        self._account()
+
+    def _account(self) -> None:
+        """Tell how much is held, where that is worth it, and once after."""
+        counts = self._inbound.held > FLOOR
+        if (counts or self._accounted) and self._owner is not None:
+            self._accounted = counts
+            self._owner.account()
 
     def _unpause(self) -> None:
         self._inbound.stalled = False

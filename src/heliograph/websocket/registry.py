@@ -13,6 +13,8 @@ import gevent
 
 from heliograph.websocket import pings
 from heliograph.websocket.frames import RESTART
+from heliograph.websocket.memory import MemoryLimit
+from heliograph.websocket.options import DEFAULT_MEMORY
 from heliograph.websocket.timers import TICK, TimerWheel
 
 #: Close frames that are sent before other greenlets get a turn; each takes some 30 µs.
@@ -32,6 +34,7 @@ class ConnectionRegistry:
         #: Whether new ones are closed at once.
         self.stopping = False
         self.wheel = TimerWheel(_start_timer)
+        self.memory = MemoryLimit(DEFAULT_MEMORY, _call_later)
         self._joined = 0
 
     def add(self, connection: Registered) -> None:
@@ -63,6 +66,10 @@ def _close_all(connections: Iterable[Registered]) -> None:
 
 def _close(connection: Registered) -> None:
     connection.close(RESTART, "service restart")
+
+
+def _call_later(function: Callable[[], None]) -> None:
+    gevent.get_hub().loop.run_callback(function)
 
 
 def _start_timer(turn: Callable[[], None]) -> Callable[[], None]:

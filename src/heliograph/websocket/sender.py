@@ -33,6 +33,9 @@ class SenderOwner(Protocol):
     def on_drained(self) -> None:
         """Nothing waits any more."""
 
+    def account(self) -> None:
+        """What waits has changed."""
+
 
 class Sender:
     __slots__ = ("_heartbeat", "_outbox", "_owner", "_sock", "_watcher")
@@ -50,6 +53,11 @@ class Sender:
     def is_empty(self) -> bool:
         """Whether nothing waits."""
         return self._outbox is None
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait."""
+        return 0 if self._outbox is None else self._outbox.size
 
     def send(self, frame: bytes) -> None:
         """Send a frame; wait while the peer takes none. Raises WebSocketError when it will not arrive."""
@@ -103,6 +111,11 @@ class Sender:
         size: int = struct.unpack("i", fcntl.ioctl(self._sock, termios.TIOCOUTQ, b"    "))[0]
         return size
 
+    def drop(self) -> None:
+        """Drop what waits and has not begun."""
+        if self._outbox is not None:
+            self._outbox.drop()
+
     def close(self) -> None:
         """Drop what waits. Nothing may be sent after this."""
         self._owner = None
@@ -118,7 +131,10 @@ class Sender:
             self._outbox = Outbox()
             self._watcher = get_hub().loop.io(self._sock.fileno(), _WRITE)
             self._watcher.start(self._on_writable)
-        return self._outbox.add(frame, sent, offered=offered)
+        entry = self._outbox.add(frame, sent, offered=offered)
+        if self._owner is not None:
+            self._owner.account()
+        return entry
 
     def _on_writable(self) -> None:
         outbox, owner = self._outbox, self._owner
@@ -133,6 +149,7 @@ class Sender:
         if drained and self._outbox is outbox:
             self._forget_outbox()
             owner.on_drained()
+        owner.account()
 
     def _forget_outbox(self) -> None:
         if self._outbox is not None:

@@ -1,16 +1,19 @@
 """What a view and gevent-websocket's programs see of a WebSocket: `environ["wsgi.websocket"]`.
 
 gevent-websocket's interface on our engine: `receive`, `send`, `close`, `closed`, `origin`, `protocol`, `version`, `path`,
-`handler`, `stream`, `environ`. What differs: the 101 goes out when the socket is first used (by the first `receive`, `send`,
-`close` or look at `closed`), so that a view can refuse with an ordinary answer; close codes are sent; binary messages are `bytes`.
+`handler`, `stream`, `environ`. What differs: a routed view may refuse with an ordinary answer, since the 101 goes out when such a
+view begins; close codes are sent; binary messages are `bytes`; `receive` takes a timeout.
 """
 
 from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import gevent
+from gevent import GreenletExit
 from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.websocket import MSG_ALREADY_CLOSED, WebSocket
 
@@ -18,10 +21,24 @@ from heliograph.request.threads import in_thread
 from heliograph.settings import MIB
 from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.deflate import MAX_INLINE, Deflate, message_frame
-from heliograph.websocket.frames import BINARY, CLOSE, FIN, NORMAL, TEXT, serialize
+from heliograph.websocket.frames import (
+    BINARY,
+    CLOSE,
+    FIN,
+    MAX_CONTROL,
+    NORMAL,
+    OUR_ERROR,
+    PING,
+    PONG,
+    RESTART,
+    TEXT,
+    serialize,
+)
 from heliograph.websocket.handshake import Agreement
 from heliograph.websocket.inbound import Inbound
 from heliograph.websocket.registry import ConnectionRegistry
+
+Message = str | bytes | bytearray | memoryview
 
 
 class Host(Protocol):
@@ -49,7 +66,16 @@ class FrameStream:
 
 
 class Socket(WebSocket):  # type: ignore[misc]
-    __slots__ = ("_agreement", "_connection", "_ended", "_host", "_registry", "deflate", "max_message")
+    __slots__ = (
+        "_agreement",
+        "_connection",
+        "_ended",
+        "_host",
+        "_registry",
+        "deflate",
+        "max_message",
+        "subprotocol",
+    )
 
     def __init__(
         self,
@@ -64,6 +90,8 @@ class Socket(WebSocket):  # type: ignore[misc]
         self.handler = handler  # type: ignore[misc]
         self.max_message = MIB
         self.deflate: Deflate | None = agreement.deflate
+        #: What client and server agreed on, or None.
+        self.subprotocol = agreement.subprotocol
         self._host: Host | None = host
         self._agreement: Agreement | None = agreement
         self._registry: ConnectionRegistry | None = registry
@@ -77,6 +105,12 @@ class Socket(WebSocket):  # type: ignore[misc]
     def accepted(self) -> bool:
         """Whether the handshake is complete."""
         return self._connection is not None
+
+    def choose_subprotocol(self, known: Sequence[str]) -> None:
+        """Agree on the first of `known` that the client offers, if any. To be called before the handshake is complete."""
+        if self._agreement is not None and self.subprotocol is None:
+            self._agreement = self._agreement.choosing(known, self.environ)
+            self.subprotocol = self._agreement.subprotocol
 
     def accept(self) -> WebSocketConnection:
         """Complete the handshake, once. Raises WebSocketError when the client is gone already."""
@@ -98,47 +132,79 @@ class Socket(WebSocket):  # type: ignore[misc]
             registry.close_if_stopping(self._connection)
         return self._connection
 
-    def receive(self) -> str | bytes | None:
-        """The next message; None when the connection has ended, and WebSocketError after that."""
+    def receive(self, timeout: float | None = None) -> str | bytes | None:
+        """The next message; None when the connection has ended, and WebSocketError after that.
+
+        Raises TimeoutError when nothing came for `timeout` seconds; the connection stays open then.
+        """
         connection = self._connection or self.accept()
         if self._ended:
             raise WebSocketError(MSG_ALREADY_CLOSED)
-        message = connection.receive()
+        message = connection.receive() if timeout is None else _within(timeout, connection.receive)
         if message is None:
             self._ended = True
         return message
 
-    def send(self, message: str | bytes, binary: bool | None = None) -> None:
-        """Send a message, and wait while the peer takes none. Raises WebSocketError when the connection has ended."""
-        connection = self._connection or self.accept()
-        payload = message.encode() if isinstance(message, str) else bytes(message)
+    def send(self, message: Message, binary: bool | None = None) -> None:
+        """Send a message, and wait while the peer takes none.
+
+        `binary`: by default text for `str` and binary for bytes. Raises WebSocketError when the connection has ended, whatever the
+        message; TypeError for what is neither text nor bytes; ValueError for a text that is not UTF-8.
+        """
+        connection = self._open_connection()
         if binary is None:
             binary = not isinstance(message, str)
+        payload = _binary(message) if binary else _utf8(message)
         opcode = BINARY if binary else TEXT
         if self.deflate is not None and len(payload) > MAX_INLINE:
             connection.send(in_thread(message_frame, opcode, payload, self.deflate))
         else:
             connection.send(message_frame(opcode, payload, self.deflate))
 
-    def send_frame(self, message: str | bytes, opcode: int) -> None:
-        """Send a frame of any kind, such as a ping with OPCODE_PING."""
-        payload = message.encode() if isinstance(message, str) else bytes(message)
+    def send_frame(self, message: Message, opcode: int) -> None:
+        """Send a message of this opcode, or a ping with OPCODE_PING. Errors are those of `send`; ValueError for other opcodes."""
+        if opcode in (TEXT, BINARY):
+            self.send(message, binary=opcode == BINARY)
+            return
+        connection = self._open_connection()
+        payload = _binary(message)
         if opcode == CLOSE:
             self.close(int.from_bytes(payload[:2], "big") or NORMAL, payload[2:])
-        elif opcode > CLOSE and len(payload) > 125:
-            raise ValueError("control frames carry at most 125 bytes")
+        elif opcode not in (PING, PONG):
+            raise ValueError(f"a frame of opcode {opcode} cannot be sent alone")
+        elif len(payload) > MAX_CONTROL:
+            raise ValueError(f"control frames carry at most {MAX_CONTROL} bytes")
         else:
-            self.accept().send(serialize(FIN | opcode, payload))
+            connection.send(serialize(FIN | opcode, payload))
 
-    def close(self, code: int = NORMAL, message: str | bytes = b"") -> None:
+    def close(self, code: int = NORMAL, message: Message | None = None) -> None:
         """Send a close frame, once, and do not wait for its answer. Raises ValueError for a code that cannot be sent."""
-        reason = message.decode(errors="replace") if isinstance(message, bytes) else message
+        if isinstance(message, bytes | bytearray | memoryview):
+            message = bytes(message).decode(errors="replace")
+        reason = str(message or "")
         try:
             connection = self.accept()
         except WebSocketError:  # then it is closed
             return
         connection.close(code, reason)
         self._ended = True
+
+    def _open_connection(self) -> WebSocketConnection:
+        """Raises WebSocketError when the connection has ended."""
+        connection = self._connection or self.accept()
+        if self._ended or not connection.is_open:
+            raise WebSocketError(MSG_ALREADY_CLOSED)
+        return connection
+
+    def fail(self, exc: BaseException) -> None:
+        """Close for an exception that ended the application's part: with 1012 where its greenlet is killed, else with 1011."""
+        if self._connection is None:
+            return
+        if isinstance(exc, GreenletExit):
+            self.close(RESTART)
+            return
+        self.close(OUR_ERROR)
+        self.finish()
 
     def finish(self) -> None:
         """Close what is still open, and wait until the peer has answered or had its time."""
@@ -152,12 +218,45 @@ class Socket(WebSocket):  # type: ignore[misc]
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be sent any more."""
-        return not self.accept().is_open
+        """Whether nothing can be sent any more. True may be assigned, as with gevent-websocket: it closes the connection."""
+        return self._ended or not self.accept().is_open
+
+    @closed.setter
+    def closed(self, closed: bool) -> None:
+        if closed:
+            self.close()
+        elif self.closed:
+            raise WebSocketError(MSG_ALREADY_CLOSED)
+
+    def handle_close(self, header: Any, payload: bytes) -> None:
+        """Close as a close frame with this payload asks for. The library's name."""
+        self.send_frame(payload, CLOSE)
 
     @property
     def stream(self) -> FrameStream:
         return FrameStream(self.handler, self.accept())
+
+
+def _within(seconds: float, receive: Callable[[], str | bytes | None]) -> str | bytes | None:
+    try:
+        return gevent.with_timeout(seconds, receive)
+    except gevent.Timeout as exc:
+        raise TimeoutError(f"no message came in {seconds} s") from exc
+
+
+def _binary(message: Message) -> bytes:
+    if isinstance(message, str):
+        return message.encode()
+    if isinstance(message, bytes | bytearray | memoryview):
+        return bytes(message)
+    raise TypeError(f"a message is text or bytes, not {type(message).__name__}")
+
+
+def _utf8(message: Message) -> bytes:
+    payload = _binary(message)
+    if not isinstance(message, str):
+        payload.decode()  # RFC 6455, 8.1: the peer must fail the connection for a text that is not UTF-8
+    return payload
 
 
 def _bare(connection: Any) -> socket.socket:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from proxy_tests.processes import PYTHON, ROOT, Process, alive, clean_environment, descriptors, until
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect, unix_connect
+from websockets.typing import Origin
 
 from tests.heliograph.websocket.raw import CLOSE, TEXT, Frame, RawWebSocket, frame, handshake
 from tests.serving import PATIENCE, Server, gunicorn, problem
@@ -50,6 +52,52 @@ def flask_debug(port: int) -> list[str]:
 
 def pywsgi(port: int) -> list[str]:
     return ["/usr/bin/env", f"HELIOGRAPH_PORT_BASE={port}", PYTHON, "-m", "app"]
+
+
+def library_worker(port: int) -> list[str]:
+    """The line that programs for gevent-websocket have."""
+    worker = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
+    return [worker if part == "gevent" else part for part in plain_gunicorn(port)]
+
+
+def library_handler(port: int) -> list[str]:
+    program = f"""
+from gevent import monkey
+monkey.patch_all()
+from gevent.pywsgi import WSGIServer
+from geventwebsocket.handler import WebSocketHandler
+from wsgi import app
+WSGIServer(("127.0.0.1", {port}), app, handler_class=WebSocketHandler).serve_forever()
+"""
+    return [PYTHON, "-c", program]
+
+
+@pytest.mark.parametrize("command", [library_worker, library_handler])
+def test_websockets_are_served_by_the_library_s_own_worker_and_handler(
+    tmp_path: Path, command: Command
+) -> None:
+    """These complete the handshake before the application is asked: a refusal is a close frame."""
+    with Server(tmp_path, command=command) as server:
+        server.started()
+        with connect(f"{server.websocket_url}/ws/echo") as websocket:
+            for message in ("hello", b"bytes", "x" * 100_000):
+                websocket.send(message)
+                assert websocket.recv(PATIENCE) == message
+        with (
+            connect(f"{server.websocket_url}/ws/echo", origin=Origin("https://evil.example")) as websocket,
+            pytest.raises(ConnectionClosed) as closed,
+        ):
+            websocket.recv(PATIENCE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        with RawWebSocket(server) as websocket:
+            websocket.send(frame(TEXT, b"with the next") + frame(TEXT, b"frame"))
+            assert [websocket.frame().payload, websocket.frame().payload] == [b"with the next", b"frame"]
+            websocket.send(frame(CLOSE, b"\x03\xe8"))
+            assert websocket.frame() == Frame(CLOSE, b"\x03\xe8")
+            assert websocket.rest() == b""
+        server.wait_for_metric("websockets", 0)
+        assert "Traceback" not in server.output
 
 
 COMMANDS: list[Command] = [gunicorn, plain_gunicorn, flask, flask_debug, pywsgi]

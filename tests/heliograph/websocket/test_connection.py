@@ -76,7 +76,7 @@ def test_a_view_that_does_not_receive_stops_the_reading_after_a_bound() -> None:
         gevent.sleep(0.02)
         assert not sender.ready()
         inbound = made.connection._inbound
-        held = sum(map(len, inbound.messages)) + len(inbound._rest or b"")
+        held = sum(map(len, inbound.messages)) + len(inbound.rest or b"")
         assert held < 2 * MAX_UNREAD + READ_SIZE
         for _ in range(200):
             assert made.connection.receive() == b"x" * 60_000

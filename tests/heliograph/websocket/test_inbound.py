@@ -181,7 +181,7 @@ def test_reading_stops_when_enough_waits_and_goes_on_where_it_stopped() -> None:
     assert read == [str(number) for number in range(2 * count)]
     assert inbound.replies == [b"\x8a\x06behind"]
     assert not inbound.stalled
-    assert not inbound.has_rest
+    assert inbound.rest is None
 
 
 def test_fragments_are_bounded_in_number_too(monkeypatch: pytest.MonkeyPatch) -> None:

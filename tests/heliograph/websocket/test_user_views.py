@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import socket as socket_module
 from collections.abc import Iterator
 
 import pytest
-from proxy_tests.processes import PYTHON
+from proxy_tests.processes import PYTHON, until
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from tests.heliograph.websocket.raw import BINARY, CLOSE, PING, RawWebSocket, frame
+from tests.heliograph.websocket.raw import BINARY, CLOSE, PING, RawWebSocket, frame, handshake
 from tests.serving import PATIENCE, Server, problem
 
 
@@ -144,3 +146,98 @@ def test_a_client_that_answers_pings_stays(views: Server) -> None:
         for _ in range(4):
             assert client.frame().opcode == PING
             client.send(frame(10))
+
+
+def test_a_view_has_the_context_of_its_request_and_one_teardown_at_the_end(views: Server) -> None:
+    with client(views, "/ws/views/context?user=ada") as socket:
+        assert socket.recv(PATIENCE) == "ada"
+        assert json.loads(views.get("/ws/views/happened").body) == []
+        socket.send("a word")
+        assert close_of(socket) == (1000, "")
+    until_happened(views, ["ada got 'a word'", "teardown of ada with NoneType"])
+    with client(views, "/ws/views/context?user=bob&fail=1") as socket:
+        socket.recv(PATIENCE)
+        socket.send("a word")
+        assert close_of(socket) == (1011, "")
+    until_happened(views, ["bob got 'a word'", "teardown of bob with LookupError"])
+    views.logged(query="user=bob&fail=1")
+    with client(views, "/ws/views/context?user=eve") as socket:
+        socket.recv(PATIENCE)
+        socket.socket.shutdown(socket_module.SHUT_RDWR)
+    until_happened(views, ["eve got None", "teardown of eve with NoneType"])
+
+
+def until_happened(views: Server, last: list[str]) -> None:
+    until(lambda: json.loads(views.get("/ws/views/happened").body)[-len(last) :] == last, f"{last}")
+
+
+@pytest.mark.parametrize(
+    ("how", "code"), [("timeout", 1011), ("exit", 1011), ("odd", 1011), ("killed", 1012)]
+)
+def test_a_view_that_ends_by_what_is_no_exception_closes_and_harms_no_other(
+    views: Server, how: str, code: int
+) -> None:
+    with client(views, "/ws/views/patient") as other:
+        named = {"X-Request-Id": f"ends-by-{how}"}
+        with connect(f"{views.websocket_url}/ws/views/end/{how}", additional_headers=named) as socket:
+            assert close_of(socket)[0] == code
+        views.logged(request_id=named["X-Request-Id"], status=101)
+        assert other.recv(PATIENCE) == "nothing came"
+        other.send("a word")
+        assert other.recv(PATIENCE) == "then 'a word'"
+
+
+def test_a_program_that_ends_by_a_timeout_closes_with_1011(views: Server) -> None:
+    start = len(views.output)
+    with client(views, "/plain") as socket:
+        socket.send("timeout")
+        assert close_of(socket) == (1011, "")
+    until(lambda: [line for line in views.log_lines(start) if "traceback" in line], "the line of the error")
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [
+        (["chat.v1", "chat.v2"], "chat.v2"),
+        (["other", "chat.v1"], "chat.v1"),
+        (["CHAT.V1"], None),
+        (["other"], None),
+        ([], None),
+    ],
+)
+def test_the_first_subprotocol_of_the_view_that_the_client_offers_is_agreed_on(
+    views: Server, offered: list[str], agreed: str | None
+) -> None:
+    subprotocols = [Subprotocol(one) for one in offered] or None
+    with connect(f"{views.websocket_url}/ws/views/protocols", subprotocols=subprotocols) as socket:
+        assert socket.subprotocol == agreed
+        assert socket.recv(PATIENCE) == str(agreed)
+
+
+def test_subprotocols_may_come_in_several_fields(views: Server) -> None:
+    lines = b"Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: chat.v1, chat.v2\r\n"
+    with views.connect() as wire:
+        wire.send(handshake("/ws/views/protocols").replace(b"\r\n\r\n", b"\r\n" + lines + b"\r\n"))
+        answer = wire.socket.recv(4096)
+    assert b"\r\nSec-WebSocket-Protocol: chat.v2\r\n" in answer
+
+
+def test_after_the_end_every_use_is_a_websocket_error(views: Server) -> None:
+    with client(views, "/ws/views/after-the-end"):
+        pass
+    until_happened(views, [" ".join(["WebSocketError"] * 6) + " True"])
+
+
+def test_what_cannot_be_sent_is_an_error_of_the_program_and_nothing_is_sent(views: Server) -> None:
+    with client(views, "/errors") as socket:
+        errors = [socket.recv(PATIENCE) for _ in range(5)]
+        assert errors == ["TypeError", "TypeError", "TypeError", "UnicodeDecodeError", "UnicodeEncodeError"]
+        assert socket.recv(PATIENCE) == "café"
+        for opcode in (0, 3, 11):
+            assert socket.recv(PATIENCE) == f"a frame of opcode {opcode} cannot be sent alone"
+        assert close_of(socket) == (4321, "")
+
+
+def test_a_program_that_only_keeps_its_socket_has_an_open_connection(views: Server) -> None:
+    with client(views, "/registered") as socket:  # the handshake is complete
+        assert socket.ping().wait(PATIENCE)
