@@ -12,6 +12,7 @@ from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
 from app.application import GROUPS, announce, create_app
+from heliograph.request.loopwatch import watch_loop
 from heliograph.request.options import AccessOptions
 from heliograph.server import guard
 from heliograph.server.handler import Handler
@@ -37,6 +38,7 @@ def main() -> int:
         print(f"{address[0]}:{address[1]}: {exc.strerror}", file=sys.stderr)
         return 1
     announce(settings)
+    watch_loop()
     print(f"http://{address[0]}:{address[1]}", flush=True)
     stop = Event()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -167,11 +167,16 @@ class Server(Process):
 
     @contextmanager
     def nothing_left(self) -> Iterator[Server]:
-        """Check that what runs inside leaves no request, socket, spool file or traceback behind."""
-        start = len(self.output)
+        """Check that what runs inside leaves no request, socket, spool file or traceback behind, and never holds the loop."""
+        start, stalled = len(self.output), self.stalled_seconds()
         yield self
         until(lambda: not self.leftovers(), f"{self.leftovers()} to go away")
         assert "Traceback" not in self.output[start:], self.output[start:]
+        assert self.stalled_seconds() == stalled, f"the event loop stood:\n{self.output[start:]}"
+
+    def stalled_seconds(self) -> float:
+        """For how long the event loop did not turn, in all."""
+        return self.metrics()["heliograph_loop_stalled_seconds"]
 
     def leftovers(self) -> list[str]:
         metrics = self.metrics()  # this request itself is in flight

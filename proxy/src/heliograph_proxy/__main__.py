@@ -18,7 +18,7 @@ from gevent.event import Event
 from gevent.hub import get_hub
 
 import heliograph_proxy
-from heliograph_proxy import COMPILED, OUTDATED
+from heliograph_proxy import COMPILED, OUTDATED, loopmonitor
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.admin.remote import AdminRefused, ask, table
 from heliograph_proxy.balancing.strategies import create
@@ -106,6 +106,7 @@ def _run(given: argparse.Namespace) -> int:
         gevent.signal_handler(number, _stop_or_end, stopping)
     gevent.signal_handler(signal.SIGHUP, _reload, server)
     server.start()
+    loopmonitor.start(server.runtime.metrics.loop)
     if OUTDATED:
         events.log("kernel-outdated", reason="the compiled modules are of other sources; the sources run")
     _say_limits(settings, descriptors)

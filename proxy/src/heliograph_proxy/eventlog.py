@@ -22,15 +22,26 @@ _room.register(_STDERR, select.POLLOUT)
 
 def log(event: str, **details: Any) -> None:
     """One event. A stderr that was closed must not end the proxy."""
+    try:
+        _write(_line(event, details))
+    except OSError:
+        return
+
+
+def log_from_thread(event: str, **details: Any) -> None:
+    """The same from a native thread, which may wait for the reader of stderr."""
+    try:
+        os.write(_STDERR, _line(event, details))
+    except OSError:
+        return
+
+
+def _line(event: str, details: dict[str, Any]) -> bytes:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     shown = {
         name: mask_secrets(value) if isinstance(value, str) else value for name, value in details.items()
     }
-    line = json.dumps({"time": at, "event": event, **shown}, default=str) + "\n"
-    try:
-        _write(line.encode())
-    except OSError:
-        return
+    return (json.dumps({"time": at, "event": event, **shown}, default=str) + "\n").encode()
 
 
 def _write(data: bytes) -> None:

@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Final
 
+from heliograph_proxy.loopwatch import LoopWatch
+
 #: Seconds: a cached answer on loopback.
 FASTEST: Final = 0.001
 #: Seconds, up to the longest response timeout. Not Final: mypyc takes a tuple of this many numbers for one that was never set.
@@ -47,7 +49,8 @@ class Histogram:
 class ProxyMetrics:
     """The counters of one process that belong to no backend alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: LoopWatch | None = None) -> None:
+        self.loop = loop or LoopWatch(frozenset())
         self.requests = 0
         self.connections = 0
         self.refused_connections = 0

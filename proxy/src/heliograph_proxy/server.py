@@ -13,7 +13,7 @@ from gevent.event import Event
 from greenlet import greenlet
 
 from heliograph_proxy import eventlog as events
-from heliograph_proxy import headers, sticky
+from heliograph_proxy import headers, loopmonitor, sticky
 from heliograph_proxy.accesslog import AccessLog
 from heliograph_proxy.admin.control import Control
 from heliograph_proxy.admin.listener import AdminListener
@@ -31,6 +31,8 @@ from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestParser
 from heliograph_proxy.listener import ProxyListener
+from heliograph_proxy.loopwatch import LoopWatch
+from heliograph_proxy.metrics import ProxyMetrics
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.session import ClientSession
 from heliograph_proxy.settings import ProxySettings
@@ -62,6 +64,7 @@ def build(settings: ProxySettings) -> Runtime:
         ),
         connections=Connections(settings.pool, sweeper, timeouts.body),
         access_log=AccessLog(settings.log),
+        metrics=ProxyMetrics(LoopWatch(loopmonitor.WAITING)),
         sweeper=sweeper,
         sticky=sticky.create(settings.sticky, settings.state),
         held=HeldBytes(limits.held_bytes),

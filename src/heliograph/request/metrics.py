@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from flask import Flask, request
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from heliograph_proxy.loopwatch import families
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from heliograph.request.loopwatch import stalled_seconds
 
 #: Seconds. From a cached answer to the longest delay that /echo/delay allows.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -20,6 +26,7 @@ class RequestMetrics:
         self.registry = CollectorRegistry()
         #: What `observe` counts with: looking it up by its labels takes longer than counting. As few as there are labels.
         self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.registry.register(_LoopStalls())
         self.requests = Counter(
             "heliograph_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
         )
@@ -50,6 +57,13 @@ class RequestMetrics:
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
+
+
+class _LoopStalls(Collector):
+    """Of the process: all applications in it have one loop."""
+
+    def collect(self) -> Iterator[Metric]:
+        return families("heliograph_loop_stalled_seconds", stalled_seconds())
 
 
 def init_app(app: Flask) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from geventwebsocket.gunicorn.workers import GeventWebSocketWorker
 from gunicorn.workers.ggevent import PyWSGIServer
 
+from heliograph.request.loopwatch import watch_loop
 from heliograph.server.handler import Handler
 from heliograph.server.hosting import hosted
 from heliograph.server.state import ServerState
@@ -27,6 +28,10 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
     def _load(self) -> Any:
         super().load_wsgi()
         return self.wsgi
+
+    def run(self) -> None:
+        watch_loop()
+        super().run()
 
     def server_class(self, listener: Any, environ: dict[str, Any], **options: Any) -> PyWSGIServer:
         """What Gunicorn makes for each listener: all of them have the state of this worker."""

@@ -21,6 +21,7 @@ from heliograph.request.environ import EXCHANGE, SERVER_STATE, SUBJECT
 from heliograph.request.forwarding import answers_for, host_name, resolve
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import RequestLog
+from heliograph.request.loopwatch import watch_loop
 from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import RequestOptions
 from heliograph.server import reserved
@@ -74,6 +75,7 @@ class WsgiWrapper:
         # The WebSockets that come through another server than ours.
         self._connections = ConnectionRegistry()
         lifecycle.on_stop(self._connections.stop)
+        self._watching = False
         self._server: ServerState | None = None
         self._leave: Callable[[], None] | None = None
         self.limit_websockets(DEFAULT_MEMORY)
@@ -85,6 +87,9 @@ class WsgiWrapper:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         outer: WrappedRequest | None = environ.get(EXCHANGE)
+        if not self._watching:
+            self._watching = True
+            watch_loop()
         self._follow(environ.get(SERVER_STATE))
         if outer is not None:
             outer.hand_over(self)

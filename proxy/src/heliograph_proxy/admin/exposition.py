@@ -9,6 +9,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.loopwatch import families
 from heliograph_proxy.metrics import Histogram, ProxyMetrics
 
 _BACKEND_GAUGES: dict[str, tuple[str, Callable[[Backend], float]]] = {
@@ -41,6 +42,7 @@ class _Scrape(Collector):
         yield CounterMetricFamily(
             "heliograph_proxy_refused_connections", "Connections over the limit", metrics.refused_connections
         )
+        yield from families("heliograph_proxy_loop_stalled_seconds", metrics.loop.stalled_seconds)
         problems = CounterMetricFamily(
             "heliograph_proxy_problems", "Answers of the proxy's own", labels=["status"]
         )
