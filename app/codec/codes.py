@@ -69,7 +69,7 @@ def _answer(study: Callable[[], dict[str, Any]]) -> Response:
     """What `study` finds, in a native thread: it may take a second."""
     try:
         with jobs_of_app().job() as step:
-            text = step(lambda: _json(study()))
+            text: str = step(lambda: _json(study()))
             return bodies.sandboxed(Response(text, mimetype="application/json"))
     except wirecodes.CodewordError as exc:
         raise BadDocument(f"{exc}.", position=exc.position) from exc

@@ -99,15 +99,17 @@ class WsgiWrapper:
             environ = add_websocket(environ, self._connections)
         else:  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
             environ.pop("HTTP_UPGRADE", None)
-        if environ.get("PATH_INFO") in RESERVED and reserved.refusal(environ, self._trust) is None:
-            # Neither logged nor counted: two probes a second would hide what people do.
-            return self._reserved(environ, start_response)
+        refused = None
+        if environ.get("PATH_INFO") in RESERVED:
+            refused = reserved.refusal(environ, self._trust)
+            if refused is None:  # neither logged nor counted: two probes a second would hide what people do
+                return self._reserved(environ, start_response)
         client = resolve(
             environ.get("REMOTE_ADDR") or "unix", environ["wsgi.url_scheme"], environ, self._trust
         )
         exchange = WrappedRequest(self, environ, start_response, client)
         try:
-            return exchange.relay(self._answering(environ)(environ, exchange.start_response))
+            return exchange.relay(self._answering(environ, refused)(environ, exchange.start_response))
         except BaseException:
             exchange.fail()
             exchange.close()
@@ -137,14 +139,12 @@ class WsgiWrapper:
             self._leave()
         self._server = self._leave = None
 
-    def _answering(self, environ: Environ) -> Any:
+    def _answering(self, environ: Environ, refused: Problem | None = None) -> Any:
         """What answers this request: the application, or a problem."""
-        problem = self._refusal(environ)
+        problem = refused or self._refusal(environ)
         return self.application if problem is None else response_of(problem)
 
     def _refusal(self, environ: Environ) -> Problem | None:
-        if environ.get("PATH_INFO") in RESERVED:
-            return reserved.refusal(environ, self._trust)
         if "HTTP_TRANSFER_ENCODING" in environ and _hides_its_end(environ):
             return LengthRequired("This server cannot read a body with a Transfer-Encoding.")
         host = environ["HTTP_HOST"]
