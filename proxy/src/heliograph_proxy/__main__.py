@@ -10,7 +10,6 @@ import gc
 import os
 import signal
 import sys
-from random import Random
 from urllib.parse import quote
 
 import gevent
@@ -21,13 +20,28 @@ import heliograph_proxy
 from heliograph_proxy import COMPILED, OUTDATED, loopmonitor
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.admin.remote import AdminRefused, ask, table
-from heliograph_proxy.balancing.strategies import create
+from heliograph_proxy.check import check
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.limits import raise_descriptor_limit
 from heliograph_proxy.server import ProxyServer, build
-from heliograph_proxy.settings import ProxySettings, load
+from heliograph_proxy.settings import ProxySettings, load, log_format
 
 DEFAULT_FILE = "conf/proxy.toml"
+
+#: QUIT too: other servers end in order with it.
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+#: What operators know from other servers. By themselves they would end or stop the process.
+WITHOUT_MEANING = (
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGIO,
+    signal.SIGPWR,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,10 +85,14 @@ class _Version(argparse.Action):
 
 
 def _check(given: argparse.Namespace) -> int:
-    settings = load(given.config)
-    create(settings.strategy, Random())
-    print(f"{given.config}: ok, {len(settings.backends)} backends")
-    return 0
+    errors, warnings = check(given.config)
+    for warning in warnings:
+        print(f"proxy: warning: {warning}", file=sys.stderr)
+    for error in errors:
+        print(f"proxy: {error}", file=sys.stderr)
+    if not errors:
+        print(f"{given.config}: ok, {len(load(given.config).backends)} backends")
+    return 1 if errors else 0
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -99,12 +117,16 @@ def _write(given: argparse.Namespace, key: str, value: str | int) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     settings = load(given.config)
+    events.as_text = log_format() == "text"
     descriptors = raise_descriptor_limit()
     server = ProxyServer(build(settings), given.config)
     stopping = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         gevent.signal_handler(number, _stop_or_end, stopping)
     gevent.signal_handler(signal.SIGHUP, _reload, server)
+    gevent.signal_handler(signal.SIGUSR1, _reopen, server)
+    for number in WITHOUT_MEANING:
+        gevent.signal_handler(number, _ignore, number)
     server.start()
     loopmonitor.start(server.runtime.metrics.loop)
     if OUTDATED:
@@ -133,6 +155,21 @@ def _reload(server: ProxyServer) -> None:
         server.control.reload()
     except SettingsError as exc:
         events.log("reload-failed", reason=str(exc))
+
+
+def _reopen(server: ProxyServer) -> None:
+    """The log was renamed: lines until now stand in the old file, the next in a new one of the same name."""
+    runtime = server.runtime
+    try:
+        runtime.access_log.reopen(runtime.settings.log)
+    except SettingsError as exc:
+        events.log("reopen-failed", reason=str(exc))
+        return
+    events.log("logs-reopened")
+
+
+def _ignore(number: signal.Signals) -> None:
+    events.log("signal-ignored", signal=number.name, reason="it has no meaning here")
 
 
 def _say_limits(settings: ProxySettings, descriptors: int) -> None:

@@ -20,6 +20,10 @@ _room = select.poll()
 _room.register(_STDERR, select.POLLOUT)
 
 
+#: Lines are for people. Set once, at the start of the process.
+as_text = False
+
+
 def log(event: str, **details: Any) -> None:
     """One event. A stderr that was closed must not end the proxy."""
     try:
@@ -41,7 +45,12 @@ def _line(event: str, details: dict[str, Any]) -> bytes:
     shown = {
         name: mask_secrets(value) if isinstance(value, str) else value for name, value in details.items()
     }
-    return (json.dumps({"time": at, "event": event, **shown}, default=str) + "\n").encode()
+    if as_text:
+        pairs = (f" {name}={json.dumps(value, default=str)}" for name, value in shown.items())
+        return f"{at} proxy: {event}{''.join(pairs)}
+".encode()
+    return (json.dumps({"time": at, "event": event, **shown}, default=str) + "
+").encode()
 
 
 def _write(data: bytes) -> None:

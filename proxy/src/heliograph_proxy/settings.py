@@ -27,6 +27,9 @@ T = TypeVar("T")
 STATE_VARIABLE = "HELIOGRAPH_STATE"
 FOLDER = "var"
 
+#: json or text, for events.
+LOG_VARIABLE = "HELIOGRAPH_LOG"
+
 
 def _key(check: Callable[[Any], Any], default: Any = MISSING) -> Any:
     """A key of the file: how it is checked, and its default as it would stand in the file."""
@@ -159,6 +162,14 @@ SECTIONS: dict[str, type] = {
 def load(file: str) -> ProxySettings:
     """Read and check a configuration file."""
     return replace(parse(read(file), file), state=state_folder(file))
+
+
+def log_format() -> str:
+    """The format of what is logged for people and programs beside the access log, as for every layer of a stack."""
+    given = os.environ.get(LOG_VARIABLE, "").strip()
+    if given not in ("", "json", "text"):
+        raise SettingsError(LOG_VARIABLE, "", "must be json or text")
+    return given or "json"
 
 
 def state_folder(file: str) -> Path:

@@ -98,8 +98,8 @@ def test_check_says_yes_or_what_is_wrong(tmp_path: Path) -> None:
     file.write_text('listen = "nowhere"\n')
     bad = command("check", "-c", str(file))
     assert bad.returncode == 1
-    assert bad.stderr.count("\n") == 1
-    assert all(part in bad.stderr for part in (str(file), "listen", "host:port"))
+    assert bad.stderr.count("\n") == 2
+    assert all(part in bad.stderr for part in (str(file), "listen", "host:port", "at least one [[backend]]"))
 
 
 def test_a_taken_port_is_named_and_the_start_fails(tmp_path: Path, backend: Backend) -> None:
@@ -250,3 +250,37 @@ def test_memory_stays_flat_while_a_large_body_passes(tmp_path: Path, backend: Ba
 
 def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_usr1_opens_the_log_anew_and_loses_no_line(tmp_path: Path, backend: Backend) -> None:
+    old = tmp_path / "access.log.1"
+    with running(tmp_path, backend) as proxy:
+        assert proxy.get("/before") == 200
+        proxy.log.rename(old)
+        proxy.process.send(signal.SIGUSR1)
+        until(proxy.log.exists, "the new log")
+        assert proxy.get("/after") == 200
+        until(lambda: "/after" in proxy.log.read_text(), "the line in the new log")
+        assert [json.loads(line)["target"] for line in old.read_text().splitlines()] == ["/before"]
+        assert proxy.log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_that_cannot_be_opened_anew_goes_on_in_the_old_file(tmp_path: Path, backend: Backend) -> None:
+    old = tmp_path / "access.log.1"
+    with running(tmp_path, backend) as proxy:
+        proxy.log.rename(old)
+        proxy.log.mkdir()
+        proxy.process.send(signal.SIGUSR1)
+        until(lambda: "reopen-failed" in proxy.process.output, "the line that says so")
+        assert proxy.get("/after") == 200
+        until(lambda: "/after" in old.read_text(), "the line in the old log")
+
+
+def test_signals_without_a_meaning_are_ignored_with_a_line(tmp_path: Path, backend: Backend) -> None:
+    with running(tmp_path, backend) as proxy:
+        wanted = {signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH, signal.SIGALRM}
+        for number in wanted:
+            proxy.process.send(number)
+        until(lambda: proxy.process.output.count("signal-ignored") == len(wanted), "a line about each")
+        assert all(f'"{number.name}"' in proxy.process.output for number in wanted)
+        assert proxy.get() == 200
