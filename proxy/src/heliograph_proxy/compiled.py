@@ -33,6 +33,7 @@ HOT = (
     "balancing/slots",
     "balancing/strategies",
     "batches",
+    "clients",
     "connections",
     "exchange",
     "headers",

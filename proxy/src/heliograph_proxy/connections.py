@@ -165,6 +165,7 @@ class Connections:
         # Closed as soon as the backend closes it or says anything without a request.
         stream.on_readable = stream.close
         stream.arm()
+        stream.silence = 0.0
         stream.idle_since = monotonic()
         idle.append(stream)
 

@@ -106,6 +106,7 @@ class ProxyExchange:
     def _request(self, wire: bytes) -> OutgoingRequest:
         """The request as it goes to a backend, with all that is read of its body before."""
         head, reader, runtime = self._head, self._reader, self._runtime
+        runtime.clients.count_request(self._record.client, self._started)
         if reader is None:
             return without_body(head, wire)
         payload = first_payload(head, reader, self._client, runtime.settings)

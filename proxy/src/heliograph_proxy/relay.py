@@ -107,7 +107,7 @@ class Download:
         self._backend = backend
         self._client = client
         self._delivery = delivery
-        self._silence = runtime.settings.timeouts.tunnel
+        backend.silence = runtime.settings.timeouts.tunnel
         self._read = ReadSize()
         self._reader = delivery.reader()
         #: What is left to send of an answer that can be short enough to be held.
@@ -135,7 +135,7 @@ class Download:
             if out:
                 self._read.relayed(len(payload), at_once=self._pass_on(out))
                 out = b""
-            data = self._backend.recv(monotonic() + self._silence, self._read.size)
+            data = self._backend.recv(monotonic() + self._backend.silence, self._read.size)
             if not data:
                 reader.ended()
         if to_chunks:

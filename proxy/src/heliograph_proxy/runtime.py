@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from heliograph_proxy.accesslog import AccessLog
 from heliograph_proxy.admin.failures import FailureLog
 from heliograph_proxy.balancing.balancer import Balancer
+from heliograph_proxy.clients import ClientBounds
 from heliograph_proxy.connections import Connections
 from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1.requests import RequestParser
@@ -25,6 +26,7 @@ class Runtime:
     access_log: AccessLog
     sweeper: Sweeper
     held: HeldBytes
+    clients: ClientBounds
     sticky: Sticky | None
     metrics: ProxyMetrics = field(default_factory=ProxyMetrics)
     failed: FailureLog = field(default_factory=FailureLog)

@@ -25,6 +25,7 @@ from heliograph_proxy.balancing.health import Checker
 from heliograph_proxy.balancing.queue import RequestQueue
 from heliograph_proxy.balancing.selection import part_of_queue
 from heliograph_proxy.balancing.strategies import create
+from heliograph_proxy.clients import ClientBounds
 from heliograph_proxy.connections import Connections
 from heliograph_proxy.errors import Unavailable
 from heliograph_proxy.held import HeldBytes
@@ -68,6 +69,7 @@ def build(settings: ProxySettings) -> Runtime:
         sweeper=sweeper,
         sticky=sticky.create(settings.sticky, settings.state),
         held=HeldBytes(limits.held_bytes),
+        clients=ClientBounds(settings.client),
     )
 
 
@@ -147,11 +149,21 @@ class ProxyServer:
                 self._empty.set()
 
     def _maintain(self) -> None:
+        settings = self.runtime.settings
         while True:
             gevent.sleep(MAINTENANCE_SECONDS)
+            if self.runtime.settings is not settings:
+                settings = self.runtime.settings
+                self._reloaded(settings)
             self.runtime.connections.expire(monotonic())
             # A backend's ejection ends by time alone.
             self.runtime.balancer.changed()
+
+    def _reloaded(self, settings: ProxySettings) -> None:
+        """What waits already waits as long as the new settings say."""
+        for session in self._sessions:
+            session.reloaded()
+        self.runtime.sweeper.set_silence(settings.timeouts.tunnel)
 
 
 def _names(sock: socket.socket, peer: Any) -> tuple[str, str]:

@@ -45,7 +45,11 @@ class ClientSession:
     def __init__(self, runtime: Runtime, stream: SocketStream, peer: str, local: str) -> None:
         self._runtime = runtime
         self._stream = stream
-        self._forwarding = Forwarding(peer, runtime.settings.trusted)
+        self._peer = peer
+        self._trusted = runtime.settings.trusted
+        self._forwarding = Forwarding(peer, self._trusted)
+        #: The client for which this connection counts, or "".
+        self._counted = ""
         #: The Host of requests that need not have one.
         self._default_host = local.encode()
         self._begun = 0.0
@@ -63,11 +67,33 @@ class ClientSession:
         except ProxyStopping:
             pass  # between two requests: nothing is lost
         finally:
+            self._count_for("")
             self._stream.close()
 
     def stop_if_idle(self) -> None:
         if self.idle:
             self._stream.interrupt(ProxyStopping())
+
+    def reloaded(self) -> None:
+        """The settings are new: the wait for a request ends when it has to end by them."""
+        if self.idle:
+            timeouts = self._runtime.settings.timeouts
+            self._stream.read_deadline = self._ended + (timeouts.head if self._first else timeouts.idle)
+
+    def _count_for(self, client: str) -> None:
+        """Count this connection for a client, or for none. TooManyRequests: it is one too many.
+
+        A connection is its peer's. One of a trusted peer is the client's for whom the peer asks, as long as the request
+        lasts: what is in that peer's pool of idle connections is no client's.
+        """
+        counted, clients = self._counted, self._runtime.clients
+        if client != counted:
+            self._counted = ""
+            if counted:
+                clients.close(counted)
+            if client:
+                clients.open(client)
+                self._counted = client
 
     def _serve(self) -> After:
         """One request."""
@@ -75,6 +101,9 @@ class ClientSession:
         sent_before = stream.sent
         record = Record(getrandbits(128).to_bytes(16, "big").hex(), self._forwarding.peer)
         try:
+            if not self._counted and not self._forwarding.trusted:
+                self._begun = self._ended
+                self._count_for(self._forwarding.peer)
             head = self._read_head()
             if head is None:
                 return After.CLOSE
@@ -86,6 +115,8 @@ class ClientSession:
                 return After.CLOSE
         except StreamError:
             return After.CLOSE
+        if self._counted and self._forwarding.trusted and self._counted != self._forwarding.peer:
+            self._count_for("")
         self._ended = monotonic()
         record.sent = stream.sent - sent_before
         record.Ta = self._ended - self._begun
@@ -109,12 +140,16 @@ class ClientSession:
         record.method, record.target, record.minor = head.method_text, head.target_text, head.minor
         record.fields = head.passed_on
         stream, settings = self._stream, self._runtime.settings  # those of this moment: a reload changes them
+        if settings.trusted is not self._trusted:
+            self._trusted, self._forwarding = settings.trusted, Forwarding(self._peer, settings.trusted)
         stream.least_rate, stream.write_patience = settings.client.answer_rate, settings.timeouts.body
         private = self._runtime.settings.private
         if private and covers(private, head.target):
             raise NotFound("there is nothing at this path")
         forwarding, before = self._forwarding, self._stream.sent
         record.client = forwarding.client(head)
+        if forwarding.trusted and self._runtime.clients.counts_connections:
+            self._count_for(record.client)
         record.request_id = request_id = forwarding.request_id(head, record.request_id)
         added = forwarding.lines(head, head.host or self._default_host)
         wire = headers.request_head(head, added, request_id.encode(), self._default_host)

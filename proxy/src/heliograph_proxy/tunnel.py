@@ -22,13 +22,13 @@ class Tunnel:
     def __init__(self, client: SocketStream, backend: SocketStream, idle_seconds: float) -> None:
         self._client = client
         self._backend = backend
-        self._idle_seconds = idle_seconds
+        client.silence = backend.silence = idle_seconds
         self._ended = "done"
 
     def run(self) -> str:
         """Returns how it ended, for the log. Closes neither connection: their owners do."""
         self._client.least_rate = 0.0
-        self._client.write_patience = self._backend.write_patience = self._idle_seconds
+        self._client.write_patience = self._backend.write_patience = self._client.silence
         upwards = gevent.spawn(self._relay, self._client, self._backend)
         try:
             self._relay(self._backend, self._client)
@@ -45,8 +45,8 @@ class Tunnel:
                 if data:
                     read.relayed(len(data), at_once=sink.send(data))
                     # Traffic in one direction keeps the other one open.
-                    sink.read_deadline = monotonic() + self._idle_seconds
-                data = source.recv_later(monotonic() + self._idle_seconds, read.size)
+                    sink.read_deadline = monotonic() + sink.silence
+                data = source.recv_later(monotonic() + source.silence, read.size)
                 if not data:
                     break
             sink.finish_writing()

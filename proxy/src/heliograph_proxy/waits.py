@@ -48,6 +48,13 @@ class Sweeper:
             self._greenlet.kill()
             self._greenlet = None
 
+    def set_silence(self, seconds: float) -> None:
+        """For all that wait in a tunnel or in an answer."""
+        for stream in self._streams:
+            if stream.silence:
+                stream.read_deadline += seconds - stream.silence
+                stream.silence = seconds
+
     def _run(self) -> None:
         while True:
             gevent.sleep(SWEEP_SECONDS)
@@ -75,6 +82,7 @@ class Waits:
         "_writing",
         "on_readable",
         "read_deadline",
+        "silence",
         "write_patience",
     )
 
@@ -82,6 +90,9 @@ class Waits:
         #: When a wait for data ends with TimedOut. May be moved during the wait.
         self.read_deadline = NEVER
         self.write_patience = write_patience  # seconds
+        #: Seconds that the other side may say nothing in a tunnel or in an answer that has begun; 0 elsewhere. These waits are
+        #: long, so a reload reaches them, too.
+        self.silence = 0.0
         #: Called when data or an end arrives while nothing reads.
         self.on_readable: Callable[[], None] | None = None
         self._fileno = fileno

@@ -96,6 +96,7 @@ class Control:
         )
         runtime.connections.configure(new.pool, new.timeouts.body)
         runtime.held.configure(new.limits.held_bytes)
+        runtime.clients.configure(new.client)
         wanted = {one.name: one for one in new.backends}
         for backend in list(runtime.balancer.backends):
             given = wanted.get(backend.name)
