@@ -263,7 +263,9 @@ def test_stopping_closes_websockets_and_finishes_requests(tmp_path: Path) -> Non
     with Stack(tmp_path).started() as own, connect(f"{own.websocket_url}/ws/echo") as websocket:
         websocket.send("hello")
         assert websocket.recv() == "hello"
-        slow = requests.get(f"{own.url}/echo/stream", params={"count": 20, "interval": 0.1}, stream=True, timeout=20)
+        slow = requests.get(
+            f"{own.url}/echo/stream", params={"count": 20, "interval": 0.1}, stream=True, timeout=20
+        )
         own.send(signal.SIGTERM)
         with pytest.raises(ConnectionClosed) as closed:
             websocket.recv(timeout=20)

@@ -123,7 +123,10 @@ def test_a_stop_lets_clients_finish_and_leaves_nothing(tmp_path: Path, signum: s
             websocket.send("still there")
             assert websocket.recv(PATIENCE) == "still there"
             slow = requests.get(
-                f"{stack.url}/echo/stream", params={"count": 20, "interval": 0.1}, stream=True, timeout=PATIENCE
+                f"{stack.url}/echo/stream",
+                params={"count": 20, "interval": 0.1},
+                stream=True,
+                timeout=PATIENCE,
             )
             begun = time.monotonic()
             stack.send(signum)

@@ -47,10 +47,8 @@ def _line(event: str, details: dict[str, Any]) -> bytes:
     }
     if as_text:
         pairs = (f" {name}={json.dumps(value, default=str)}" for name, value in shown.items())
-        return f"{at} proxy: {event}{''.join(pairs)}
-".encode()
-    return (json.dumps({"time": at, "event": event, **shown}, default=str) + "
-").encode()
+        return f"{at} proxy: {event}{''.join(pairs)}\n".encode()
+    return (json.dumps({"time": at, "event": event, **shown}, default=str) + "\n").encode()
 
 
 def _write(data: bytes) -> None:
