@@ -34,13 +34,21 @@ class Inbox:
             self._changed.wait_for(lambda: self._closed or not self._full(), timeout)
 
     def report(self, state: State) -> None:
-        """Never waits: in a full inbox only the last state of a channel is kept. Raises Closed."""
+        """Never waits: in a full inbox only the last state of each channel is kept, behind all that fits. Raises Closed."""
         with self._changed:
-            if self._full() and self._items:
-                last = self._items[-1][0]
-                if isinstance(last, State) and last.channel == state.channel:
-                    self._items.pop()
+            if self._full():
+                self._drop_state(state.channel)
             self._add(state, 0)
+
+    def _drop_state(self, channel: str) -> None:
+        """That of a channel among the states at the end: nothing else was added since the inbox is full."""
+        for index in range(len(self._items) - 1, -1, -1):
+            event = self._items[index][0]
+            if not isinstance(event, State):
+                return
+            if event.channel == channel:
+                del self._items[index]
+                return
 
     def has_room(self) -> bool:
         """Half of the queue is free, so that fetching more is worth while."""
