@@ -25,6 +25,7 @@ from heliograph.channels.records import (
     MAX_PAGE_MESSAGES,
     Appended,
     ChannelInfo,
+    ChannelPage,
     Done,
     Limits,
     Notification,
@@ -32,9 +33,15 @@ from heliograph.channels.records import (
     Page,
 )
 
+#: The first page of all channels.
+FIRST_CHANNELS = ChannelPage()
+
 
 class PresenceStore(ABC):
     """What instances know of each other: subscribers, and tickets that were used. Each call may wait and raise LogUnavailable."""
+
+    #: Tickets that are remembered at most, where there is a bound.
+    max_tickets: int | None = None
 
     @abstractmethod
     def announce(self, changes: Changes) -> bool:
@@ -59,6 +66,9 @@ class Log(ABC):
     """See the module. `presence` is the same engine's store for presence and tickets."""
 
     presence: PresenceStore
+
+    #: Idempotency keys that are remembered at most, where there is a bound.
+    max_keys: int | None = None
 
     def __init__(self) -> None:
         self._readiness = ReadinessCheck(self.probe)
@@ -118,8 +128,11 @@ class Log(ABC):
         """Epoch and top of each; an unused channel has top 0. Raises LogUnavailable."""
 
     @abstractmethod
-    def channels(self) -> list[ChannelInfo]:
-        """Those that were used or are subscribed to, by name. Raises LogUnavailable."""
+    def channels(self, wanted: ChannelPage = FIRST_CHANNELS) -> list[ChannelInfo]:
+        """A page of those that were used or are subscribed to, by name. Fewer than its limit: it is the last one.
+
+        Raises LogUnavailable.
+        """
 
     @abstractmethod
     def follow(self, channel: str) -> None:

@@ -15,6 +15,9 @@ KEY_TTL = 600.0
 #: Messages and bytes of one page. A page that is full of bytes has fewer messages than were asked for: read on after its last.
 MAX_PAGE_MESSAGES, MAX_PAGE_BYTES = 1000, 4 << 20
 
+#: Channels of one page of their list.
+MAX_PAGE_CHANNELS = 1000
+
 #: Appends and their bytes that wait for the engine in one process; more are refused at once with `LogOverloaded`. At 10,000 appends
 #: a second this is about a second.
 MAX_WAITING_APPENDS, MAX_WAITING_BYTES = 10_000, 32 << 20
@@ -82,6 +85,20 @@ class Notification:
     epoch: str
     top: int
     messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPage:
+    """Which channels are asked for: those that begin with `prefix` and come after the name `after`; at most `limit`, by name."""
+
+    prefix: str = ""
+    after: str = ""
+    limit: int = MAX_PAGE_CHANNELS
+
+    @property
+    def end(self) -> str:
+        """All names with the prefix come before this text: the characters of names do."""
+        return f"{self.prefix}\x7f"
 
 
 @dataclass(frozen=True, slots=True)

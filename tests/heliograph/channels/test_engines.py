@@ -18,7 +18,15 @@ from heliograph.channels.errors import (
 from heliograph.channels.location import parse_location
 from heliograph.channels.message import MAX_MESSAGE, Kind, new_append
 from heliograph.channels.presence import SubscriberInfo
-from heliograph.channels.records import MAX_PAGE_BYTES, Appended, ChannelInfo, Limits, Notification, Outcome
+from heliograph.channels.records import (
+    MAX_PAGE_BYTES,
+    Appended,
+    ChannelInfo,
+    ChannelPage,
+    Limits,
+    Notification,
+    Outcome,
+)
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
 
@@ -169,6 +177,32 @@ def test_channels_are_limited(url: str) -> None:
         assert publish(log, "y", "a").offset == 2
         assert [info.name for info in log.channels()] == ["a", "b", "c"]
         assert log.tops(["d0"])["d0"].offset == 0, "reading makes no channel"
+
+
+@patched
+def test_channels_are_listed_by_name_a_page_at_a_time(url: str) -> None:
+    names = sorted(["a", "A", "a-", "a.b", "a:c", "aa", "b", "B.1", "_", "-", "0", "Z", "z", "ab"])
+    with opened(url, count=2) as (log, other):
+        for name in names[::2]:
+            publish(log, "x", name)
+        here = {name: [SubscriberInfo("i", 1.0, "sse", "one")] for name in (*names[1::2], "a")}
+        other.presence.announce(here)
+        found = log.channels()
+        assert [info.name for info in found] == names
+        assert [info.subscribers for info in found] == [int(name in here) for name in names]
+        assert [info.top for info in found] == [int(name in names[::2]) for name in names]
+        for limit in (1, 3, len(names)):
+            pages, after = [], ""
+            while page := log.channels(ChannelPage("", after, limit)):
+                assert len(page) <= limit
+                pages += page
+                after = page[-1].name
+            assert pages == found
+        assert [i.name for i in log.channels(ChannelPage("a"))] == [n for n in names if n.startswith("a")]
+        assert [i.name for i in log.channels(ChannelPage("a", "a:c", 1))] == ["aa"]
+        assert log.channels(ChannelPage("x")) == log.channels(ChannelPage("", "zz")) == []
+        assert log.channels(ChannelPage("a", "b")) == []
+        assert [i.name for i in log.channels(ChannelPage("b", "A"))] == ["b"]
 
 
 @patched

@@ -14,13 +14,14 @@ from heliograph.channels.engines.memory.store import MemoryHistories, MemoryHist
 from heliograph.channels.engines.plan import ChannelState, StoredKey, StoredState, plan_appends
 from heliograph.channels.errors import ChannelError, LogUnavailable
 from heliograph.channels.location import Location
-from heliograph.channels.log import Log
+from heliograph.channels.log import FIRST_CHANNELS, Log
 from heliograph.channels.message import Append, Message
 from heliograph.channels.records import (
     FORGET_INTERVAL,
     KEY_TTL,
     MAX_PAGE_MESSAGES,
     ChannelInfo,
+    ChannelPage,
     Done,
     Limits,
     Notification,
@@ -33,6 +34,7 @@ MAX_KEYS = 100_000
 
 class MemoryLog(Log):
     presence: MemoryPresence
+    max_keys = MAX_KEYS
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
@@ -85,7 +87,7 @@ class MemoryLog(Log):
         return StoredState(self._epoch, self._limits.max_channels - len(stored), now, known, keys)
 
     def _store(self, name: str, channel: ChannelState, append: Append) -> None:
-        history = self._histories.by_channel.setdefault(name, MemoryHistory(channel.epoch))
+        history = self._histories.open(name, channel.epoch)
         message = Message(channel.top, channel.time, append.kind, append.data)
         self._histories.add(history, message)
         if name in self._followed and self._listener:
@@ -107,10 +109,12 @@ class MemoryLog(Log):
             for name in channels
         }
 
-    def channels(self) -> list[ChannelInfo]:
-        counts, stored = self.presence.counts(), self._histories.by_channel
-        tops = self.tops(sorted({*stored, *counts}))
-        return [ChannelInfo(name, top.epoch, top.offset, counts.get(name, 0)) for name, top in tops.items()]
+    def channels(self, wanted: ChannelPage = FIRST_CHANNELS) -> list[ChannelInfo]:
+        names = {*self._histories.names.page(wanted), *self.presence.names.page(wanted)}
+        tops = self.tops(sorted(names)[: wanted.limit])
+        return [
+            ChannelInfo(name, top.epoch, top.offset, self.presence.count(name)) for name, top in tops.items()
+        ]
 
     def follow(self, channel: str) -> None:
         self._followed.add(channel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from heliograph.channels.engines.memory.expiring import Expiring
+from heliograph.channels.engines.names import SortedNames
 from heliograph.channels.log import PresenceStore
 from heliograph.channels.presence import Changes, Present, encode, gather
 
@@ -13,8 +14,11 @@ MAX_TICKETS = 100_000
 
 
 class MemoryPresence(PresenceStore):
+    max_tickets = MAX_TICKETS
+
     def __init__(self) -> None:
         self._present: dict[str, tuple[int, str]] = {}
+        self.names = SortedNames()
         self._tokens: Expiring[str, bool] = Expiring(MAX_TICKETS)
 
     def announce(self, changes: Changes) -> bool:
@@ -22,8 +26,10 @@ class MemoryPresence(PresenceStore):
             count, text = encode(subscribers)
             if count:
                 self._present[channel] = count, text
+                self.names.add(channel)
             else:
                 self._present.pop(channel, None)
+                self.names.discard(channel)
         return True
 
     def present(self, channel: str) -> Present:
@@ -31,6 +37,7 @@ class MemoryPresence(PresenceStore):
 
     def leave(self) -> None:
         self._present.clear()
+        self.names = SortedNames()
 
     def use_once(self, token: str, ttl: float) -> bool:
         now = time.time()
@@ -39,5 +46,5 @@ class MemoryPresence(PresenceStore):
         self._tokens.put(token, True, now, ttl)
         return True
 
-    def counts(self) -> dict[str, int]:
-        return {channel: count for channel, (count, _) in self._present.items()}
+    def count(self, channel: str) -> int:
+        return self._present[channel][0] if channel in self._present else 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from heliograph.channels.engines import quota
+from heliograph.channels.engines.names import SortedNames
 from heliograph.channels.message import Message
 from heliograph.channels.records import Limits
 
@@ -42,10 +43,19 @@ class MemoryHistories:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.by_channel: dict[str, MemoryHistory] = {}
+        self.names = SortedNames()
         self.weight = 0
         self._live = 0
         # All messages in the order in which they came, and some that their channel has dropped already.
         self._order: deque[tuple[MemoryHistory, int]] = deque()
+
+    def open(self, name: str, epoch: str) -> MemoryHistory:
+        """That of a channel, which may be new."""
+        history = self.by_channel.get(name)
+        if history is None:
+            history = self.by_channel[name] = MemoryHistory(epoch)
+            self.names.add(name)
+        return history
 
     def add(self, history: MemoryHistory, message: Message) -> None:
         """Append a message to a channel's history; then drop what is too much or too old."""
@@ -94,6 +104,7 @@ class MemoryHistories:
         ]
         for name in ended:
             del self.by_channel[name]
+            self.names.discard(name)
         return bool(ended)
 
     def _has(self, owner: MemoryHistory, offset: int) -> bool:

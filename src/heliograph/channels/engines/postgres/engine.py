@@ -13,9 +13,17 @@ from heliograph.channels.engines.postgres.pool import PostgresPool
 from heliograph.channels.engines.postgres.presence import PostgresPresence
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.location import Location
-from heliograph.channels.log import Log
+from heliograph.channels.log import FIRST_CHANNELS, Log
 from heliograph.channels.message import Append
-from heliograph.channels.records import MAX_PAGE_MESSAGES, ChannelInfo, Done, Limits, Notification, Page
+from heliograph.channels.records import (
+    MAX_PAGE_MESSAGES,
+    ChannelInfo,
+    ChannelPage,
+    Done,
+    Limits,
+    Notification,
+    Page,
+)
 
 T = TypeVar("T")
 
@@ -69,8 +77,8 @@ class PostgresLog(Log):
         wanted = list(channels)
         return self._run(lambda connection: reader.tops(connection, wanted))
 
-    def channels(self) -> list[ChannelInfo]:
-        return self._run(reader.all_channels)
+    def channels(self, wanted: ChannelPage = FIRST_CHANNELS) -> list[ChannelInfo]:
+        return self._run(lambda connection: reader.channels(connection, wanted))
 
     def follow(self, channel: str) -> None:
         listener = self._pool().listener

@@ -9,7 +9,7 @@ from heliograph.channels.engines import window
 from heliograph.channels.engines.postgres.connection import Connection
 from heliograph.channels.engines.postgres.schema import NOW
 from heliograph.channels.engines.segment import unpack
-from heliograph.channels.records import MAX_PAGE_BYTES, ChannelInfo, Limits, Page
+from heliograph.channels.records import MAX_PAGE_BYTES, ChannelInfo, ChannelPage, Limits, Page
 
 
 def page(connection: Connection, channel: str, after: Cursor | None, limit: int, limits: Limits) -> Page:
@@ -47,12 +47,17 @@ def tops(connection: Connection, channels: Sequence[str]) -> dict[str, Cursor]:
     return {name: Cursor(epoch, top) for name, epoch, top in rows}
 
 
-def all_channels(connection: Connection) -> list[ChannelInfo]:
+def channels(connection: Connection, wanted: ChannelPage) -> list[ChannelInfo]:
+    page = (wanted.after, wanted.prefix, wanted.end, wanted.limit)
     rows = connection.execute(
         "WITH counts AS (SELECT channel, sum(count)::bigint AS count FROM heliograph_present "
-        f"JOIN heliograph_members USING (member) WHERE expires > {NOW} GROUP BY channel) "
+        f"JOIN heliograph_members USING (member) WHERE expires > {NOW} "
+        "AND channel > %s AND channel >= %s AND channel < %s GROUP BY channel ORDER BY channel LIMIT %s), "
+        "used AS (SELECT name, birth, top FROM heliograph_channels "
+        "WHERE name > %s AND name >= %s AND name < %s ORDER BY name LIMIT %s) "
         "SELECT coalesce(c.name, n.channel), s.era || coalesce(c.birth, s.birth), coalesce(c.top, 0), "
-        "coalesce(n.count, 0) FROM heliograph_state AS s, heliograph_channels AS c "
-        "FULL JOIN counts AS n ON n.channel = c.name".encode()
+        "coalesce(n.count, 0) FROM heliograph_state AS s, used AS c "
+        "FULL JOIN counts AS n ON n.channel = c.name".encode(),
+        (*page, *page),
     )
-    return sorted((ChannelInfo(*row) for row in rows), key=lambda info: info.name)
+    return [ChannelInfo(*row) for row in sorted(rows)[: wanted.limit]]

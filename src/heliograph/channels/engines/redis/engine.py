@@ -10,12 +10,13 @@ from typing import Any, cast
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import window
 from heliograph.channels.engines.redis.connection import check_url
+from heliograph.channels.engines.redis.listing import ChannelListing
 from heliograph.channels.engines.redis.pool import RedisPool
 from heliograph.channels.engines.redis.presence import RedisPresence
 from heliograph.channels.engines.redis.schema import ENTRY, PREFIX
 from heliograph.channels.errors import ChannelError, KeyReused, LogUnavailable, TooManyChannels
 from heliograph.channels.location import Location
-from heliograph.channels.log import Log
+from heliograph.channels.log import FIRST_CHANNELS, Log
 from heliograph.channels.message import Append, Kind, Message
 from heliograph.channels.records import (
     FORGET_INTERVAL,
@@ -24,6 +25,7 @@ from heliograph.channels.records import (
     MAX_PAGE_MESSAGES,
     Appended,
     ChannelInfo,
+    ChannelPage,
     Done,
     Limits,
     Notification,
@@ -50,6 +52,7 @@ class RedisLog(Log):
         self._closed = False
         self._forget_again = 0.0
         self.presence = RedisPresence(self._pool, limits.presence_ttl)
+        self._listing = ChannelListing(self._pool, self.presence)
 
     def _pool(self) -> RedisPool:
         if self._closed:
@@ -143,15 +146,8 @@ class RedisLog(Log):
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         return self._pool().tops(channels)
 
-    def channels(self) -> list[ChannelInfo]:
-        era, birth, fields = cast(tuple[bytes, bytes, list[bytes]], self._pool().run("channels", ()))
-        counts = self.presence.counts()
-        found = {name: ChannelInfo(name, (era + birth).decode(), 0, count) for name, count in counts.items()}
-        for field, stored in zip(fields[::2], fields[1::2], strict=True):
-            if not field.startswith(b"="):
-                name, (own, top, _) = field.decode(), stored.split()
-                found[name] = ChannelInfo(name, (era + own).decode(), int(top), counts.get(name, 0))
-        return sorted(found.values(), key=lambda info: info.name)
+    def channels(self, wanted: ChannelPage = FIRST_CHANNELS) -> list[ChannelInfo]:
+        return self._listing.page(wanted)
 
     def follow(self, channel: str) -> None:
         pool = self._pool()

@@ -177,19 +177,10 @@ return known
 """
 )
 
-#: KEYS: table. Answers the epoch of unused channels, and all names with birth, top and time, as they are stored.
-CHANNELS = (
-    _STATE
-    + """
-return {state[2], state[3], redis.call('HGETALL', KEYS[1])}
-"""
-)
-
 ALL = {
     "append": APPEND,
     "read": READ,
     "tops": TOPS,
     "forget": FORGET,
     "announce": ANNOUNCE,
-    "channels": CHANNELS,
 }

@@ -17,7 +17,7 @@ from heliograph.channels.engines.sqlite.transactions import Locked
 from heliograph.channels.engines.sqlite.worker import FollowRequest, SqliteWorker, WorkerCall
 from heliograph.channels.errors import ChannelError, LogOverloaded, LogUnavailable
 from heliograph.channels.location import Location
-from heliograph.channels.log import Log, PresenceStore
+from heliograph.channels.log import FIRST_CHANNELS, Log, PresenceStore
 from heliograph.channels.message import Append
 from heliograph.channels.presence import Changes, Present, encode
 from heliograph.channels.records import (
@@ -26,6 +26,7 @@ from heliograph.channels.records import (
     MAX_WAITING_BYTES,
     MAX_WAITING_CALLS,
     ChannelInfo,
+    ChannelPage,
     Done,
     Limits,
     Notification,
@@ -111,8 +112,8 @@ class SqliteLog(Log):
         wanted = list(channels)
         return self.call(lambda session: session.reader.tops(wanted))
 
-    def channels(self) -> list[ChannelInfo]:
-        return self.call(lambda session: session.reader.channels())
+    def channels(self, wanted: ChannelPage = FIRST_CHANNELS) -> list[ChannelInfo]:
+        return self.call(lambda session: session.reader.channels(wanted))
 
     def follow(self, channel: str) -> None:
         self._ask(lambda done: FollowRequest(channel, True, done))

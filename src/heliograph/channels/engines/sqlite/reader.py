@@ -16,7 +16,7 @@ from heliograph.channels.engines.segment import unpack
 from heliograph.channels.engines.sqlite.connection import LogFile
 from heliograph.channels.engines.sqlite.schema import SIZE
 from heliograph.channels.message import Message
-from heliograph.channels.records import ChannelInfo, Limits, Notification, Page
+from heliograph.channels.records import ChannelInfo, ChannelPage, Limits, Notification, Page
 
 #: Segments in one poll: at most 16 MiB.
 MAX_NEW_SEGMENTS = 64
@@ -95,16 +95,23 @@ class SqliteReader:
         unused = Cursor(state.era + state.birth, 0)
         return {name: found.get(name, unused) for name in wanted}
 
-    def channels(self) -> list[ChannelInfo]:
-        state = self._file.state()
-        rows = self._connection.execute(
-            "SELECT name, ?1 || birth, top, (SELECT coalesce(sum(count), 0) FROM present JOIN members USING (member) "
-            "WHERE channel = name AND expires > ?3) FROM channels UNION ALL "
-            "SELECT channel, ?1 || ?2, 0, sum(count) FROM present JOIN members USING (member) "
-            "WHERE expires > ?3 AND channel NOT IN (SELECT name FROM channels) GROUP BY channel",
-            (state.era, state.birth, time.time()),
-        )
-        return sorted((ChannelInfo(*row) for row in rows), key=lambda info: info.name)
+    def channels(self, wanted: ChannelPage) -> list[ChannelInfo]:
+        state, run = self._file.state(), self._connection.execute
+        page = (wanted.after, wanted.prefix, wanted.end, wanted.limit)
+        used = run(
+            "SELECT name, ? || birth, top, (SELECT coalesce(sum(count), 0) FROM present JOIN members USING (member) "
+            "WHERE channel = name AND expires > ?) FROM channels "
+            "WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?",
+            (state.era, time.time(), *page),
+        ).fetchall()
+        subscribed = run(
+            "SELECT channel, ?, 0, sum(count) FROM present JOIN members USING (member) WHERE expires > ? "
+            "AND channel > ? AND channel >= ? AND channel < ? "
+            "AND NOT EXISTS (SELECT 1 FROM channels WHERE name = channel) GROUP BY channel ORDER BY channel LIMIT ?",
+            (state.era + state.birth, time.time(), *page),
+        ).fetchall()
+        rows = sorted((*used, *subscribed))[: wanted.limit]
+        return [ChannelInfo(*row) for row in rows]
 
     def follow(self, channels: Iterable[str]) -> None:
         self._connection.executemany("INSERT OR IGNORE INTO followed VALUES (?)", [(c,) for c in channels])
