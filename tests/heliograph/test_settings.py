@@ -135,9 +135,37 @@ def test_a_wrong_secret_is_not_printed() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("a" * 32, ("a" * 32,)),
+        (f"{'a' * 32},{'b' * 40}", ("a" * 32, "b" * 40)),
+        (f" {'a' * 32} , {'b' * 32} ", ("a" * 32, "b" * 32)),
+        ("a secret of thirty-two bytes, or more", ("a secret of thirty-two bytes, or more",)),
+    ],
+)
+def test_secrets_are_separated_by_commas(text: str, secrets: tuple[str, ...]) -> None:
+    assert AccessOptions.read({"HELIOGRAPH_AUTH_SECRET": text}).auth_secret == secrets
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 31, f"{'a' * 32},", f"{'a' * 32},,{'b' * 32}", f"{'a' * 32},short", ","]
+)
+def test_no_secret_is_short(text: str) -> None:
+    with pytest.raises(SettingError, match="at least 32 bytes"):
+        AccessOptions.read({"HELIOGRAPH_AUTH_SECRET": text})
+
+
+def test_audiences_are_separated_by_commas_and_are_not_that_of_tickets() -> None:
+    assert AccessOptions.read({"HELIOGRAPH_AUTH_AUDIENCE": "one, two"}).auth_audience == ("one", "two")
+    for text in ("heliograph-ticket", "one,,two"):
+        with pytest.raises(SettingError):
+            AccessOptions.read({"HELIOGRAPH_AUTH_AUDIENCE": text})
+
+
 def test_neither_secrets_nor_passwords_are_shown_with_the_settings() -> None:
     settings = read({"HELIOGRAPH_AUTH_SECRET": SECRET, "HELIOGRAPH_CHANNELS": "redis://:hunter2@localhost/0"})
-    assert settings[AccessOptions].auth_secret == SECRET
+    assert settings[AccessOptions].auth_secret == (SECRET,)
     assert settings[ChannelsOptions].channels.url == "redis://:hunter2@localhost/0"
     assert "hunter2" not in repr(settings)
     assert SECRET not in repr(settings)

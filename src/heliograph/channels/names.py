@@ -9,6 +9,9 @@ from heliograph.channels.errors import InvalidName
 #: Bytes, as the characters are ASCII.
 MAX_NAME = 128
 
+#: The first character of the service's own channels. No client can name one, and none is listed.
+INTERNAL = "$"
+
 _NAME = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_NAME}}}", re.ASCII)
 
 

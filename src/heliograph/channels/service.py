@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from heliograph.channels.engines import open_log
 from heliograph.channels.errors import ChannelError
 from heliograph.channels.live.hub import Hub
+from heliograph.channels.live.stream_tickets import StreamTickets
 from heliograph.channels.message import Append
 from heliograph.channels.options import ChannelsOptions
 from heliograph.channels.records import Appended, Done, Limits, Outcome
@@ -61,7 +62,7 @@ class Channels:
             options.log_bytes,
             options.max_channels,
         )
-        self.secret, self.rate = settings[AccessOptions].auth_secret, options.rate
+        self.access, self.rate = settings[AccessOptions], options.rate
         self.location, self.default_channel = options.channels, options.default_channel
         self.hub = Hub(
             open_log(options.channels, self.limits),
@@ -69,6 +70,7 @@ class Channels:
             options.max_channels,
             self._metrics,
         )
+        self.stream_tickets = StreamTickets(self.hub)
 
     def publish(self, append: Append) -> Appended:
         """Raises ChannelError."""

@@ -18,6 +18,7 @@ from heliograph.settings import (
     SettingError,
     ValueKind,
     choice,
+    integer,
     items,
     matching,
     option,
@@ -33,6 +34,9 @@ _ORIGIN = re.compile(
 
 #: Schemes of URLs that no browser sends as an origin: pages of these have the origin `null`, or those of http.
 _NO_ORIGINS = frozenset({"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"})
+
+#: The audience of tickets, which are tokens that the service makes. It tells them from those of users.
+TICKET_AUDIENCE = "heliograph-ticket"
 
 #: Bytes of a secret, as RFC 7518 (3.2) wants them for HS256.
 SHORTEST_SECRET = 32
@@ -71,10 +75,25 @@ def _is_origin(match: re.Match[str]) -> bool:
     return fits and 0 < port < 1 << 16
 
 
-def _secret(text: str) -> str:
-    if len(text.encode()) < SHORTEST_SECRET:
+def _secrets(text: str) -> tuple[str, ...]:
+    """By commas. A text of which no part would do is one secret, which may have commas."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not any(map(_is_long_enough, parts)):
+        parts = (text,)
+    if not all(map(_is_long_enough, parts)):
         raise NotAllowed
-    return text
+    return parts
+
+
+def _is_long_enough(secret: str) -> bool:
+    return len(secret.encode()) >= SHORTEST_SECRET
+
+
+def _audiences(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts) or TICKET_AUDIENCE in parts:
+        raise NotAllowed
+    return parts
 
 
 HOSTS = ValueKind(_hosts, "host names without port, *.name, or * are allowed")
@@ -83,7 +102,10 @@ ORIGINS = ValueKind(
     "origins such as https://example.org, https://*.example.org or capacitor://localhost, and null are allowed",
 )
 PROXIES = ValueKind(_trusted, "addresses, networks such as 10.0.0.0/8, and unix are allowed")
-SECRET = ValueKind(_secret, f"at least {SHORTEST_SECRET} bytes are allowed, or nothing")
+SECRETS = ValueKind(
+    _secrets, f"secrets of at least {SHORTEST_SECRET} bytes each, by commas, are allowed, or nothing"
+)
+AUDIENCES = ValueKind(_audiences, f"texts by commas, and not {TICKET_AUDIENCE}, are allowed")
 INSTANCE = matching(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of the characters A-Z a-z 0-9 . _ - are allowed")
 
 
@@ -112,8 +134,19 @@ class RequestOptions(Options):
 class AccessOptions(Options):
     """Who may use what is not open to everyone."""
 
-    auth_secret: str = option(
-        SECRET, "", "the key that tokens are signed with; empty: no tokens", secret=True
+    auth_secret: tuple[str, ...] = option(
+        SECRETS,
+        (),
+        "the keys of tokens: the first one signs, all of them verify; empty: no tokens",
+        secret=True,
+    )
+    auth_leeway: int = option(
+        integer(0, 3600),
+        10,
+        "seconds by which clocks may differ when exp, nbf and iat of a token are checked",
+    )
+    auth_audience: tuple[str, ...] = option(
+        AUDIENCES, (), "what the claim aud of a token must name; empty: it is not looked at"
     )
     open: bool = option(FLAG, False, "whether everyone beyond loopback may use the service without a token")
 

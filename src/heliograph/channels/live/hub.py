@@ -64,24 +64,26 @@ class Hub:
 
     @contextlib.contextmanager
     def subscribed(
-        self, channel: str, transport: str, subscriber: Subscriber, start: Start
+        self, channel: str, transport: str | None, subscriber: Subscriber, start: Start
     ) -> Iterator[Iterator[Event]]:
         """A subscription that lasts as long as the context. Raises like `probe`.
 
-        Gives what the subscriber has to be told until it has caught up, see `catching_up.catch_up`.
+        Without a transport it is the service's own, which is neither counted nor announced. Gives what the subscriber has to be
+        told until it has caught up, see `catching_up.catch_up`.
         """
         subscribers = self._acquire(channel)
         entry = None
         try:
             subscribers.opened.get()
-            self._counts.subscribers(transport, 1)
-            entry = self._presence.add(channel, transport)
+            if transport is not None:
+                self._counts.subscribers(transport, 1)
+                entry = self._presence.add(channel, transport)
             with contextlib.closing(catch_up(subscribers, subscriber, start, self._pages)) as events:  # type: ignore[type-var]
                 yield events
         finally:
             if entry is not None:
                 self._presence.remove(channel, entry)
-                self._counts.subscribers(transport, -1)
+                self._counts.subscribers(entry.transport, -1)
             subscribers.remove(subscriber)
             self._release(subscribers)
 

@@ -10,17 +10,19 @@ from flask import request
 from heliograph.channels.names import check_name
 from heliograph.channels.problems import ChannelsUnavailable
 from heliograph.channels.service import Channels
+from heliograph.channels.transports.current import current_limits
 from heliograph.channels.transports.tokens import (
     EVERYTHING,
     TICKET_TTL,
     BadToken,
     Grant,
+    Ticket,
     new_ticket,
     read_ticket,
     read_token,
 )
 from heliograph.problems import Forbidden, TokenNeeded
-from heliograph.request.client import set_subject
+from heliograph.request.client import current_client, set_subject
 
 #: What a request that needs a token may be refused with.
 PROBLEMS = (TokenNeeded, Forbidden, ChannelsUnavailable)
@@ -28,29 +30,28 @@ PROBLEMS = (TokenNeeded, Forbidden, ChannelsUnavailable)
 
 def require_grant(channels: Channels) -> Grant:
     """What the token of the request allows. Raises TokenNeeded."""
-    if not channels.secret:
+    if not channels.access.auth_secret:
         return EVERYTHING
     header = request.headers.get("Authorization")
     if header is None:
         raise TokenNeeded("Send a token as Authorization: Bearer.")
     try:
-        return _verified(_of_header(header, channels.secret))
+        return _verified(_of_header(header, channels))
     except BadToken as exc:
         raise TokenNeeded(str(exc)) from exc
 
 
 def require_stream_grant(channels: Channels) -> Grant:
-    """The same for requests that may come from a browser's WebSocket or EventSource, which may have a ticket instead.
+    """The same for requests that may come from a browser's WebSocket, which may have a ticket instead.
 
     A ticket can be used once. Raises TokenNeeded, LogUnavailable.
     """
-    ticket = request.args.get("ticket")
-    if not channels.secret or ticket is None or "Authorization" in request.headers:
+    ticket = _ticket_of_request(channels)
+    if ticket is None:
         return require_grant(channels)
-    try:
-        return _verified(_of_ticket(ticket, channels))
-    except BadToken as exc:
-        raise TokenNeeded(str(exc)) from exc
+    if ticket.events_channel is not None:
+        raise TokenNeeded(f"This ticket is for the event streams of {ticket.events_channel} only.")
+    return _used_once(ticket, channels)
 
 
 def require_publish(channels: Channels, channel: str) -> Grant:
@@ -65,20 +66,38 @@ def require_publish(channels: Channels, channel: str) -> Grant:
 def require_subscribe(channels: Channels, channel: str, *, stream: bool = False) -> Grant:
     """Raises InvalidName, TokenNeeded, Forbidden; LogUnavailable when a ticket cannot be looked up."""
     found = require_stream_grant(channels) if stream else require_grant(channels)
-    check_name(channel)
-    if not found.may_subscribe(channel):
-        raise Forbidden(f"The token does not allow to subscribe to {channel}.", channel=channel)
+    require_in(found, channel)
     return found
+
+
+def require_events(channels: Channels, channel: str) -> Ticket:
+    """The same for a browser's EventSource: a ticket, which stands for a token where there is none. It has an id where it lasts."""
+    ticket = _ticket_of_request(channels)
+    if ticket is None or ticket.events_channel is None:
+        return Ticket("", require_subscribe(channels, channel, stream=True))
+    if ticket.events_channel != channel:
+        raise TokenNeeded(f"This ticket is for the event streams of {ticket.events_channel} only.")
+    _verified(ticket.grant)
+    return ticket
+
+
+def require_in(granted: Grant, channel: str) -> None:
+    """Raises InvalidName, Forbidden when a channel may not be subscribed to."""
+    check_name(channel)
+    if not granted.may_subscribe(channel):
+        raise Forbidden(f"The token does not allow to subscribe to {channel}.", channel=channel)
 
 
 def may_not_publish(channel: str) -> Forbidden:
     return Forbidden(f"The token does not allow to publish on {channel}.", channel=channel)
 
 
-def ticket_for(granted: Grant, channels: Channels) -> str:
-    """A ticket for what `granted` allows; any text will do where there is no secret."""
-    id = secrets.token_urlsafe(16)
-    return new_ticket(granted, channels.secret, time.time(), id) if channels.secret else id
+def ticket_for(granted: Grant, channels: Channels, events_channel: str | None = None) -> str:
+    """A ticket for what `granted` allows, or for event streams of one channel; any text will do where there is no secret."""
+    id, secrets_ = secrets.token_urlsafe(16), channels.access.auth_secret
+    if not secrets_:
+        return id
+    return new_ticket(Ticket(id, granted, events_channel), secrets_[0], time.time())
 
 
 def _verified(granted: Grant) -> Grant:
@@ -87,18 +106,28 @@ def _verified(granted: Grant) -> Grant:
     return granted
 
 
-def _of_header(header: str, secret: str) -> Grant:
+def _of_header(header: str, channels: Channels) -> Grant:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise BadToken("Authorization: Bearer is expected here.")
-    return read_token(token.strip(), secret)
+    return read_token(token.strip(), channels.access, time.time())
 
 
-def _of_ticket(text: str, channels: Channels) -> Grant:
-    ticket = read_ticket(text, channels.secret)
-    if ticket.grant.expires is not None and ticket.grant.expires <= time.time():
-        raise BadToken("The token that this ticket was for has expired.")
+def _ticket_of_request(channels: Channels) -> Ticket | None:
+    """The ticket in the query, where it counts: not beside a token. Raises TokenNeeded."""
+    text = request.args.get("ticket")
+    if not channels.access.auth_secret or text is None or "Authorization" in request.headers:
+        return None
+    try:
+        return read_ticket(text, channels.access.auth_secret, time.time())
+    except BadToken as exc:
+        raise TokenNeeded(str(exc)) from exc
+
+
+def _used_once(ticket: Ticket, channels: Channels) -> Grant:
+    granted = _verified(ticket.grant)
+    current_limits().require_ticket(current_client())
     # Twice its lifetime: clocks of instances differ.
     if not channels.hub.log.presence.use_once(ticket.id, 2 * TICKET_TTL):
-        raise BadToken("This ticket was used before.")
-    return ticket.grant
+        raise TokenNeeded("This ticket was used before.")
+    return granted

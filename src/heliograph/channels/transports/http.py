@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterator
+from itertools import islice
 
-import gevent
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
 from heliograph.channels.live.start import From, parse_start
+from heliograph.channels.log import Log
 from heliograph.channels.message import MAX_MESSAGE, Append, Kind
+from heliograph.channels.names import INTERNAL
+from heliograph.channels.presence import SubscriberInfo
 from heliograph.channels.problems import BadChannel, BadCursorProblem, MessageTooLongProblem
-from heliograph.channels.records import MAX_PAGE_MESSAGES, Appended
+from heliograph.channels.records import (
+    MAX_PAGE_CHANNELS,
+    MAX_PAGE_MESSAGES,
+    Appended,
+    ChannelInfo,
+    ChannelPage,
+)
 from heliograph.channels.service import Channels
 from heliograph.channels.transports import access, posts
 from heliograph.channels.transports.current import current_channels, current_limits
+from heliograph.channels.transports.documents import list_document
 from heliograph.channels.transports.jsontext import JsonMember, is_text
 from heliograph.channels.transports.models import (
     NAME,
+    NAME_OR_NOTHING,
     ChannelList,
     HistoryPage,
     IssuedTicket,
@@ -27,19 +37,29 @@ from heliograph.channels.transports.models import (
     PublishedMessage,
     PushDocument,
     PushedMessage,
+    TicketDocument,
 )
 from heliograph.channels.transports.rendering import message_json
-from heliograph.problems import BadDocument, BodyTooLarge, UnsupportedMediaType
+from heliograph.channels.transports.tokens import Grant
+from heliograph.problems import (
+    BadDocument,
+    BadOption,
+    BodyTooLarge,
+    IncompleteBody,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 from heliograph.request import bodies
 from heliograph.request.client import current_client
 from heliograph.request.openapi import BYTES, TEXT, Answer, operation
+from heliograph.request.pauses import Pauses
 
 bp = Blueprint("channels", __name__)
 
 TAG = "Channels"
 
-#: Messages or channels that are encoded before other greenlets get a turn.
-AT_ONCE = 200
+#: Channels that the log is asked for at once.
+CHANNELS_AT_ONCE = 500
 
 #: Messages of a page if the client does not say.
 DEFAULT_LIMIT = 100
@@ -62,6 +82,12 @@ def _key_parameter() -> list[dict[str, object]]:
 class PageQuery(BaseModel):
     after: str = Field("earliest", description="A cursor `epoch:offset`, or earliest")
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_PAGE_MESSAGES, description="Messages at most")
+
+
+class ChannelsQuery(BaseModel):
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_PAGE_CHANNELS, description="Channels at most")
+    after: str = Field("", pattern=NAME_OR_NOTHING, description="Only names after this one")
+    prefix: str = Field("", pattern=NAME_OR_NOTHING, description="Only names that begin so")
 
 
 @bp.post("/channels/<name>")
@@ -124,6 +150,8 @@ def _pushed(members: dict[str, JsonMember], default: str) -> tuple[str, JsonMemb
 def _publish(channels: Channels, append: Append) -> Appended:
     limits, client = current_limits(), current_client()
     limits.require_rate(client)
+    if append.key is not None:
+        limits.require_key(client)
     with limits.using(append.channel, client):
         return channels.publish(append)
 
@@ -143,33 +171,52 @@ def history(name: str, query: PageQuery) -> Response:
     access.require_subscribe(own, name)
     start = parse_start(query.after)
     page = own.hub.log.read(name, None if isinstance(start, From) else start, query.limit)
-    messages = _joined(message_json(message) for message in page.messages)
-    answer = (
+    head = (
         f'{{"channel": {json.dumps(name)}, "epoch": {json.dumps(page.epoch)}, "top": {page.top}, '
-        f'"recovered": {json.dumps(page.recovered)}, "messages": [{messages}]}}'
+        f'"recovered": {json.dumps(page.recovered)}, "messages": ['
     )
-    return bodies.sandboxed(Response(answer, mimetype="application/json"))
+    return bodies.sandboxed(list_document(head, map(message_json, page.messages)))
 
 
 @bp.get("/channels")
 @operation(
     "What there is",
-    description="The channels that were used or are subscribed to, as far as the token allows to subscribe to them.",
+    description=(
+        "The channels that were used or are subscribed to, as far as the token allows to subscribe to them. A page that has fewer "
+        "than `limit` is the last one; the next one is asked for with the last name as `after`."
+    ),
     tag=TAG,
+    query=ChannelsQuery,
     answers={200: Answer("By name", model=ChannelList)},
-    problems=access.PROBLEMS,
+    problems=(*access.PROBLEMS, BadOption),
 )
-def channels() -> Response:
+def channels(query: ChannelsQuery) -> Response:
     own = current_channels()
     granted = access.require_grant(own)
-    rows = _joined(
-        json.dumps(
-            {"channel": info.name, "epoch": info.epoch, "top": info.top, "subscribers": info.subscribers}
-        )
-        for info in own.hub.log.channels()
-        if granted.may_subscribe(info.name)
+    found = islice(allowed_channels(own.hub.log, granted, query), query.limit)
+    return list_document('{"channels": [', map(_channel_json, found))
+
+
+def allowed_channels(log: Log, granted: Grant, query: ChannelsQuery) -> Iterator[ChannelInfo]:
+    """The channels that may be subscribed to. Looking at those that may not is work, too, and pauses."""
+    pauses = Pauses()
+    after = query.after
+    while True:
+        page = log.channels(ChannelPage(query.prefix, after, CHANNELS_AT_ONCE))
+        for info in page:
+            pauses()
+            if not info.name.startswith(INTERNAL) and granted.may_subscribe(info.name):
+                yield info
+        if len(page) < CHANNELS_AT_ONCE:
+            return
+        after = page[-1].name
+
+
+def _channel_json(info: ChannelInfo) -> str:
+    return (
+        f'{{"channel": "{info.name}", "epoch": {json.dumps(info.epoch)}, "top": {info.top}, '
+        f'"subscribers": {info.subscribers}}}'
     )
-    return Response(f'{{"channels": [{rows}]}}', mimetype="application/json")
 
 
 @bp.get("/channels/<name>/presence")
@@ -185,30 +232,33 @@ def presence(name: str) -> Response:
     own = current_channels()
     access.require_subscribe(own, name)
     present = own.hub.log.presence.present(name)
-    rows = _joined(json.dumps(asdict(subscriber)) for subscriber in present.subscribers)
-    return Response(f'{{"count": {present.count}, "subscribers": [{rows}]}}', mimetype="application/json")
+    rows = (json.dumps(subscriber_row(subscriber)) for subscriber in present.subscribers)
+    return list_document(f'{{"count": {present.count}, "subscribers": [', rows)
+
+
+def subscriber_row(info: SubscriberInfo) -> dict[str, object]:
+    return {"id": info.id, "since": info.since, "transport": info.transport, "instance": info.instance}
 
 
 @bp.post("/channels/ticket")
 @operation(
     "A ticket for a WebSocket or a stream of events",
-    description="Browsers cannot send a token with those: `?ticket=` stands for it once, within 30 s, on any instance.",
+    description=(
+        "Browsers cannot send a token with those: `?ticket=` stands for it once, within 30 s, on any instance. With `for` "
+        "and `channel` it is for one EventSource of that channel and all its reconnects, one stream at a time, until the "
+        "token ends."
+    ),
     tag=TAG,
+    body={"application/json": TicketDocument},
     answers={200: Answer("A ticket", model=IssuedTicket)},
-    problems=access.PROBLEMS,
+    problems=(*access.PROBLEMS, BadChannel, BadDocument, BodyTooLarge, IncompleteBody, RequestTimeout),
 )
 def ticket() -> Response:
     own = current_channels()
     granted = access.require_grant(own)
-    response = jsonify(ticket=access.ticket_for(granted, own))
+    channel = posts.events_channel()
+    if channel is not None:
+        access.require_in(granted, channel)
+    response = jsonify(ticket=access.ticket_for(granted, own, channel))
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _joined(rows: Iterable[str]) -> str:
-    done = []
-    for number, row in enumerate(rows, 1):
-        done.append(row)
-        if number % AT_ONCE == 0:
-            gevent.sleep(0)
-    return ", ".join(done)

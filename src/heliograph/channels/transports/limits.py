@@ -1,4 +1,4 @@
-"""What one client may take of the channels: publishes a second, new channels in a day, subscriptions at once.
+"""What one client may take of the channels: publishes a second, new channels in a day, subscriptions at once, keys, tickets.
 
 Only transports ask here. What the application publishes by its own code has no such limit.
 """
@@ -12,14 +12,21 @@ from contextlib import contextmanager
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.live.hub import MAX_SUBSCRIBERS
 from heliograph.channels.problems import TooManyChannelsProblem
+from heliograph.channels.records import KEY_TTL
 from heliograph.channels.service import Channels
 from heliograph.channels.transports.allowance import ChannelAllowance, RecentNames
 from heliograph.channels.transports.rates import ClientRates
+from heliograph.channels.transports.recent_counts import RecentCounts
+from heliograph.channels.transports.tokens import TICKET_TTL
 from heliograph.problems import TooManyRequests
 from heliograph.request.shares import Shares, three_quarters
 
 #: Names of existing channels that are remembered, and for how many seconds. A name of 128 characters takes some 300 bytes.
 MAX_RECENT_NAMES, RECENT_SECONDS = 20_000, 60.0
+
+
+def _share_of(total: int | None, seconds: float) -> RecentCounts | None:
+    return None if total is None else RecentCounts(three_quarters(total), seconds)
 
 
 class ClientLimits:
@@ -31,6 +38,8 @@ class ClientLimits:
         self._rates = ClientRates(channels.rate)
         self._allowance = ChannelAllowance(limits.max_channels)
         self._existing = RecentNames(MAX_RECENT_NAMES, min(RECENT_SECONDS, limits.history_ttl))
+        self._keys = _share_of(channels.hub.log.max_keys, KEY_TTL)
+        self._tickets = _share_of(channels.hub.log.presence.max_tickets, 2 * TICKET_TTL)
         self.subscriptions = Shares(three_quarters(MAX_SUBSCRIBERS))
 
     def require_rate(self, client: str) -> None:
@@ -40,6 +49,18 @@ class ClientLimits:
             raise TooManyRequests(
                 f"A client may publish {rate} messages a second (HELIOGRAPH_RATE).", limit=rate
             )
+
+    def require_key(self, client: str) -> None:
+        """Raises TooManyRequests when `client` used most of the idempotency keys that can be remembered."""
+        if self._keys is not None and not self._keys.take(client, time.monotonic()):
+            most = self._keys.most
+            raise TooManyRequests(f"A client may use {most} idempotency keys in {KEY_TTL:g} s.", limit=most)
+
+    def require_ticket(self, client: str) -> None:
+        """The same for tickets."""
+        if self._tickets is not None and not self._tickets.take(client, time.monotonic()):
+            most = self._tickets.most
+            raise TooManyRequests(f"A client may use {most} tickets in {2 * TICKET_TTL} s.", limit=most)
 
     def require_subscription(self, client: str) -> None:
         """Raises TooManyRequests when `client` has as many subscriptions as it may have."""

@@ -11,6 +11,9 @@ from heliograph.channels.names import MAX_NAME
 #: The name of a channel as a part of a path.
 NAME = {"type": "string", "pattern": f"^[A-Za-z0-9_.:-]{{1,{MAX_NAME}}}$"}
 
+#: A name, a part of one, or an empty text.
+NAME_OR_NOTHING = f"^[A-Za-z0-9_.:-]{{0,{MAX_NAME}}}$"
+
 Seconds = Annotated[float, Field(description="Seconds since 1970")]
 Epoch = Annotated[str, Field(description="Which log the offsets belong to")]
 
@@ -73,6 +76,22 @@ class SubscriberEntry(BaseModel):
 class PresenceList(BaseModel):
     count: int = Field(description="Of all instances, exact")
     subscribers: list[SubscriberEntry]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+class TicketDocument(BaseModel):
+    """Nothing at all, or that the ticket is for an EventSource."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"dependentRequired": {"for": ["channel"], "channel": ["for"]}},
+    )
+
+    for_: Literal["events"] = Field("events", alias="for", json_schema_extra=_without_default)
+    channel: str = Field("", pattern=NAME["pattern"], json_schema_extra=_without_default)
 
 
 class IssuedTicket(BaseModel):

@@ -85,6 +85,25 @@ def document_of_request() -> dict[str, JsonMember]:
         raise BadDocument(str(exc), position=exc.position) from exc
 
 
+def events_channel() -> str | None:
+    """Of the current request for a ticket: the channel whose event streams it is wanted for, or None without a document."""
+    body = _body(MAX_DOCUMENT)
+    if not body.strip():
+        return None
+    try:
+        found = jsontext.members(jsontext.decode(body))
+    except NotJson as exc:
+        raise BadDocument(str(exc), position=exc.position) from exc
+    wanted, channel = found.get("for"), found.get("channel")
+    if not found:
+        return None
+    if found.keys() != {"for", "channel"} or not (wanted and channel) or wanted.text != '"events"':
+        raise BadDocument('The members "for": "events" and "channel" are expected, or no document.')
+    if not jsontext.is_text(channel):
+        raise BadDocument('"channel" is not a text.')
+    return str(channel.value)
+
+
 def from_member(channel: str, data: JsonMember, key: str | None, subject: str) -> Append:
     """A member `data` of an object as a message: the inverse of how messages are shown (`rendering.data_json`)."""
     kind, content = _content(data)

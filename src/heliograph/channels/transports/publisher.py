@@ -111,6 +111,8 @@ class SocketPublisher:
         if key is not None and not jsontext.is_text(key):
             raise BadDocument('"key" is not a text.')
         self._check()
+        if key is not None:
+            self._limits.require_key(self._client)
         return posts.from_member(
             self._channel, members["data"], None if key is None else key.value, self._subject
         )

@@ -18,7 +18,6 @@ from gevent.hub import get_hub
 
 from heliograph.channels.errors import InvalidCursor
 from heliograph.channels.live.events import Event, Form, Lost
-from heliograph.channels.live.hub import Hub
 from heliograph.channels.live.start import Start, parse_start
 from heliograph.channels.problems import (
     BadChannel,
@@ -26,11 +25,12 @@ from heliograph.channels.problems import (
     ChannelsOverloaded,
     TooManyChannelsProblem,
 )
+from heliograph.channels.service import Channels
 from heliograph.channels.transports import access
 from heliograph.channels.transports.current import current_channels, current_limits
 from heliograph.channels.transports.forms import server_sent
 from heliograph.channels.transports.models import NAME
-from heliograph.channels.transports.tokens import Grant
+from heliograph.channels.transports.tokens import Ticket
 from heliograph.problems import Stopping, TooManyRequests
 from heliograph.request import bodies
 from heliograph.request.client import current_client
@@ -91,11 +91,11 @@ def _parameters() -> list[dict[str, object]]:
 )
 def events(name: str) -> Response:
     own = current_channels()
-    granted = access.require_subscribe(own, name, stream=True)
+    ticket = access.require_events(own, name)
     start = _requested_start()
     if services().lifecycle.stopping:
         raise Stopping()
-    body = _stream(name, start, granted) if request.method == "GET" else ()
+    body = _stream(name, start, ticket) if request.method == "GET" else ()
     response = Response(body, mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # nginx passes each event on at once
@@ -103,11 +103,11 @@ def events(name: str) -> Response:
     return bodies.sandboxed(response)
 
 
-def _stream(name: str, start: Start, granted: Grant) -> EventStream:
+def _stream(name: str, start: Start, ticket: Ticket) -> EventStream:
     limits, client = current_limits(), current_client()
     limits.require_subscription(client)
     with limits.using(name, client):
-        return EventStream(current_channels().hub, name, start, granted.expires)
+        return EventStream(current_channels(), name, start, ticket)
 
 
 def _requested_start() -> Start:
@@ -210,7 +210,8 @@ class StreamSocket:
 class EventStream:
     """The answer of one subscriber. Raises like `Hub.subscribed`, before the answer begins; to be closed, also if never begun."""
 
-    def __init__(self, hub: Hub, channel: str, start: Start, expires: float | None) -> None:
+    def __init__(self, channels: Channels, channel: str, start: Start, ticket: Ticket) -> None:
+        hub, expires = channels.hub, ticket.grant.expires
         self._expires = float("inf") if expires is None else expires
         socket_ = StreamSocket(client_socket(request.environ))
         self._queue = EventQueue(socket_.shut_down)
@@ -218,6 +219,8 @@ class EventStream:
             stack.callback(socket_.close)
             stack.enter_context(current_limits().subscriptions.holding(current_client()))
             stack.callback(hub.on_stop(self._queue.end))
+            if ticket.events_channel is not None:
+                stack.enter_context(channels.stream_tickets.using(ticket.id, self._queue.end))
             following = stack.enter_context(hub.subscribed(channel, "sse", self._queue, start))
             first = next(following)
             socket_.watch(self._queue.end)

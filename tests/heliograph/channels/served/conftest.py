@@ -48,7 +48,8 @@ def running_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
 
 @pytest.fixture(scope="session")
 def running_guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
-    yield from instances(tmp_path_factory, HELIOGRAPH_AUTH_SECRET=SECRET)
+    """Without a leeway, so that tokens end when they say."""
+    yield from instances(tmp_path_factory, HELIOGRAPH_AUTH_SECRET=SECRET, HELIOGRAPH_AUTH_LEEWAY="0")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tests.heliograph.channels.served.conftest import Two
 from tests.heliograph.channels.served.talking import (
     PATIENCE,
     SECRET,
+    Stream,
     bearer,
     get,
     new_channel,
@@ -152,6 +153,24 @@ def test_the_list_has_what_one_may_subscribe_to(guarded: Two) -> None:
     assert get(guarded[1], "/channels", **bearer(token(subscribe=None))).json() == {"channels": []}
 
 
+def test_pages_of_the_list_have_as_many_as_one_may_see(guarded: Two) -> None:
+    channel = new_channel()
+    for number in range(12):
+        publish(guarded[0], f"{channel}.{number:02}", "x", **bearer(token()))
+    globs = [f"{channel}.0?", f"{channel}.1*x", f"{channel}.11"]
+    allowed = bearer(token(subscribe=globs))
+    found, after = [], ""
+    while True:
+        page = get(guarded[1], f"/channels?limit=4&after={after}&prefix={channel}", **allowed).json()[
+            "channels"
+        ]
+        found.append([row["channel"].removeprefix(f"{channel}.") for row in page])
+        if len(page) < 4:
+            break
+        after = page[-1]["channel"]
+    assert found == [["00", "01", "02", "03"], ["04", "05", "06", "07"], ["08", "09", "11"]]
+
+
 def test_a_key_is_that_of_its_subject(guarded: Two) -> None:
     channel = new_channel()
     for offset, subject in ((1, "walter"), (2, "donny"), (1, "walter")):
@@ -181,6 +200,112 @@ def test_a_ticket_allows_no_more_than_its_token_and_only_streams(guarded: Two) -
     refused(get(guarded[0], f"/channels/a?ticket={ticket(guarded[0], allowed)}"), 401, "token-needed")
     refused(get(guarded[0], "/channels", **bearer(ticket(guarded[0], allowed))), 401, "token-needed")
     assert refusal(guarded[0], f"/ws/channels/a?ticket={allowed}") == 401
+
+
+def events_ticket(server: Server, text: str, channel: str) -> str:
+    answer = requests.post(
+        f"{server.url}/channels/ticket",
+        json={"for": "events", "channel": channel},
+        headers=bearer(text),
+        timeout=PATIENCE,
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    found: str = answer.json()["ticket"]
+    return found
+
+
+def ends(stream: Stream) -> bool:
+    """Wait until the server ends a stream."""
+    with pytest.raises(EOFError):
+        stream.next()
+    return True
+
+
+def test_a_ticket_for_events_serves_reconnects_on_either_instance(guarded: Two) -> None:
+    channel = new_channel()
+    used = events_ticket(guarded[0], token(publish=[], subscribe=[f"{channel}*"]), channel)
+    last = ""
+    for number, server in enumerate([*guarded, *guarded[::-1]]):
+        with streaming(
+            server, channel, f"ticket={used}", **{"Last-Event-ID": last} if last else {}
+        ) as stream:
+            assert stream.response.headers["Referrer-Policy"] == "no-referrer"
+            publish(guarded[0], channel, str(number), **bearer(token()))
+            assert stream.data(1) == [str(number)]
+            last = stream.last_id
+
+
+@pytest.mark.parametrize("second", [0, 1])
+def test_a_second_use_of_a_ticket_for_events_ends_the_first(guarded: Two, second: int) -> None:
+    channel = new_channel()
+    used = events_ticket(guarded[1], token(), channel)
+    with (
+        streaming(guarded[0], channel, f"ticket={used}") as first,
+        streaming(guarded[0], channel, f"ticket={events_ticket(guarded[0], token(), channel)}") as other,
+        streaming(guarded[second], channel, f"ticket={used}") as later,
+    ):
+        assert ends(first)
+        publish(guarded[0], channel, "x", **bearer(token()))
+        assert (later.data(1), other.data(1)) == (["x"], ["x"])
+        with streaming(guarded[1 - second], channel, f"ticket={used}"):
+            assert ends(later)
+
+
+def test_a_ticket_for_events_is_good_for_nothing_else(guarded: Two) -> None:
+    channel = new_channel()
+    used = events_ticket(guarded[0], token(), channel)
+    for path in (f"/ws/channels/{channel}", f"/events?channel={channel}"):
+        assert refusal(guarded[1], f"{path}{'&' if '?' in path else '?'}ticket={used}") == 401
+    for path in (f"/channels/{channel}", f"/channels/{new_channel()}/events", "/channels"):
+        refused(get(guarded[0], f"{path}?ticket={used}"), 401, "token-needed")
+    refused(post(guarded[0], f"{channel}?ticket={used}", "x"), 401, "token-needed")
+    refused(post(guarded[0], channel, "x", **bearer(used)), 401, "token-needed")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "name"),
+    [
+        (b'{"for": "events"}', 400, "bad-document"),
+        (b'{"channel": "a"}', 400, "bad-document"),
+        (b'{"for": "sockets", "channel": "a"}', 400, "bad-document"),
+        (b'{"for": "events", "channel": 5}', 400, "bad-document"),
+        (b'{"for": "events", "channel": "a/b"}', 400, "bad-channel"),
+        (b'{"for": "events", "channel": "a", "more": 1}', 400, "bad-document"),
+        (b'{"for": "events", "channel": "forbidden"}', 403, "forbidden"),
+        (b"[]", 400, "bad-document"),
+    ],
+)
+def test_a_ticket_for_events_needs_a_channel_that_may_be_subscribed_to(
+    guarded: Two, body: bytes, status: int, name: str
+) -> None:
+    answer = requests.post(
+        f"{guarded[0].url}/channels/ticket",
+        body,
+        headers={"Content-Type": "application/json", **bearer(token(subscribe=["a"]))},
+        timeout=PATIENCE,
+    )
+    refused(answer, status, name)
+
+
+def test_a_ticket_for_events_ends_with_its_token(guarded: Two) -> None:
+    used = events_ticket(guarded[0], token(2), "a")
+    with streaming(guarded[0], "a", f"ticket={used}") as stream:
+        assert ends(stream)
+    refused(get(guarded[1], f"/channels/a/events?ticket={used}"), 401, "token-needed")
+
+
+def test_the_channel_of_the_tickets_is_hidden(guarded: Two) -> None:
+    used = events_ticket(guarded[0], token(), "a")
+    with streaming(guarded[0], "a", f"ticket={used}"):
+        names = [
+            row["channel"]
+            for row in get(guarded[0], "/channels?limit=1000", **bearer(token())).json()["channels"]
+        ]
+        assert "a" in names
+        assert not [name for name in names if "ticket" in name]
+    for path in ("/channels/$tickets", "/channels/$tickets/events", "/channels/$tickets/presence"):
+        refused(get(guarded[0], path, **bearer(token())), 400, "bad-channel")
 
 
 def changed(text: str, **claims: Any) -> str:

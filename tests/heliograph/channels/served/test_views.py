@@ -169,6 +169,28 @@ def test_what_there_is_and_how_many_subscribe(alone: Server) -> None:
         assert rows[watched]["epoch"]
 
 
+def test_the_list_comes_in_pages_of_a_hundred_by_name(alone: Server) -> None:
+    prefix = new_channel()
+    names = [f"{prefix}:{number:03}" for number in range(130)]
+    with requests.Session() as session:
+        for name in reversed(names):
+            answer = session.post(f"{alone.url}/channels/{name}", b"x", timeout=PATIENCE)
+            assert answer.status_code == 201
+    page = get(alone, f"/channels?prefix={prefix}:").json()["channels"]
+    assert [row["channel"] for row in page] == names[:100]
+    rest = get(alone, f"/channels?prefix={prefix}:&after={names[99]}").json()["channels"]
+    assert [row["channel"] for row in rest] == names[100:]
+    assert len(get(alone, f"/channels?prefix={prefix}:&limit=1000").json()["channels"]) == 130
+    assert get(alone, f"/channels?prefix={prefix}-&limit=1").json() == {"channels": []}
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "limit=x", "after=a/b", "prefix=%00", f"after={'x' * 129}"]
+)
+def test_bad_pages_of_the_list_are_problems(alone: Server, query: str) -> None:
+    refused(get(alone, f"/channels?{query}"), 400, "bad-option")
+
+
 def test_the_same_key_and_body_publish_once_on_either_instance(two: Two) -> None:
     channel = new_channel()
     answers = [post(two[n % 2], channel, "once", **{"Idempotency-Key": "k"}) for n in range(3)]
