@@ -74,6 +74,7 @@ SAME_NAME: dict[str, str] = {
     **dict.fromkeys(
         (
             "BadRequest",
+            "ExpectationFailed",
             "VersionNotSupported",
             "BodyTooLarge",
             "Forbidden",

@@ -8,8 +8,8 @@ The `type` of a problem is `/problems/<name>`.
     ├── BadRequest (400)        BadOption, BadDocument, IncompleteBody, BadText, BadHost
     ├── TokenNeeded (401)       Forbidden, ForeignOrigin (403)          NotFound (404)
     ├── MethodNotAllowed (405)  RequestTimeout (408)                    LengthRequired (411)
-    ├── BodyTooLarge (413)
-    ├── UriTooLong (414)        UnsupportedMediaType (415)              UnknownHost (421)
+    ├── BodyTooLarge (413)      UriTooLong (414)                        UnsupportedMediaType (415)
+    ├── ExpectationFailed (417) UnknownHost (421)
     ├── UpgradeRequired (426)   TooManyRequests (429)                   HeadersTooLarge (431)
     ├── InternalError (500)     Unavailable (503): SpoolFull, Stopping
     └── VersionNotSupported (505)
@@ -118,6 +118,10 @@ class UnsupportedMediaType(Problem):
     status, name, title = 415, "unsupported-media-type", "This media type is not supported"
 
 
+class ExpectationFailed(Problem):
+    status, name, title = 417, "expectation-failed", "The request expects something that is not done here"
+
+
 class UnknownHost(Problem):
     status, name, title = 421, "unknown-host", "This service does not answer for this host"
 
@@ -189,7 +193,6 @@ IN_FRONT = (
     ProblemType("conflict", 409, "There is one of this name already"),
     ProblemType("precondition-failed", 412, "A precondition of the request does not hold"),
     ProblemType("range-not-satisfiable", 416, "The range is outside of this file"),
-    ProblemType("expectation-failed", 417, "The request expects something that is not done here"),
     ProblemType("not-implemented", 501, "The request needs something that is not implemented"),
     ProblemType("bad-gateway", 502, "The service behind this server does not answer"),
     ProblemType("gateway-timeout", 504, "The service behind this server took too long"),

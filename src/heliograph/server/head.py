@@ -6,20 +6,21 @@ nothing is guessed: one form of line, one form of length, one way to frame a bod
 
 from __future__ import annotations
 
-import re
 from typing import Protocol
 
 from heliograph_proxy.errors import FramingError, RefusedMethod, UnknownVersion
 from heliograph_proxy.http1 import grammar, requestline
 
-from heliograph.problems import BadRequest, HeadersTooLarge, MethodNotAllowed, VersionNotSupported
+from heliograph.problems import (
+    BadRequest,
+    ExpectationFailed,
+    HeadersTooLarge,
+    MethodNotAllowed,
+    VersionNotSupported,
+)
 
 #: Bytes of all header fields of a request: twice what the proxy takes.
 MAX_HEAD = 64 << 10
-
-
-#: RFC 9112, 3.2.2: a server takes the absolute form too, and its authority instead of Host.
-_ABSOLUTE = re.compile(r"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
 
 
 class LineReader(Protocol):
@@ -43,32 +44,47 @@ class StrictLines:
         return line
 
 
-def check_request_line(line: str) -> None:
-    """Raise a Problem for anything but a request line that the proxy would take, too."""
+def read_request_line(line: str) -> tuple[str, str | None]:
+    """The line with its target in origin form and in ASCII, as pywsgi splits it rightly, and the authority of an absolute form.
+
+    Raises a Problem for anything but a request line that the proxy would take, too.
+    """
     if not line.endswith("\r\n"):
         raise BadRequest("The request line is not valid HTTP/1.1: it does not end with CRLF.")
     try:
-        requestline.parse(line.removesuffix("\r\n").encode("latin-1"))
+        method, target, authority, minor = requestline.parse(line.removesuffix("\r\n").encode("latin-1"))
     except UnknownVersion as exc:
         raise VersionNotSupported(_sentence(exc)) from exc
     except RefusedMethod as exc:
         raise MethodNotAllowed(_sentence(exc), headers={"Allow": requestline.ALLOWED_METHODS}) from exc
     except FramingError as exc:
         raise BadRequest(_sentence(exc)) from exc
+    # RFC 9112, 3.2.2: the authority counts instead of Host.
+    return f"{method.decode()} {target.decode()} HTTP/1.{minor}\r\n", authority.decode() or None
+
+
+def keeps_alive(version: str, connection: list[str]) -> bool:
+    """Whether another request may follow on the connection, by the values of all Connection fields."""
+    return grammar.keeps_alive(grammar.tokens(_encoded(connection)), int(version == "HTTP/1.1"))
+
+
+def expects_continue(version: str, expect: list[str]) -> bool:
+    """Whether the client waits for `100 Continue`. Raises ExpectationFailed."""
+    if version != "HTTP/1.1":  # RFC 9110, 10.1.1: ignored in HTTP/1.0
+        return False
+    try:
+        return grammar.expects_continue(_encoded(expect))
+    except FramingError as exc:
+        raise ExpectationFailed(_sentence(exc)) from exc
+
+
+def _encoded(values: list[str]) -> list[bytes]:
+    return [value.encode("latin-1", "replace") for value in values]
 
 
 def _sentence(exc: Exception) -> str:
     text = str(exc)
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def origin_form(target: str) -> tuple[str, str | None]:
-    """The path and query of a request target, and the authority where it is in absolute form."""
-    match = _ABSOLUTE.fullmatch(target)
-    if not match:
-        return target, None
-    rest = match[2] or "/"
-    return rest if rest.startswith("/") else f"/{rest}", match[1]
 
 
 def check_framing(version: str, lengths: list[str], encodings: list[str]) -> None:

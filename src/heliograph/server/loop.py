@@ -23,7 +23,13 @@ from heliograph.problems import (
 )
 from heliograph.request import logs
 from heliograph.request.answers import response_of
-from heliograph.server.head import StrictLines, check_framing, check_request_line, origin_form
+from heliograph.server.head import (
+    StrictLines,
+    check_framing,
+    expects_continue,
+    keeps_alive,
+    read_request_line,
+)
 from heliograph.server.state import ServerState, state_of
 from heliograph.settings import MIB
 
@@ -88,18 +94,25 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
         idle.add(self.socket)
         try:
             line: str = super().read_requestline()
+            if line == "\r\n":  # RFC 9112, 2.2: some clients send one behind a body
+                line = super().read_requestline()
         finally:
             idle.discard(self.socket)
         self.socket.settimeout(IO_TIMEOUT)
         return line
 
     def read_request(self, raw_requestline: str) -> bool:
-        check_request_line(raw_requestline)
-        result: bool = super().read_request(raw_requestline)
-        self.path, authority = origin_form(self.path)
+        line, authority = read_request_line(raw_requestline)
+        result: bool = super().read_request(line)
         if authority is not None:
             del self.headers["Host"]
             self.headers["Host"] = authority
+        version, headers = self.request_version, self.headers
+        self.close_connection = not keeps_alive(version, headers.get_all("Connection", []))
+        expects = expects_continue(version, headers.get_all("Expect", []))
+        del headers["Expect"]
+        if expects:  # pywsgi knows it in this spelling only
+            headers["Expect"] = "100-continue"
         return result
 
     def MessageClass(self, rfile: Any, *args: Any) -> Any:

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from heliograph_proxy.http1.requestline import ALLOWED_METHODS
 from heliograph_proxy.masking import mask_secrets
+from werkzeug.wrappers import Response
 
 from heliograph.problems import BadHost, LengthRequired, Problem, UnknownHost
 from heliograph.request.answers import response_of
@@ -142,6 +144,8 @@ class WsgiWrapper:
     def _answering(self, environ: Environ, refused: Problem | None = None) -> Any:
         """What answers this request: the application, or a problem."""
         problem = refused or self._refusal(environ)
+        if problem is None and environ.get("PATH_INFO") == "*":  # about the whole server (RFC 9110, 9.3.7)
+            return Response(status=204, headers={"Allow": ALLOWED_METHODS})
         return self.application if problem is None else response_of(problem)
 
     def _refusal(self, environ: Environ) -> Problem | None:

@@ -30,8 +30,8 @@ def impatient(running_impatient: Server) -> Iterator[Server]:
 UNPARSABLE = {
     "garbage": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "bad-request"),
     "no version": (b"GET /\r\n\r\n", 400, "bad-request"),
-    "another version": (b"GET / HTTP/3.0\r\n\r\n", 400, "bad-request"),
-    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad-request"),
+    "another version": (b"GET / HTTP/3.0\r\n\r\n", 505, "http-version-not-supported"),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "http-version-not-supported"),
     "bare line feeds": (b"GET / HTTP/1.1\nHost: localhost\n\n", 400, "bad-request"),
     "folded field": (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Type: a\r\n b\r\n\r\n", 400, "bad-request"),
     "space before the colon": (b"GET / HTTP/1.1\r\n" + HOST + b"A : b\r\n\r\n", 400, "bad-request"),

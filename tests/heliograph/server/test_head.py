@@ -7,8 +7,8 @@ import io
 import pytest
 
 from heliograph.problems import BadRequest, HeadersTooLarge, MethodNotAllowed, VersionNotSupported
-from heliograph.server.head import MAX_HEAD, StrictLines, check_framing, check_request_line, origin_form
-from tests.serving import Answer, Server, problem
+from heliograph.server.head import MAX_HEAD, StrictLines, check_framing, read_request_line
+from tests.serving import CLOSE, Answer, Server, problem
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tests.serving import Answer, Server, problem
     ],
 )
 def test_request_lines_that_are_taken(line: str) -> None:
-    check_request_line(line)
+    read_request_line(line)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def test_request_lines_that_are_taken(line: str) -> None:
         "GET /?\xff HTTP/1.1\r\n",
         "GET * HTTP/1.1\r\n",
         "GET x HTTP/1.1\r\n",
+        "GET http://user@localhost/ HTTP/1.1\r\n",
         " GET / HTTP/1.1\r\n",
         "GET\t/ HTTP/1.1\r\n",
         "GET /a b HTTP/1.1\r\n",
@@ -50,19 +51,19 @@ def test_request_lines_that_are_taken(line: str) -> None:
 )
 def test_request_lines_that_are_refused(line: str) -> None:
     with pytest.raises(BadRequest):
-        check_request_line(line)
+        read_request_line(line)
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.2", "HTTP/2.0", "HTTP/0.9"])
 def test_other_versions_are_refused_as_such(version: str) -> None:
     with pytest.raises(VersionNotSupported):
-        check_request_line(f"GET / {version}\r\n")
+        read_request_line(f"GET / {version}\r\n")
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
 def test_methods_for_proxies_are_refused_with_what_is_taken(method: str) -> None:
     with pytest.raises(MethodNotAllowed) as caught:
-        check_request_line(f"{method} / HTTP/1.1\r\n")
+        read_request_line(f"{method} / HTTP/1.1\r\n")
     assert "GET" in caught.value.headers["Allow"]
 
 
@@ -150,15 +151,36 @@ def test_http_1_0_knows_no_transfer_encoding() -> None:
     ("target", "path", "authority"),
     [
         ("/echo?a=http://x/", "/echo?a=http://x/", None),
-        ("*", "*", None),
+        ("/caf\xc3\xa0?\xc2\x85", "/caf%C3%A0?%C2%85", None),
         ("http://localhost:8000/echo?b", "/echo?b", "localhost:8000"),
         ("HTTPS://localhost", "/", "localhost"),
         ("http://localhost?q", "/?q", "localhost"),
-        ("http://user@localhost/", "http://user@localhost/", None),
     ],
 )
 def test_the_absolute_form_is_a_path_and_a_host(target: str, path: str, authority: str | None) -> None:
-    assert origin_form(target) == (path, authority)
+    line = f"GET {target} HTTP/1.1\r\n"
+    assert read_request_line(line) == (f"GET {path} HTTP/1.1\r\n", authority)
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "kept"),
+    [
+        (b"1.1", b"Connection: Close, x\r\n", False),
+        (b"1.1", b"Connection: x\r\nConnection: \tCLOSE\r\n", False),
+        (b"1.1", b"Connection: closed\r\n", True),
+        (b"1.0", b"Connection: x, Keep-Alive\r\n", True),
+        (b"1.0", b"", False),
+    ],
+)
+def test_connection_is_a_list_in_any_case(server: Server, version: bytes, fields: bytes, kept: bool) -> None:
+    with server.connect() as wire:
+        wire.send(b"GET /echo?message=a HTTP/" + version + b"\r\nHost: localhost\r\n" + fields + b"\r\n")
+        wire.answer()
+        if kept:
+            wire.send(b"GET /echo?message=b HTTP/1.1\r\n" + CLOSE + b"\r\n")
+            assert wire.answer().body == b"b"
+        else:
+            assert wire.rest() == b""
 
 
 def test_a_request_in_absolute_form_is_answered_for_its_host(server: Server) -> None:
