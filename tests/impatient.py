@@ -7,7 +7,7 @@ monkey.patch_all()
 import os  # noqa: E402
 import sys  # noqa: E402
 
-os.environ["HELIOGRAPH_PORT_BASE"] = sys.argv[1]
+os.environ["HELIOGRAPH_PORT_BASE"] = sys.argv.pop()
 
 from app import __main__ as server  # noqa: E402
 from heliograph.server import loop as strict  # noqa: E402

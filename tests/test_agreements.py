@@ -61,11 +61,11 @@ def test_the_proxy_understands_an_instance_that_is_stopping() -> None:
 
 
 def test_the_configuration_of_the_proxy_in_this_checkout_has_every_default() -> None:
-    settings = proxy_settings.load(str(ROOT / "conf" / "proxy.toml"))
-    assert settings == proxy_settings.parse({"backend": [
+    file = str(ROOT / "conf" / "proxy.toml")
+    assert proxy_settings.load(file) == proxy_settings.parse({"backend": [
         {"name": "web1", "address": "127.0.0.1:8100"},
         {"name": "web2", "address": "127.0.0.1:8101"},
-    ]})  # fmt: skip
+    ]}, file)  # fmt: skip
 
 
 TRUSTED = read_trusted(["127.0.0.1", "10.0.0.0/8", "::ffff:192.168.0.0/112", "2001:db8::/32", "unix"])

@@ -151,6 +151,21 @@ def test_nginxs_configuration_changes_in_addresses_paths_and_limits_only() -> No
     ]
 
 
+def test_balancers_that_are_set_are_believed_by_every_layer() -> None:
+    given = settings(TRUSTED_PROXIES="10.0.0.0/8, ::ffff:192.0.2.1 unix")
+    assert given.trusted == ("10.0.0.0/8", "192.0.2.1/32")
+    proxy = tomllib.loads(render.proxy_toml(PROXY, "[::1]:9000", "127.0.0.1:9001", BACKENDS, given.trusted))
+    assert proxy["trusted"] == ["127.0.0.1", "::1", "unix", "10.0.0.0/8", "192.0.2.1/32"]
+    front = render.Front("127.0.0.1:9080", "127.0.0.1:9000", "var", False, 5000, given.trusted)
+    assert "\n        10.0.0.0/8 1; 192.0.2.1/32 1;\n" in render.nginx_conf(NGINX, front)
+    planned = stages(Layout(given, None), "python", Project(ROOT, "wsgi:app", GUNICORN), ROOT / "var")
+    assert planned[0][0].extra["HELIOGRAPH_TRUSTED_PROXIES"] == "127.0.0.1 ::1 unix 10.0.0.0/8 192.0.2.1/32"
+
+
+def test_the_default_of_trusted_proxies_is_not_for_nginx() -> None:
+    assert settings().trusted == ()
+
+
 @pytest.mark.parametrize("private", [(), ("/a.b/c",), ("/x", "/y+z")])
 def test_private_paths_are_written_for_nginx(private: tuple[str, ...]) -> None:
     front = render.Front("127.0.0.1:9080", "127.0.0.1:9000", "var", False, 5000, private=private)
