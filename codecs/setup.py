@@ -16,6 +16,9 @@ _CHOICES = ("", "yes", "no")
 #: quarter slower.
 _FLAGS = ["-O3", "-fno-tree-slp-vectorize"]
 
+#: No fused multiplication and addition, which rounds once where Python rounds twice.
+_EXACT = ["-O3", "-ffp-contract=off"]
+
 
 def extensions(choice: str) -> list[Extension]:
     """What to build for this value of BUILD_EXTENSION."""
@@ -30,7 +33,13 @@ def extensions(choice: str) -> list[Extension]:
             depends=["src/wirecodes/_bits.h"],
             extra_compile_args=_FLAGS,
             optional=choice != "yes",
-        )
+        ),
+        Extension(
+            "wirecodes._signals",
+            ["src/wirecodes/_signals.pyx"],
+            extra_compile_args=_EXACT,
+            optional=choice != "yes",
+        ),
     ]
 
 

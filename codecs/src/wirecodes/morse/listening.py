@@ -1,39 +1,30 @@
-"""Morse read from sound: a WAV file in, text out, with the tone and the speed found in the sound itself.
+"""Morse read from sound: a WAV file in, text out; tone, level, speed and weighting are found in the sound itself.
 
-The tone is looked for until one stands out and then kept. Loudness collects for SEGMENT seconds, enough to
-measure the sender's rhythm well, and is then spelled up to a pause, so that memory does not grow with the
-length of the file.
+Sound is brought to frames of its tone window by window. The frames of at most SEGMENT seconds are then read at
+once, up to a pause, so that memory does not grow with the length of the file.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 
 from wirecodes.coder import Coder
-from wirecodes.morse.rhythm import Stretch, find_gap_unit, find_unit, spell, stretches, without_glitches
-from wirecodes.morse.tone import find_tone, frame_length, loudness
+from wirecodes.errors import DecodeError
+from wirecodes.kernel import thinned
+from wirecodes.morse.reading import Passage, read
+from wirecodes.morse.tone import ToneFrames, frame_length, tuned
 from wirecodes.morse.wave_file import WaveReader
 
 #: Seconds of sound looked at for a tone at once.
-_WINDOW = 20
-#: Seconds spelled at once: some 200 words. Shorter and there is less to measure, longer and speed may have
-#: changed.
+_WINDOW = 60
+#: Seconds read at once: at one word a minute it is ten words.
 SEGMENT = 600
 #: A segment ends in the longest gap of its last seconds, where hardly ever a letter is cut.
-_PAUSE_WITHIN = 30
-
-#: Frames added up before the level is measured: few until the unit is known, then half a unit, which passes
-#: less noise.
-_FIRST_FILTER = 2
-_FILTER_UNITS = 0.5
-#: With the key down the level is so many times higher than otherwise; noise alone makes two groups at 2.5.
-_CONTRAST = 3.5
-#: Stretches below this part of a unit are not meant.
-_GLITCH_UNITS = 0.4
-#: Rounds of finding the two groups; they settle in about five.
-_ROUNDS = 12
+_PAUSE_WITHIN = 60
+#: Sound is thinned to at least so many samples a second.
+_RATE = 8000
+NOTHING_HEARD = "no Morse heard"
 
 
 class WavDecoder(Coder):
@@ -42,9 +33,7 @@ class WavDecoder(Coder):
     def __init__(self) -> None:
         self._reader = WaveReader()
         self._samples = array("h")
-        self._tone: float | None = None
-        self._frames: list[complex] = []
-        self._number = 0  # of the first frame that is not in _frames yet
+        self._frames: ToneFrames | None = None
         self._written = False
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
@@ -52,100 +41,57 @@ class WavDecoder(Coder):
             self._samples += samples
             if len(self._samples) >= _WINDOW * self._reader.rate:
                 self._listen()
-            if len(self._frames) * self._frame > SEGMENT:
-                yield self._spelled(final=False)
+            if self._frames and len(self._frames) * self._frames.seconds > SEGMENT:
+                yield self._text(final=False)
 
     def _flush(self) -> Iterator[bytes]:
         self._reader.finish()
         if self._samples:
             self._listen()
-        yield self._spelled(final=True)
-
-    @property
-    def _frame(self) -> float:
-        """Seconds of a frame, which is a whole number of samples."""
-        rate = self._reader.rate
-        return frame_length(rate) / rate if rate else 1.0
+        yield self._text(final=True)
+        if not self._written:
+            raise DecodeError(NOTHING_HEARD)
 
     def _listen(self) -> None:
-        """Turn the samples held into frames; before there is a tone there is nothing to read."""
-        rate = self._reader.rate
-        if self._tone is None:
-            self._tone = find_tone(self._samples, rate)
-        count = len(self._samples) // frame_length(rate)
-        if self._tone is None:
-            self._frames += [0j] * count
+        """Turn the samples held into frames."""
+        step = max(1, self._reader.rate // _RATE)
+        rate = self._reader.rate / step
+        samples = thinned(self._samples, step)
+        used = len(samples)
+        if len(samples) >= _WINDOW * rate:
+            used -= used % frame_length(rate)
+        frames = tuned(samples[:used], rate, self._frames.phase if self._frames else 0.0)
+        del self._samples[: used * step]
+        if self._frames is None:
+            self._frames = frames
         else:
-            self._frames += loudness(self._samples, rate, self._tone, self._number)
-        self._number += count
-        del self._samples[: count * frame_length(rate)]
+            self._frames.extend(frames)
 
-    def _spelled(self, final: bool) -> bytes:
-        found, unit = rhythm(self._frames, self._frame)
-        used = len(self._frames)
+    def _text(self, final: bool) -> bytes:
+        if self._frames is None:
+            return b""
+        passages = read(self._frames)
+        seconds = len(self._frames) * self._frames.seconds
+        used = seconds
         if not final:
-            count, seconds = _up_to_pause(found, self._frame * used)
-            found, used = found[:count], min(used, round(seconds / self._frame))
-        del self._frames[:used]
-        text = spell(found, unit, find_gap_unit(_inner(found), unit)) if found else ""
+            used = _pause(passages, seconds)
+            passages = [
+                passage for passage in (passage.until(used) for passage in passages) if passage.signals
+            ]
+        self._frames.drop(round(used / self._frames.seconds))
+        text = " ".join(filter(None, (passage.text() for passage in passages)))
         gap = " " if text and self._written else ""
         self._written = self._written or bool(text)
         return (gap + text).encode()
 
 
-def rhythm(frames: Sequence[complex], frame: float) -> tuple[list[Stretch], float]:
-    """The stretches of key down and up, and the unit in seconds; none where no keying stands out."""
-    found: list[Stretch] = []
-    unit = 0.0
-    width = _FIRST_FILTER
-    for _ in range(2):
-        levels = _levels(frames, width)
-        threshold = _threshold(levels)
-        if threshold is None:
-            return [], unit
-        found = without_glitches(stretches(levels, threshold, frame), _GLITCH_UNITS * unit or frame)
-        unit = find_unit(_inner(found))
-        found = without_glitches(found, _GLITCH_UNITS * unit)
-        width = max(_FIRST_FILTER, round(_FILTER_UNITS * unit / frame))
-    return found, unit
-
-
-def _levels(frames: Sequence[complex], width: int) -> list[float]:
-    """The size of the sum of `width` frames, from each frame on."""
-    sums = [0j, *accumulate(frames)]
-    return [abs(after - before) / width for before, after in zip(sums, sums[width:], strict=False)]
-
-
-def _threshold(levels: Sequence[float]) -> float | None:
-    """Half-way between the mean levels of key down and key up; None where these are not two groups."""
-    threshold = max(levels, default=0.0) / 2
-    low = high = 0.0
-    for _ in range(_ROUNDS):
-        above = [level for level in levels if level > threshold]
-        if not above:
-            return None
-        high = sum(above) / len(above)
-        low = (sum(levels) - sum(above)) / max(len(levels) - len(above), 1)
-        threshold = (high + low) / 2
-    return threshold if high > _CONTRAST * low else None
-
-
-def _inner(found: Sequence[Stretch]) -> Sequence[Stretch]:
-    """Without the silence before the first signal and after the last."""
-    first = 1 if found and not found[0][0] else 0
-    last = len(found) - 1 if found and not found[-1][0] else len(found)
-    return found[first:last]
-
-
-def _up_to_pause(found: Sequence[Stretch], total: float) -> tuple[int, float]:
-    """How many stretches, and how many seconds, end at the middle of the longest gap of the last seconds."""
-    ends = list(accumulate(length for _, length in found))
+def _pause(passages: list[Passage], seconds: float) -> float:
+    """The middle of the longest gap of the last seconds, or their end where there is none."""
+    ends = [signal.end for passage in passages for signal in passage.signals]
+    begins = [*[signal.begin for passage in passages for signal in passage.signals][1:], seconds]
     late = [
-        index
-        for index, (down, _) in enumerate(found)
-        if not down and ends[index] - found[index][1] >= total - _PAUSE_WITHIN
+        (begin - end, (begin + end) / 2)
+        for end, begin in zip(ends, begins, strict=True)
+        if begin > seconds - _PAUSE_WITHIN
     ]
-    if not late:
-        return len(found), total
-    longest = max(late, key=lambda index: found[index][1])
-    return longest, ends[longest] - found[longest][1] / 2
+    return max(late)[1] if late else seconds

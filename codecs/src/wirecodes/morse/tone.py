@@ -1,116 +1,180 @@
-"""Finding a keyed tone in sound, and how loud it is from moment to moment.
+"""Following a keyed tone through sound, and bringing it to frequency zero.
 
-The tone is the highest peak of the mean spectrum, if it stands out. Its loudness comes from mixing the sound
-with the tone and adding up over frames of FRAME seconds: a filter so narrow that noise as strong as the tone
-hardly passes.
+A window of sound becomes a short-time spectrum in blocks of some 64 ms. Each bin is compared with what it has
+without a keyed tone, a low quantile over time, so that hum and steady carriers do not stand out. The tone is the
+path through the blocks on which most stands out (Viterbi's algorithm; moves to other bins cost): it follows drift,
+and jumps to another sender. The sound is then mixed with that tone and averaged over frames of 2 ms.
 """
 
 from __future__ import annotations
 
-import cmath
 import math
+from array import array
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from operator import mul
-from statistics import median
+from dataclasses import dataclass, field
 
-#: Seconds: the shortest dot (60 words a minute) has four frames.
-FRAME = 0.005
+from wirecodes.kernel import mixed, ridge, spectra
 
-#: The spectrum: so many points, at a rate a little above twice the highest tone. Bins are some 16 Hz wide.
-_POINTS = 512
-_SPECTRUM_RATE = 8000
-_LOWEST_TONE, _HIGHEST_TONE = 150.0, 3600.0
-#: Spectra averaged. Noise alone then has no bin at twice the median; a tone as strong as the noise has one at
-#: fifty times.
-_SPECTRA = 24
-_STANDS_OUT = 5.0
+#: Seconds of a frame: the shortest dot (100 words a minute) has six.
+FRAME = 0.002
 
-#: Tones are found in sounds of others and never end; the decoders at work at once need theirs again and again.
-_DECODERS = 64
-
-
-def find_tone(samples: Sequence[int], rate: int) -> float | None:
-    """The frequency in hertz of a tone that stands out."""
-    step = rate // _SPECTRUM_RATE
-    power = [0.0] * (_POINTS // 2)
-    span = _POINTS * step
-    last = max(len(samples) - span, 0)
-    blocks = min(_SPECTRA, 2 * last // span + 1)
-    for number in range(blocks):
-        start = last * number // max(blocks - 1, 1)
-        block = _decimated(samples[start : start + span], step)
-        for index, value in enumerate(_spectrum(block)[: _POINTS // 2]):
-            power[index] += abs(value) ** 2
-    width = rate / step / _POINTS
-    low, high = math.ceil(_LOWEST_TONE / width), min(int(_HIGHEST_TONE / width), _POINTS // 2 - 2)
-    peak = max(range(low, high + 1), key=power.__getitem__)
-    if power[peak] <= _STANDS_OUT * max(median(power[low : high + 1]), 1.0):
-        return None
-    return (peak + _offset(power[peak - 1 : peak + 2])) * width
+_BLOCK = 0.064
+_LOWEST_TONE, _HIGHEST_TONE = 150.0, 3650.0
+#: Lower tones are followed, too, so that the edge of their spectrum is not taken for a tone.
+_LOWEST_LOOKED_AT = 40.0
+#: In nats, the logarithm of what stands out: what a move to the next bin costs, and one to any other. A tone that
+#: drifts 10 Hz a second needs 0.6 moves a second and gains some 50 by each; a pause of another station gains less
+#: than two jumps.
+_STEP_COST, _JUMP_COST = 12.0, 40.0
+#: A bin is steady (a carrier, hum) if this quantile over time is above that part of its mean; in noise it is 0.22.
+_STEADY_PLACE, _STEADY_PART = 0.2, 0.35
+#: The quantile over time that tells the noise of a bin, and what it is of it, roughly: 0.05 for noise alone, 0.15
+#: for the gaps of a text.
+_QUIET, _QUIET_PART = 0.05, 0.1
+#: The noise around a bin is the median of those between so many bins away.
+_NEAR, _FAR = 3, 16
+#: Nothing weaker than this, by the strongest bin, is looked at.
+_FLOOR = 1e-5
+#: Hertz by which the tones of two windows may differ at their seam.
+_SAME_TONE = 30.0
+#: Seconds over which a tone's frequency is averaged.
+_STEADY = 0.5
 
 
-def loudness(samples: Sequence[int], rate: int, tone: float, first: int) -> list[complex]:
-    """The sum over each whole frame of the samples mixed with the tone; `first` is the number of the first
-    frame.
+@dataclass
+class ToneFrames:
+    """Sound at frequency zero: its two parts, the tone in hertz and the noise's mean power, for each frame.
+
+    `breaks` are the frames where the tone jumps: what was sent before and after are two passages.
     """
-    length = frame_length(rate)
-    cosine, sine = _mixers(rate, tone)
-    turn = -2j * math.pi * tone * length / rate
-    out = []
-    for number in range(len(samples) // length):
-        frame = samples[number * length : (number + 1) * length]
-        value = complex(sum(map(mul, frame, cosine)), sum(map(mul, frame, sine))) / length
-        out.append(value * cmath.exp(turn * (first + number)))
-    return out
+
+    seconds: float
+    re: array[float] = field(default_factory=lambda: array("d"))
+    im: array[float] = field(default_factory=lambda: array("d"))
+    tone: array[float] = field(default_factory=lambda: array("d"))
+    noise: array[float] = field(default_factory=lambda: array("d"))
+    breaks: list[int] = field(default_factory=list)
+    phase: float = 0.0  # of the tone behind the last frame
+
+    def __len__(self) -> int:
+        return len(self.re)
+
+    def extend(self, other: ToneFrames) -> None:
+        """Go on with the next window's frames."""
+        if len(self) and len(other) and abs(other.tone[0] - self.tone[-1]) > _SAME_TONE:
+            self.breaks.append(len(self))
+        self.breaks += [len(self) + place for place in other.breaks]
+        self.phase = other.phase
+        for mine, more in zip(self._arrays(), other._arrays(), strict=True):
+            mine.extend(more)
+
+    def part(self, first: int, last: int) -> ToneFrames:
+        """The frames from `first` to before `last`, without breaks."""
+        re, im, tone, noise = (values[first:last] for values in self._arrays())
+        return ToneFrames(self.seconds, re, im, tone, noise)
+
+    def drop(self, count: int) -> None:
+        """Forget the first frames."""
+        for values in self._arrays():
+            del values[:count]
+        self.breaks = [place - count for place in self.breaks if place > count]
+
+    def _arrays(self) -> tuple[array[float], ...]:
+        return self.re, self.im, self.tone, self.noise
 
 
-def frame_length(rate: int) -> int:
+def frame_length(rate: float) -> int:
     """In samples."""
-    return int(FRAME * rate)
+    return max(1, int(FRAME * rate))
 
 
-@lru_cache(_DECODERS)
-def _mixers(rate: int, tone: float) -> tuple[list[float], list[float]]:
-    angles = [-2 * math.pi * tone * index / rate for index in range(frame_length(rate))]
-    return [math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]
+def tuned(samples: array[float], rate: float, phase: float = 0.0) -> ToneFrames:
+    """The frames of a window of sound, whose tone is found in itself; `phase` is what it begins with."""
+    points = 1 << round(math.log2(_BLOCK * rate))
+    hop = points // 2
+    width = rate / points
+    low, high = math.ceil(_LOWEST_LOOKED_AT / width), min(math.floor(_HIGHEST_TONE / width), points // 2 - 2)
+    padding = array("d", bytes(8 * points))
+    power = spectra(padding + samples + padding, points, hop, high + 2)
+    rows = [power[first + low - 1 : first + high + 2] for first in range(0, len(power), high + 2)]
+    quiet, noise = _quiet(rows)
+    scores = array("d")
+    for row in rows:
+        scores.extend([math.log1p(value / least) for value, least in zip(row[1:-1], quiet, strict=True)])
+    path = ridge(scores, high + 1 - low, _STEP_COST, _JUMP_COST)
+    spans = _spans(path)
+    tones: list[float] = []
+    for first, last in spans:
+        tones += _tones(rows[first:last], path[first:last], low, width)
+    count = len(samples) // frame_length(rate)
+    #: The centre of block b is at (b - 1) * hop samples.
+    place = hop / frame_length(rate)
+    breaks = [min(count, max(0, round((first - 1.5) * place))) for first, _ in spans[1:]]
+    frames = ToneFrames(frame_length(rate) / rate)
+    scale = 8 / 3 / points / frame_length(rate)  # from a block's power to that of a frame's mean
+    for (first, last), begin, end in zip(spans, [0, *breaks], [*breaks, count], strict=True):
+        for frame in range(begin, end):
+            block = min(max(frame / place + 1, first), last - 1)
+            before = min(int(block), last - 1)
+            after = min(before + 1, last - 1)
+            frames.tone.append(tones[before] + (tones[after] - tones[before]) * (block - before))
+            frames.noise.append(noise[path[before]] * scale)
+    angles = array("d", [2 * math.pi * tone / rate for tone in frames.tone])
+    frames.re, frames.im = mixed(samples, angles, frame_length(rate), phase)
+    frames.phase = math.fmod(phase + math.fsum(angles) * frame_length(rate), 2 * math.pi)
+    for frame, tone in enumerate(frames.tone):
+        if tone < _LOWEST_TONE:
+            frames.re[frame] = frames.im[frame] = 0.0
+    frames.breaks = [place for place in breaks if 0 < place < count]
+    return frames
 
 
-def _decimated(samples: Sequence[int], step: int) -> list[float]:
-    """Means of `step` samples, as many as the spectrum has points."""
-    means = [sum(samples[start : start + step]) / step for start in range(0, len(samples) - step + 1, step)]
-    return (means + [0.0] * _POINTS)[:_POINTS]
+def _quiet(rows: Sequence[array[float]]) -> tuple[list[float], list[float]]:
+    """The power that each bin has without a keyed tone, and the power of noise alone around each bin."""
+    columns = [sorted(column) for column in list(zip(*rows, strict=True))[1:-1]]
+    means = [sum(column) / len(column) for column in columns]
+    floor = max(_FLOOR * max(column[-1] for column in columns), sorted(means)[len(means) // 2], 1e-9)
+    quiet = []
+    for column, mean in zip(columns, means, strict=True):
+        steady = column[int(_STEADY_PLACE * len(column))] > _STEADY_PART * mean
+        quiet.append(max(floor, mean if steady else column[int(_QUIET * len(column))] / _QUIET_PART))
+    around = []
+    for place in range(len(means)):
+        beside = (
+            means[max(0, place - _FAR) : max(0, place - _NEAR)] + means[place + _NEAR + 1 : place + _FAR + 1]
+        )
+        around.append(max(sorted(beside)[len(beside) // 2], 1e-9))
+    return quiet, around
 
 
-@cache
-def _window() -> list[float]:
-    """Hann's: a pure tone then has a peak of three bins."""
-    return [0.5 - 0.5 * math.cos(2 * math.pi * index / _POINTS) for index in range(_POINTS)]
+def _spans(path: Sequence[int]) -> list[tuple[int, int]]:
+    """The parts of the path without a jump."""
+    firsts = [0, *(k for k in range(1, len(path)) if abs(path[k] - path[k - 1]) > 1)]
+    return list(zip(firsts, [*firsts[1:], len(path)], strict=True))
 
 
-def _spectrum(block: list[float]) -> list[complex]:
-    return _transform([complex(value * weight) for value, weight in zip(block, _window(), strict=True)])
+def _tones(rows: Sequence[array[float]], path: Sequence[int], low: int, width: float) -> list[float]:
+    """The frequency along a part of the path, each block's weighed by its power, averaged over _STEADY seconds."""
+    weights, sums = [], []
+    for row, place in zip(rows, path, strict=True):
+        three = row[place : place + 3]
+        weights.append(three[1] + 1e-30)
+        sums.append((low + place + _offset(three)) * width * weights[-1])
+    decay = math.exp(-_BLOCK / 2 / _STEADY)
+    total = [0.0] * len(path)
+    weight = [0.0] * len(path)
+    for order in (range(len(path)), range(len(path) - 1, -1, -1)):
+        kept = kept_weight = 0.0
+        for k in order:
+            kept = kept * decay + sums[k]
+            kept_weight = kept_weight * decay + weights[k]
+            total[k] += kept
+            weight[k] += kept_weight
+    return [value / by for value, by in zip(total, weight, strict=True)]
 
 
-def _transform(values: list[complex]) -> list[complex]:
-    """Fourier's, by Cooley and Tukey."""
-    half = len(values) // 2
-    if not half:
-        return values
-    even, odd = _transform(values[::2]), _transform(values[1::2])
-    turned = [factor * value for factor, value in zip(_turns(half), odd, strict=True)]
-    return [a + b for a, b in zip(even, turned, strict=True)] + [
-        a - b for a, b in zip(even, turned, strict=True)
-    ]
-
-
-@cache
-def _turns(half: int) -> list[complex]:
-    return [cmath.exp(-1j * math.pi * index / half) for index in range(half)]
-
-
-def _offset(three: list[float]) -> float:
+def _offset(three: Sequence[float]) -> float:
     """Where between its neighbours a peak lies, by a parabola through the logarithms."""
-    left, middle, right = (math.log(max(value, 1e-9)) for value in three)
+    left, middle, right = (math.log(value + 1e-30) for value in three)
     curve = left - 2 * middle + right
-    return 0.5 * (left - right) / curve if curve < 0 else 0.0
+    return max(-1.0, min(1.0, 0.5 * (left - right) / curve)) if curve < 0 else 0.0

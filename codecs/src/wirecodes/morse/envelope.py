@@ -1,0 +1,153 @@
+"""From frames of a tone to marks and gaps, where the tone stands well above the noise.
+
+The level is the size of the mean of some frames, just so many that noise does not reach a mark. The threshold is
+half of the level around, which may change by some 90 dB a second, so that it follows fading, and each edge is found
+where it has half of its own mark's level, whatever its shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from wirecodes.morse.tone import ToneFrames
+
+#: How fast the level of a sender may change, in nats a second.
+_FADING = 10.0
+#: A mark that is so much weaker than another, seconds away, is none: an echo, or what compression left.
+_LEAST = 0.03
+_LEAST_FADING = 0.3
+#: Noise alone is above this many times its root mean square once in 200,000 independent values.
+_ABOVE_NOISE = 3.5
+#: Marks have at least this level by the noise's, or more frames have to be averaged: 14 dB.
+_CONTRAST = 5.0
+#: ToneFrames averaged: the first of these that gives the contrast.
+_WIDTHS = (2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200)
+#: Of the marks this part may be weaker than the contrast says.
+_WEAK = 0.03
+#: Seconds in which the noise's level is taken to be the same.
+_NOISE_SECONDS = 20.0
+_QUIET, _QUIET_PART = 0.2, 0.4
+#: Shorter than this part of the length that _SHORT of all are below, a mark or gap is not meant; if there are enough.
+_GLITCH, _SHORT, _ENOUGH = 0.25, 0.15, 10
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The tone from `begin` to `end`, in seconds, and its highest level."""
+
+    begin: float
+    end: float
+    level: float
+
+    @property
+    def length(self) -> float:
+        return self.end - self.begin
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Marks that were found, by averages over `width` seconds; `contrast` is the weaker ones' level by the noise's."""
+
+    marks: list[Mark]
+    width: float
+    contrast: float
+
+
+def envelope(frames: ToneFrames) -> Envelope | None:
+    """The marks, averaged over as few frames as give the contrast; None where none do."""
+    re, im = _sums(frames.re), _sums(frames.im)
+    for width in _WIDTHS:
+        if width > len(frames):
+            break
+        levels = _levels(re, im, width)
+        noise = _noise(levels, frames, width)
+        top = sorted(levels)[int(0.98 * (len(levels) - 1))]
+        if width < _WIDTHS[-1] and top < _CONTRAST * sum(noise) / len(noise):
+            continue
+        marks = _meant(_marks(levels, noise, frames.seconds))
+        contrasts = sorted(mark.level / noise[int(mark.begin / frames.seconds)] for mark in marks)
+        if contrasts and contrasts[int(_WEAK * len(contrasts))] >= _CONTRAST:
+            return Envelope(marks, width * frames.seconds, contrasts[int(_WEAK * len(contrasts))])
+    return None
+
+
+def _sums(values: Sequence[float]) -> list[float]:
+    return [0.0, *accumulate(values)]
+
+
+def _levels(re: Sequence[float], im: Sequence[float], width: int) -> list[float]:
+    """The size of the mean of `width` frames around each frame; beyond the ends there is silence."""
+    count = len(re) - 1
+    before = width // 2
+    after = width - before
+    out = []
+    for k in range(count):
+        first, last = max(0, k - before), min(count, k + after)
+        out.append(math.hypot(re[last] - re[first], im[last] - im[first]) / width)
+    return out
+
+
+def _noise(levels: Sequence[float], frames: ToneFrames, width: int) -> list[float]:
+    """The root mean square of the noise around each frame, from the lowest levels there and from the spectrum."""
+    size = max(1, round(_NOISE_SECONDS / frames.seconds))
+    out: list[float] = []
+    parts = max(1, round(len(levels) / size))
+    for part in range(parts):
+        first, last = len(levels) * part // parts, len(levels) * (part + 1) // parts
+        lowest = sorted(levels[first:last])[int(_QUIET * (last - first))] / math.sqrt(_QUIET_PART)
+        spectral = math.sqrt(sum(frames.noise[first:last]) / (last - first) / width)
+        out += [max(min(lowest, spectral), 1e-6)] * (last - first)
+    return out
+
+
+def _marks(levels: Sequence[float], noise: Sequence[float], seconds: float) -> list[Mark]:
+    near = _surrounding(levels, math.exp(-_FADING * seconds))
+    far = _surrounding(levels, math.exp(-_LEAST_FADING * seconds))
+    marks: list[Mark] = []
+    begin = top = 0.0
+    down = False
+    last = 0.0
+    for k, level in enumerate(levels):
+        over = level - max(0.5 * near[k], _LEAST * far[k], _ABOVE_NOISE * noise[k])
+        if (over >= 0) != down:
+            place = k - 1 + last / (last - over) if k else 0.0
+            if down:
+                marks.append(Mark(begin * seconds, place * seconds, top))
+            begin, top, down = place, 0.0, not down
+        top = max(top, level)
+        last = over
+    if down:
+        marks.append(Mark(begin * seconds, len(levels) * seconds, top))
+    return marks
+
+
+def _meant(marks: list[Mark]) -> list[Mark]:
+    """Without gaps, and then marks, that are much shorter than the shorter ones of their kind."""
+    if len(marks) < _ENOUGH:
+        return marks
+    gaps = sorted(after.begin - before.end for before, after in pairwise(marks))
+    shortest = _GLITCH * gaps[int(_SHORT * len(gaps))]
+    joined = marks[:1]
+    for mark in marks[1:]:
+        last = joined[-1]
+        if mark.begin - last.end < shortest:
+            joined[-1] = Mark(last.begin, mark.end, max(last.level, mark.level))
+        else:
+            joined.append(mark)
+    lengths = sorted(mark.length for mark in joined)
+    shortest = _GLITCH * lengths[int(_SHORT * len(lengths))]
+    return [mark for mark in joined if mark.length >= shortest]
+
+
+def _surrounding(levels: Sequence[float], decay: float) -> list[float]:
+    """The highest level around, falling by `decay` a frame to both sides."""
+    out = list(levels)
+    for order in (range(1, len(out)), range(len(out) - 2, -1, -1)):
+        step = -1 if order.step == 1 else 1
+        for k in order:
+            value = out[k + step] * decay
+            out[k] = max(out[k], value)
+    return out
