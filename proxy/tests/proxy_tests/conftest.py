@@ -164,6 +164,7 @@ class Proxy:
             # A check now and then no more: what a test counts are its own requests.
             "health": {"interval": 600.0, **settings.get("health", {})},
         }
+        self.document = document
         self.server = ProxyServer(build(parse(document)), str(directory / "proxy.toml"))
         self.runtime = self.server.runtime
         self.balancer = self.runtime.balancer

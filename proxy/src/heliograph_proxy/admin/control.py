@@ -88,7 +88,7 @@ class Control:
 
     def _apply(self, new: ProxySettings) -> None:
         runtime = self._runtime
-        runtime.settings = new
+        old, runtime.settings = runtime.settings, new
         runtime.parser = RequestParser(new.limits)
         share = new.client.share
         runtime.balancer.queue.configure(
@@ -98,7 +98,7 @@ class Control:
         runtime.held.configure(new.limits.held_bytes)
         runtime.clients.configure(new.client)
         wanted = {one.name: one for one in new.backends}
-        for backend in list(runtime.balancer.backends):
+        for backend in runtime.balancer.staying():
             given = wanted.get(backend.name)
             if given is None or given.address != backend.settings.address:
                 self._withdraw(backend)
@@ -108,7 +108,8 @@ class Control:
         for settings in wanted.values():
             self._replace(settings)
         runtime.balancer.set_share(share)
-        self._checker.configured()
+        if new.health != old.health:
+            self._checker.configured()
 
     def _replace(self, settings: BackendSettings) -> None:
         """Add a backend whose name may still be in use by one that leaves."""

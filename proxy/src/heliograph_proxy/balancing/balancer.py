@@ -128,6 +128,10 @@ class Balancer:
         """An active check of this backend was done."""
         self._tell(backend, backend.checked(check, monotonic()))
 
+    def staying(self) -> list[Backend]:
+        """The backends that are not on their way out."""
+        return [one for one in self.backends if one not in self._withdrawn]
+
     def withdraw(self, backend: Backend) -> None:
         """Take a backend away, with its last request or tunnel."""
         if backend.active or backend.tunnels:

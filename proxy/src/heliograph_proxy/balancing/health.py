@@ -14,7 +14,6 @@ from random import uniform
 from time import monotonic
 
 import gevent
-from gevent.event import Event
 
 from heliograph_proxy.balancing.backends import Backend, Check, OperatorState
 from heliograph_proxy.errors import AttemptFailed, FramingError, StreamError, TimedOut, Unavailable
@@ -52,7 +51,6 @@ class Checker:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._greenlets: dict[Backend, gevent.Greenlet[..., None]] = {}
-        self._changed = Event()
 
     def start(self, backend: Backend) -> None:
         self._greenlets[backend] = gevent.spawn(self._run, backend)
@@ -67,9 +65,10 @@ class Checker:
             greenlet.kill()
 
     def configured(self) -> None:
-        """The settings are new: a pause that is too long by them ends."""
-        changed, self._changed = self._changed, Event()
-        changed.set()
+        """The settings are new: no pause and no check goes on by the old ones."""
+        for backend in list(self._greenlets):
+            self.stop_one(backend)
+            self.start(backend)
 
     def _run(self, backend: Backend) -> None:
         while True:
@@ -77,18 +76,10 @@ class Checker:
                 # Without a descriptor for it nothing can be said of the backend.
                 with suppress(Unavailable):
                     self._runtime.balancer.checked(backend, self.check(backend))
-            self._pause(backend, monotonic(), uniform(1 - JITTER, 1 + JITTER))
-
-    def _pause(self, backend: Backend, begun: float, jitter: float) -> None:
-        """Wait for the interval, which may change meanwhile."""
-        while True:
             interval = self._runtime.settings.health.interval
             if not backend.proven:
                 interval = min(interval, STARTING_SECONDS)
-            left = begun + interval * jitter - monotonic()
-            if left <= 0:
-                return
-            self._changed.wait(left)
+            gevent.sleep(interval * uniform(1 - JITTER, 1 + JITTER))
 
     def check(self, backend: Backend) -> Check:
         """One check, whose result may be that it did not end in time. Unavailable if it could not be made."""
