@@ -15,6 +15,7 @@ from heliograph.channels.cursor import Cursor
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.message import Kind, new_append
 from heliograph.channels.records import Limits
+from tests.heliograph.channels import version1
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
 from tests.heliograph.channels.relay import Relay, notifications_stop_and_come_back
@@ -184,3 +185,48 @@ def test_closing_interrupts_those_who_use_it_and_answers_everybody(url: str) -> 
             users.append(gevent.spawn(until_closed, partial(publish, log, "x" * 1000)))
             gevent.sleep(0.02 + 0.01 * attempt)
         assert len(gevent.joinall(users, timeout=10)) == len(users)
+
+
+@patched
+def test_tables_of_version_1_are_migrated_and_their_cursors_stay_good(url: str) -> None:
+    with connect(url) as client:
+        version1.postgres_tables(client, 40, 5, 1024)
+        epoch = version1.ERA + version1.BIRTH
+        client.execute("UPDATE heliograph_state SET server = ''")
+        with opened(url, Limits(history_bytes=20 * 1024, check_interval=0.2), count=2) as (log, other):
+            page = log.read("a", None)
+            before = page.epoch
+            assert before[10:] == epoch[10:], "only the server was unknown"
+            assert publish(other, "x" * 1024).offset == 201
+
+            def history() -> list[int]:
+                return [message.offset for message in log.read("a", None).messages]
+
+            eventually(lambda: history() == list(range(182, 202)), "the bound")
+            assert not log.read("a", Cursor(before, 100)).recovered
+            first, last, data = version1.segment(202, 5, 1024)  # as an instance of version 1 goes on
+            client.execute(
+                "INSERT INTO heliograph_segments (channel, first, last, time, data) "
+                "VALUES (1, %s, %s, extract(epoch FROM clock_timestamp()), %s)",
+                (first, last, data),
+            )
+            client.execute("UPDATE heliograph_channels SET top = %s", (last,))
+            eventually(lambda: history() == list(range(187, 207)), "the bound again")
+            kept = "SELECT c.bytes - t.bytes FROM heliograph_channels AS c JOIN heliograph_trimmed AS t ON t.channel = c.id"
+            rows = "SELECT sum(octet_length(data) - 5 * (last - first + 1)) FROM heliograph_segments"
+            eventually(
+                lambda: client.execute(kept).fetchone() == client.execute(rows).fetchone(), "equal sums"
+            )
+
+
+@patched
+def test_tables_of_a_newer_version_are_refused_and_left_alone(url: str) -> None:
+    with opened(url) as (log,):
+        publish(log, "x")
+    with connect(url) as client:
+        client.execute("UPDATE heliograph_state SET version = 908")
+        with opened(url) as (log,):
+            with pytest.raises(LogUnavailable, match="newer version"):
+                publish(log, "y")
+            assert log.check() != "ok"
+        assert client.execute("SELECT version FROM heliograph_state").fetchone() == (908,)

@@ -37,5 +37,5 @@ def test_equal_channels_of_which_only_some_are_seen_lose_a_little_each() -> None
 
 def test_a_segment_is_a_small_part_of_the_log() -> None:
     assert quota.segment_bytes(Limits()) == MAX_SEGMENT_BYTES
-    assert quota.segment_bytes(Limits(log_bytes=64_000)) == 1000
+    assert quota.segment_bytes(Limits(log_bytes=512_000)) == 1000
     assert quota.segment_bytes(Limits(log_bytes=1)) == 1

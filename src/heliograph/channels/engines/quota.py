@@ -22,7 +22,7 @@ LARGEST = 64
 _BELOW = 15 / 16
 
 #: Segments go as a whole, so each is a small part of the whole log.
-_SEGMENTS = 64
+_SEGMENTS = 512
 
 
 def weight(data: int, messages: int) -> int:

@@ -17,7 +17,7 @@ from gevent.monkey import get_original
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from heliograph.channels.engines.epochs import new_half
-from heliograph.channels.engines.postgres.schema import LOCK, TABLES, VERSION
+from heliograph.channels.engines.postgres.schema import LOCK, MIGRATIONS, TABLES, VERSION
 from heliograph.channels.errors import LocationError, LogUnavailable
 
 T = TypeVar("T")
@@ -25,6 +25,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 #: Seconds to connect, and for all statements of one lease.
 CONNECT_TIMEOUT, LEASE_TIMEOUT = 5.0, 10.0
+
+#: Seconds that a migration of the tables may take: it waits for transactions of other instances, and makes an index.
+MIGRATION_TIMEOUT = 120.0
 
 #: Milliseconds that a probe waits for a lock: others have it for longer only when something is wrong.
 PROBE_LOCK_TIMEOUT = 400
@@ -59,6 +62,11 @@ def connect(url: str) -> Connection:
     with gevent.Timeout(CONNECT_TIMEOUT, TimeoutError("it does not answer")):
         connection = psycopg.connect(_resolved(url), autocommit=True)
     try:
+        with bounded(connection, CONNECT_TIMEOUT):
+            version = _version(connection)
+        if version < VERSION:
+            with bounded(connection, MIGRATION_TIMEOUT):
+                _migrate(connection)
         with bounded(connection, CONNECT_TIMEOUT):
             _prepare(connection)
     except BaseException:
@@ -104,13 +112,8 @@ def _prepare(connection: Connection) -> None:
     connection.execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
-    (exists,) = _row(connection, "SELECT to_regclass('heliograph_state') IS NOT NULL")
-    if not exists:
-        _create(connection)
     (server,) = _row(connection, _SERVER)
-    version, known = _row(connection, "SELECT version, server FROM heliograph_state")
-    if version != VERSION:
-        raise LogUnavailable("The tables of the channels are of another version.")
+    (known,) = _row(connection, "SELECT server FROM heliograph_state")
     if known != server:
         connection.execute(
             "UPDATE heliograph_state SET era = %s, server = %s WHERE server <> %s",
@@ -118,14 +121,33 @@ def _prepare(connection: Connection) -> None:
         )
 
 
-def _create(connection: Connection) -> None:
+def _version(connection: Connection) -> int:
+    """Of the tables; 0: there are none. Raises LogUnavailable for a newer one."""
+    (exists,) = _row(connection, "SELECT to_regclass('heliograph_state') IS NOT NULL")
+    if not exists:
+        return 0
+    (version,) = _row(connection, "SELECT version FROM heliograph_state")
+    if version > VERSION:
+        raise LogUnavailable("The tables of the channels are of a newer version of this program.")
+    return int(version)
+
+
+def _migrate(connection: Connection) -> None:
+    """Create the tables, or bring them to our version. After an error the connection is closed, and with it the lock.
+
+    The lock is taken before the transaction, which would not see tables that another instance made while this one waited.
+    """
+    connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+    version = _version(connection)
     connection.execute("BEGIN")
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-    for statement in TABLES.split(";\n"):
+    script = TABLES if version == 0 else "".join(MIGRATIONS[step] for step in range(version, VERSION))
+    for statement in script.split(";\n"):
         if statement.strip():
             values = (new_half(), new_half()) if "%s" in statement else None
             connection.execute(statement.encode(), values)
+    connection.execute(b"UPDATE heliograph_state SET version = %s WHERE version < %s", (VERSION, VERSION))
     connection.execute("COMMIT")
+    connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
 
 
 def _row(connection: Connection, query: str) -> tuple[Any, ...]:

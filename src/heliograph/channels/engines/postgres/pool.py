@@ -14,6 +14,7 @@ from heliograph.channels.engines.postgres import reader
 from heliograph.channels.engines.postgres.committer import Committer
 from heliograph.channels.engines.postgres.connection import Connection, SharedConnection
 from heliograph.channels.engines.postgres.listener import PostgresListener
+from heliograph.channels.engines.postgres.trimming import PostgresTrimmer
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
 from heliograph.channels.message import Append
 from heliograph.channels.records import MAX_WAITING_CALLS, Done, Limits, Notification
@@ -31,7 +32,9 @@ class PostgresPool:
     def __init__(self, url: str, limits: Limits, on_notification: Callable[[Notification], None]) -> None:
         self._on_notification = on_notification
         self._committer = Committer(url, limits, self._committed)
+        self._trimmer = PostgresTrimmer(self._committer.store, limits)
         self._readers = [SharedConnection(url) for _ in range(READERS)]
+        self._trim_interval = min(TRIM_INTERVAL, limits.check_interval)
         self._next_reader = count()
         self._calls = 0
         self.listener = PostgresListener(url, on_notification, self.compare, self._committer.probe)
@@ -73,9 +76,9 @@ class PostgresPool:
 
     def _trim_regularly(self) -> None:
         while True:
-            gevent.sleep(TRIM_INTERVAL * (0.5 + random.random()))
+            gevent.sleep(self._trim_interval * (0.5 + random.random()))
             try:
-                while self.run(self._committer.store.trim):
+                while self.run(self._trimmer.step):
                     gevent.sleep(0)
             except LogUnavailable:
                 continue  # `ready` says so already

@@ -1,9 +1,11 @@
-"""Appending and trimming in the database."""
+"""Appending to the database."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from heliograph.channels.engines import quota
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey, StoredState, plan_appends
 from heliograph.channels.engines.postgres.connection import Connection
@@ -15,17 +17,25 @@ from heliograph.channels.records import KEY_TTL, Appended, Limits
 #: The notification channel, and the bytes that one notification may have (PostgreSQL: fewer than 8000).
 CHANNEL, MAX_PAYLOAD = "heliograph", 7900
 
-#: Rows that one step of trimming deletes at most of a kind.
-TRIM_ROWS = 1000
+#: Channels that are forgotten at once.
+FORGET_ROWS = 1000
 
 
 class _Conflict(Exception):
     """Another instance created the same channel at the same time. Nothing was written: begin again."""
 
 
+class _Row(NamedTuple):
+    """`bytes`: of all messages of the channel, ever."""
+
+    id: int
+    bytes: int
+
+
 class PostgresStore:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._segment_bytes = quota.segment_bytes(limits)
         #: Channels whose history may be longer than allowed: their ids and tops.
         self.grown: dict[int, int] = {}
 
@@ -37,12 +47,17 @@ class PostgresStore:
                 break
             except _Conflict:
                 continue  # the channel exists now, so this ends
+        added = done.added()
         for name, channel in done.changed.items():
-            if channel.top > self._limits.history_size:
-                self.grown[rows[name]] = channel.top
+            # How much of it was deleted only trimming knows.
+            if (
+                channel.top > self._limits.history_size
+                or rows[name].bytes + added[name] > self._limits.history_bytes
+            ):
+                self.grown[rows[name].id] = channel.top
         return done
 
-    def _try(self, connection: Connection, appends: Sequence[Append]) -> tuple[AppendPlan, dict[str, int]]:
+    def _try(self, connection: Connection, appends: Sequence[Append]) -> tuple[AppendPlan, dict[str, _Row]]:
         """Any other error than `_Conflict` leaves the transaction open: the connection must be closed then.
 
         psycopg's own contexts for transactions and pipelines would talk to a server again that has just failed.
@@ -62,10 +77,10 @@ class PostgresStore:
 
     def _load_state(
         self, connection: Connection, appends: Sequence[Append]
-    ) -> tuple[dict[str, int], StoredState]:
+    ) -> tuple[dict[str, _Row], StoredState]:
         names = sorted({append.channel for append in appends})
         found = connection.execute(
-            "SELECT name, id, birth, top, time FROM heliograph_channels WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
+            "SELECT name, id, birth, top, time, bytes FROM heliograph_channels WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
             (names,),
         ).fetchall()
         row = connection.execute(f"SELECT era, birth, {NOW} FROM heliograph_state".encode()).fetchone()
@@ -74,9 +89,10 @@ class PostgresStore:
         room = 0
         if len(found) < len(names):
             birth, room = self._room(connection, names, now)
-        rows = {name: id_ for name, id_, _, _, _ in found}
-        channels = {name: ChannelState(era + own, top, time) for name, _, own, top, time in found}
-        return rows, StoredState(era + birth, room, now, channels, self._keys(connection, appends, now))
+        rows = {name: _Row(id_, size) for name, id_, _, _, _, size in found}
+        channels = {name: ChannelState(era + own, top, time) for name, _, own, top, time, _ in found}
+        keys = self._keys(connection, appends, now)
+        return rows, StoredState(era + birth, room, now, channels, keys, self._segment_bytes)
 
     def _keys(
         self, connection: Connection, appends: Sequence[Append], now: float
@@ -110,14 +126,14 @@ class PostgresStore:
             "DELETE FROM heliograph_channels WHERE id IN (SELECT id FROM heliograph_channels AS c WHERE time < %s "
             "AND NOT EXISTS (SELECT 1 FROM heliograph_segments WHERE channel = c.id) AND name <> ALL(%s) "
             "LIMIT %s FOR UPDATE SKIP LOCKED)",
-            (now - self._limits.history_ttl, list(names), TRIM_ROWS),
+            (now - self._limits.history_ttl, list(names), FORGET_ROWS),
         ).rowcount
         if forgotten:
             birth = new_half()
             connection.execute("UPDATE heliograph_state SET birth = %s", (birth,))
         return str(birth), max(0, self._limits.max_channels - count + forgotten)
 
-    def _create(self, connection: Connection, done: AppendPlan, rows: dict[str, int]) -> None:
+    def _create(self, connection: Connection, done: AppendPlan, rows: dict[str, _Row]) -> None:
         """New channels, in the order of their names; their tops are written with the others'."""
         for name in sorted(done.new):
             channel = done.changed[name]
@@ -128,25 +144,27 @@ class PostgresStore:
             ).fetchone()
             if made is None:
                 raise _Conflict
-            rows[name] = made[0]
+            rows[name] = _Row(made[0], 0)
 
-    def _write(self, connection: Connection, done: AppendPlan, rows: Mapping[str, int], now: float) -> None:
-        changed, segments = done.changed, done.segments
+    def _write(self, connection: Connection, done: AppendPlan, rows: Mapping[str, _Row], now: float) -> None:
+        changed, segments, added = done.changed, done.segments, done.added()
         connection.execute(
-            "WITH s AS (INSERT INTO heliograph_segments (channel, first, last, time, data) "
-            "SELECT * FROM unnest(%b::int8[], %b::int8[], %b::int8[], %b::float8[], %b::bytea[])), "
-            "c AS (UPDATE heliograph_channels AS c SET top = n.top, time = n.time "
-            "FROM unnest(%b::int8[], %b::int8[], %b::float8[]) AS n (id, top, time) WHERE c.id = n.id) "
+            "WITH s AS (INSERT INTO heliograph_segments (channel, first, last, time, data, size) "
+            "SELECT * FROM unnest(%b::int8[], %b::int8[], %b::int8[], %b::float8[], %b::bytea[], %b::int4[])), "
+            "c AS (UPDATE heliograph_channels AS c SET top = n.top, time = n.time, bytes = c.bytes + n.bytes "
+            "FROM unnest(%b::int8[], %b::int8[], %b::float8[], %b::int8[]) AS n (id, top, time, bytes) WHERE c.id = n.id) "
             "SELECT pg_notify(%s, payload) FROM unnest(%b::text[]) AS payload",
             (
-                [rows[s.channel] for s in segments],
+                [rows[s.channel].id for s in segments],
                 [s.first for s in segments],
                 [s.last for s in segments],
                 [s.time for s in segments],
                 [pack(s.messages) for s in segments],
-                [rows[name] for name in changed],
+                [s.size for s in segments],
+                [rows[name].id for name in changed],
                 [c.top for c in changed.values()],
                 [c.time for c in changed.values()],
+                [added[name] for name in changed],
                 CHANNEL,
                 _payloads(changed),
             ),
@@ -174,35 +192,6 @@ class PostgresStore:
                 [k.answer.time for k in kept],
             ),
         )
-
-    def trim(self, connection: Connection) -> bool:
-        """One small step of trimming everything that expires. True if there may be more to do."""
-        grown = dict(list(self.grown.items())[:TRIM_ROWS])
-        deleted = connection.execute(
-            "DELETE FROM heliograph_segments WHERE (channel, last) IN (SELECT s.channel, s.last "
-            "FROM unnest(%b::int8[], %b::int8[]) AS g (channel, floor) JOIN heliograph_segments AS s "
-            "ON s.channel = g.channel AND s.last <= g.floor LIMIT %s FOR UPDATE OF s SKIP LOCKED)",
-            (list(grown), [top - self._limits.history_size for top in grown.values()], TRIM_ROWS),
-        ).rowcount
-        if deleted < TRIM_ROWS:
-            for row, top in grown.items():
-                if self.grown.get(row) == top:
-                    del self.grown[row]
-        deleted += connection.execute(
-            "DELETE FROM heliograph_segments WHERE (channel, last) IN (SELECT channel, last FROM heliograph_segments "
-            f"WHERE time < {NOW} - %s LIMIT %s FOR UPDATE SKIP LOCKED)".encode(),
-            (self._limits.history_ttl, TRIM_ROWS),
-        ).rowcount
-        for table, key in (("keys", "channel, id"), ("tokens", "token"), ("members", "member")):
-            deleted += connection.execute(
-                f"DELETE FROM heliograph_{table} WHERE ({key}) IN (SELECT {key} FROM heliograph_{table} "
-                f"WHERE expires < {NOW} LIMIT %s FOR UPDATE SKIP LOCKED)".encode(),
-                (TRIM_ROWS,),
-            ).rowcount
-        connection.execute(
-            "DELETE FROM heliograph_present WHERE member NOT IN (SELECT member FROM heliograph_members)"
-        )
-        return deleted >= TRIM_ROWS
 
 
 def _payloads(changed: Mapping[str, ChannelState]) -> list[str]:
