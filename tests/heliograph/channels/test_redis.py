@@ -210,3 +210,51 @@ def test_two_databases_of_one_server_do_not_hear_each_other() -> None:
         assert follower.lost == 0
         assert other.tops(["a"])["a"].epoch != log.tops(["a"])["a"].epoch
         follower.stop()
+
+
+@patched
+def test_names_leave_when_their_history_has_ended_and_nobody_follows() -> None:
+    with RedisServer() as server, server.client() as client:
+        limits = Limits(history_ttl=1.0, check_interval=0.2)
+        with opened(server.url, limits, count=2) as (log, other):
+            epoch = publish(log, "x", "ended").epoch
+            publish(log, "x", "followed")
+            follower = Follower(other, "followed")
+            eventually(lambda: not client.hexists("heliograph:channels", "ended"), "the end of the name")
+            assert client.hkeys("heliograph:sizes") == [b"followed"]
+            assert client.hexists("heliograph:channels", "followed")
+            assert publish(log, "y", "followed").offset == 2
+            follower.until(1)
+            assert follower.lost == 0
+            follower.stop()
+            again = publish(log, "x", "ended")
+            assert again.offset == 1
+            assert again.epoch != epoch
+
+
+@patched
+def test_keys_of_an_earlier_version_work_and_are_bounded() -> None:
+    with RedisServer() as server, server.client() as client:
+        with opened(server.url) as (log,):
+            publish(log, "x", "other")
+        era, birth = client.hmget("heliograph:channels", "=era", "=birth")
+        for offset in range(1, 101):
+            stamp = 1_700_000_000_000_000 + int(client.time()[0] - 1_700_000_000) * 1_000_000 + offset
+            entry = {"k": 1, "t": stamp, "d": b"x" * 1024}
+            client.xadd("heliograph:log:a", entry, id=f"{offset}-0")
+        client.hset("heliograph:channels", "a", b"%s 100 %d" % (birth, stamp))
+        epoch = (era + birth).decode()
+        with opened(server.url, Limits(history_bytes=200 * 1024)) as (log,):
+            assert log.tops(["a"])["a"] == Cursor(epoch, 100)
+            assert len(log.read("a", Cursor(epoch, 50)).messages) == 50
+            assert publish(log, "new").offset == 101
+            assert [message.offset for message in log.read("a", None).messages] == list(range(1, 102))
+        limits = Limits(history_bytes=50 * 1024, check_interval=0.2)
+        with opened(server.url, limits) as (log,):
+            assert log.tops(["a"])["a"].offset == 101
+            eventually(lambda: client.xlen("heliograph:log:a") < 55, "the bound")
+            offsets = [message.offset for message in log.read("a", None).messages]
+            assert offsets == list(range(offsets[0], 102))
+            assert len(offsets) > 20
+            log.append_many([new_append("a", Kind.BYTES, b"x" * 1024)] * 60)
+            assert [message.offset for message in log.read("a", None).messages] == list(range(112, 162))

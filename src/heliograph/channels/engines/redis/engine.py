@@ -13,7 +13,7 @@ from heliograph.channels.engines.redis.connection import check_url
 from heliograph.channels.engines.redis.listing import ChannelListing
 from heliograph.channels.engines.redis.pool import RedisPool
 from heliograph.channels.engines.redis.presence import RedisPresence
-from heliograph.channels.engines.redis.schema import ENTRY, PREFIX
+from heliograph.channels.engines.redis.schema import ENTRY, KEY, LOG, SIZES
 from heliograph.channels.errors import ChannelError, KeyReused, LogUnavailable, TooManyChannels
 from heliograph.channels.location import Location
 from heliograph.channels.log import FIRST_CHANNELS, Log
@@ -32,9 +32,6 @@ from heliograph.channels.records import (
     Outcome,
     Page,
 )
-
-#: Streams of messages, and idempotency keys.
-LOG, KEY = PREFIX + "log:", PREFIX + "key:"
 
 
 class RedisLog(Log):
@@ -59,7 +56,7 @@ class RedisLog(Log):
             raise LogUnavailable("The log of the channels is closed.")
         if self._open_pool is None:
             self._pid = os.getpid()
-            self._open_pool = RedisPool(self._url, self._on_notification)
+            self._open_pool = RedisPool(self._url, self._limits, self._on_notification)
         elif self._pid != os.getpid():
             raise RuntimeError("the log was used before the process forked")
         return self._open_pool
@@ -85,11 +82,16 @@ class RedisLog(Log):
             done(exc)
             return
         limits, key = self._limits, append.key
-        keys = (LOG + append.channel, f"{KEY}{append.channel}:{key.id.hex() if key else ''}")
+        keys = (LOG + append.channel, f"{KEY}{append.channel}:{key.id.hex() if key else ''}", SIZES)
         arguments = (
             *(append.channel, int(append.kind), append.data),
             *(limits.history_size, int(limits.history_ttl * 1000), limits.max_channels),
-            *(key.body.hex() if key else "", int(KEY_TTL * 1000), pool.notification_prefix),
+            *(
+                key.body.hex() if key else "",
+                int(KEY_TTL * 1000),
+                pool.notification_prefix,
+                limits.history_bytes,
+            ),
         )
         pool.send("append", keys, arguments, lambda answer: self._answered(append, answer, done))
 
@@ -120,8 +122,8 @@ class RedisLog(Log):
             else:
                 done(refused)
 
-        arguments = (int(self._limits.history_ttl * 1000), LOG, append.channel)
-        self._pool().send("forget", (), arguments, forgotten)
+        arguments = (int(self._limits.history_ttl * 1000), LOG, append.channel, "")
+        self._pool().send("forget", (SIZES,), arguments, forgotten)
 
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
         start: int | None = None if after is None else after.offset
@@ -137,8 +139,9 @@ class RedisLog(Log):
     def _read(self, channel: str, start: int | None, limit: int) -> tuple[str, int, float, list[Message]]:
         answer = self._pool().run(
             "read",
-            (LOG + channel,),
+            (LOG + channel, SIZES),
             *(channel, "" if start is None else start, self._limits.history_size, limit, MAX_PAGE_BYTES),
+            self._limits.history_bytes,
         )
         epoch, top, now, packed = cast(tuple[bytes, bytes, bytes, bytes], answer)
         return epoch.decode(), int(top), int(now) / 1e6, _unpacked(packed)

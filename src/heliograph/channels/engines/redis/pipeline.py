@@ -13,6 +13,7 @@ from gevent.event import AsyncResult, Event
 
 from heliograph.channels.engines.redis.connection import RawConnection, RedisConnection
 from heliograph.channels.engines.redis.schema import ALL
+from heliograph.channels.engines.redis.trimming import TRIMMING
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
 from heliograph.channels.records import MAX_WAITING_APPENDS, MAX_WAITING_BYTES, MAX_WAITING_CALLS
 
@@ -100,7 +101,7 @@ class PipelinedConnection(RedisConnection):
         policy = memory.get("maxmemory_policy", "noeviction")
         always = persistence.get("aof_enabled") == "1" and _appendfsync(connection) == "always"
         self.server = ServerInfo(info["run_id"], always, policy.startswith("allkeys"))
-        for name, text in ALL.items():
+        for name, text in {**ALL, **TRIMMING}.items():
             connection.send_command("SCRIPT", "LOAD", text)
             self.digests[name] = connection.read_response().decode()
 

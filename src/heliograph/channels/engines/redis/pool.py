@@ -16,10 +16,11 @@ from gevent.lock import BoundedSemaphore
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.redis.listener import RedisListener
+from heliograph.channels.engines.redis.maintenance import RedisMaintenance
 from heliograph.channels.engines.redis.pipeline import REPLICA, OnAnswer, PipelinedConnection, checked
 from heliograph.channels.engines.redis.schema import PREFIX, TABLE
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
-from heliograph.channels.records import MAX_WAITING_CALLS, Notification
+from heliograph.channels.records import MAX_WAITING_CALLS, Limits, Notification
 
 log = logging.getLogger("heliograph")
 
@@ -40,7 +41,7 @@ POSITION_INTERVAL = 20.0
 
 
 class RedisPool:
-    def __init__(self, url: str, on_notification: Callable[[Notification], None]) -> None:
+    def __init__(self, url: str, limits: Limits, on_notification: Callable[[Notification], None]) -> None:
         # Notifications are not separated by database, so their names contain it.
         scope = f"{PREFIX}{urlsplit(url).path.strip('/') or '0'}:"
         self.notification_prefix = f"{scope}news:"
@@ -54,7 +55,10 @@ class RedisPool:
             url, self.notification_prefix, self._probe, on_notification, self._on_echo
         )
         self.listener.on_resubscribed = self.compare
-        self._greenlets = [gevent.spawn(self._probe_regularly), gevent.spawn(self._compare_regularly)]
+        maintenance = RedisMaintenance(self, limits)
+        self._greenlets = [
+            gevent.spawn(work) for work in (self._probe_regularly, self._compare_regularly, maintenance.run)
+        ]
 
     def send(
         self, script: str, keys: Sequence[str], arguments: Iterable[object], on_answer: OnAnswer
@@ -92,6 +96,10 @@ class RedisPool:
                 return checked(result.get())
         finally:
             self._queries -= 1
+
+    def request(self, *command: object) -> object:
+        """A command that is no script. Waits and raises LogUnavailable."""
+        return self.query_connection.request(*command)
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         wanted, found = list(channels), {}
