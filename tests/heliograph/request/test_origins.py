@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask, Response
 from werkzeug.datastructures import Headers
 
 from heliograph.request.options import RequestOptions
-from heliograph.request.origins import is_allowed, may_write
+from heliograph.request.origins import init_app, is_allowed, may_write
 from tests.serving import CLOSE, Answer, Server, problem
 
 OWN = "http://localhost:8080"
@@ -153,3 +154,25 @@ def test_a_preflight_of_an_allowed_page_is_answered(small: Server, path: str) ->
 def test_a_preflight_of_another_page_gets_no_permission(small: Server, origin: str) -> None:
     answer = send(small, "OPTIONS", f"Origin: {origin}", "Access-Control-Request-Method: POST")
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(
+    ("origin", "credentials"),
+    [
+        ("https://shop.example.org", "true"),
+        ("https://shop.example.org:443", "true"),
+        ("capacitor://localhost", "true"),
+        ("null", None),
+    ],
+)
+def test_event_sources_may_send_cookies_but_not_those_of_any_site(
+    origin: str, credentials: str | None
+) -> None:
+    app = Flask("app")
+    init_app(app, APPS)
+    app.get("/events")(lambda: Response("data: x\n\n", mimetype="text/event-stream"))
+    answer = app.test_client().get("/events", headers={"Origin": origin})
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert answer.headers.get("Access-Control-Allow-Credentials") == credentials
+    other = app.test_client().get("/events", headers={"Origin": "https://example.org"})
+    assert not [name for name, _ in other.headers if name.startswith("Access-Control")]
