@@ -147,3 +147,26 @@ def test_errors_of_tunnels_and_events_do_not_show_the_request_line(nginx: Nginx)
         )
         assert status == 502
     assert "SECRET" not in (nginx.folder / "output").read_text()
+
+
+@pytest.mark.parametrize("expectation", [b"100-continue", b"100-Continue", b"  100-CONTINUE "])
+def test_a_client_that_waits_for_100_gets_it(nginx: Nginx, expectation: bytes) -> None:
+    def echo(exchange: Exchange) -> None:
+        exchange.answer(body=exchange.read(2))
+
+    nginx.upstream.handler = echo
+    with nginx.connect() as client:
+        head = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\nExpect:"
+        client.sendall(head + expectation + b"\r\n\r\n")
+        assert client.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"hi")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.endswith(b"\r\n\r\nhi")
+    assert nginx.upstream.next().values("Expect") == []
+
+
+def test_options_for_the_whole_server_are_no_request_for_nginx(nginx: Nginx) -> None:
+    """nginx reads no `*`; proxy and instance answer it."""
+    status, _, body = nginx.raw(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (status, json.loads(body)["status"]) == (400, 400)
+    assert "percent-encoded" in json.loads(body)["detail"]
