@@ -45,6 +45,7 @@ class Part:
 
         for signum in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, handle)
+        signal.signal(signal.SIGUSR1, lambda *_: self.note("SIGUSR1"))
 
     def end(self, _signum: int) -> None:
         self.note("ends")
@@ -72,6 +73,11 @@ def main(name: str, port: int, log: Path, behaviour: str) -> None:
         sys.exit(3)
     if behaviour != "mute":
         listener = socket.create_server(("127.0.0.1", port))
+        if behaviour == "closing":
+            signal.signal(signal.SIGHUP, lambda *_: listener.shutdown(socket.SHUT_RDWR))
+        if behaviour == "pair" and os.fork() == 0:  # a second worker, which has no request
+            while True:
+                signal.pause()
         # A worker survives when only its master is killed, as those of Gunicorn and nginx do.
         if behaviour != "master" or os.fork() == 0:
             threading.Thread(target=answer, args=(listener,), daemon=True).start()

@@ -11,6 +11,7 @@ from pathlib import Path
 from heliograph.stack.manager import Manager
 from heliograph.stack.plan import PartKind, Plan
 from heliograph.stack.terminal import say, show
+from heliograph.stack.watch import Watch
 from tests.stack import standin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ def plan(item: dict[str, str], log: str) -> Plan:
         host="127.0.0.1",
         port=int(item["port"]),
         patience=float(item["patience"]),
+        watch=Watch(interval=0.1, timeout=0.3, misses=3, patience=1.0),
     )
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 import websockets.exceptions
-from proxy_tests.processes import ROOT, alive, answers, until
+from proxy_tests.processes import ROOT, alive, answers, descendants, until
 from websockets.sync.client import connect
 
 from tests.stack.checkout import copy_checkout, hand_over, open_to_everyone, python_for_everyone
@@ -227,3 +227,39 @@ def test_nginx_serves_files_of_a_private_folder_and_as_root_says_how(private: St
 def test_it_runs_when_called_through_a_link_from_another_folder_and_installs_nothing(private: Stack) -> None:
     assert requests.get(f"{private.url}/healthz", timeout=PATIENCE).status_code == 200
     assert "Installing" not in private.output
+
+
+@needs_nginx
+def test_usr1_opens_nginxs_log_anew_and_no_request_fails(stack: Stack) -> None:
+    log, old = stack.var / "nginx-access.log", stack.var / "nginx-access.log.old"
+    requests.get(f"{stack.url}/healthz?before", timeout=PATIENCE)
+    until(lambda: "?before" in log.read_text(), "the line before")
+    log.rename(old)
+    stack.send(signal.SIGUSR1)
+
+    def written() -> bool:
+        assert requests.get(f"{stack.url}/healthz?after", timeout=PATIENCE).status_code == 200
+        return log.exists() and "?after" in log.read_text()
+
+    until(written, "a line in the new log")
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert "?before" in old.read_text()
+    for url in stack.instance_urls:
+        assert requests.get(f"{url}/healthz", timeout=PATIENCE).status_code == 200
+    assert "ended with" not in stack.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["proxy", "web1", pytest.param("nginx", marks=needs_nginx)])
+def test_a_frozen_part_is_found_and_replaced_within_15_seconds(tmp_path: Path, name: str) -> None:
+    with Stack(tmp_path).started() as stack:
+        master = stack.pids()[name]
+        frozen = [master] if name != "nginx" else descendants(master)
+        begun = time.monotonic()
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        stack.wait_for_output(f"{name} does not answer any more")
+        assert time.monotonic() - begun < 15
+        stack.wait_for_output(f"{name} answers again")
+        assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).status_code == 200
+        assert stack.stop() == 0

@@ -36,7 +36,6 @@ WITHOUT_MEANING = (
     signal.SIGUSR2,
     signal.SIGWINCH,
     signal.SIGTTIN,
-    signal.SIGTTOU,
     signal.SIGALRM,
     signal.SIGVTALRM,
     signal.SIGIO,
@@ -127,6 +126,8 @@ def _run(given: argparse.Namespace) -> int:
     gevent.signal_handler(signal.SIGUSR1, _reopen, server)
     for number in WITHOUT_MEANING:
         gevent.signal_handler(number, _ignore, number)
+    # Not with a line: where a terminal stops who writes to it in the background, the line would bring the next one.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     server.start()
     loopmonitor.start(server.runtime.metrics.loop)
     if OUTDATED:

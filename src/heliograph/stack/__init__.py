@@ -12,6 +12,7 @@ process relays no traffic, it only waits.
     render     pure: the proxy's and nginx's configuration from the ones in conf/ and nginx/
     ports      who listens where: taken ports are named before anything starts
     folder     var/ and its lock: what a running stack leaves for others to read
+    watch      whether a part answers, asked over and over
     part       one supervised process, started again with back-off
     machine    limits, and who may read this checkout
     terminal   what people are told

@@ -58,6 +58,15 @@ def spawn(
     )
 
 
+def has_terminal() -> bool:
+    """Whether this process has a controlling terminal, and that was not closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 def signal_group(pid: int, signum: int) -> bool:
     """Send a signal to the whole group that `pid` leads or led; whether it had any process."""
     with contextlib.suppress(ProcessLookupError):

@@ -8,6 +8,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def run(root: Path, app: str) -> int:
         for warning in configuration.unknown_names(environ):
             say(f"warning: {warning}")
         layout = Layout(settings, find_nginx(settings), proxy_host(root, environ))
-        ports.check(wanted(layout) + other_listens(layout, root, environ))
+        layout = replace(layout, listens=other_listens(layout, root, environ))
+        ports.check(wanted(layout))
         claimed = folder.claim(root)
         try:
             return _run_in(claimed, layout, Project(root, app, gunicorn()), environ)
@@ -101,6 +103,10 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
     ]
     if layout.nginx:
         found.insert(0, ports.Wanted(settings.host, settings.nginx_port, "HELIOGRAPH_NGINX_PORT", "nginx"))
+    for listen in layout.listens:
+        found.append(
+            ports.Wanted(listen.host or "0.0.0.0", listen.port, "listen in nginx/nginx.conf", "nginx")
+        )
     for name, port in settings.instance_ports.items():
         found.append(ports.Wanted(LOOPBACK, port, "HELIOGRAPH_PORT_BASE", f"instance {name}"))
     return found
@@ -138,10 +144,10 @@ def proxy_host(root: Path, environ: Mapping[str, str]) -> str:
     return LOOPBACK
 
 
-def other_listens(layout: Layout, root: Path, environ: Mapping[str, str]) -> list[ports.Wanted]:
+def other_listens(layout: Layout, root: Path, environ: Mapping[str, str]) -> tuple[render.Listen, ...]:
     """What else nginx/nginx.conf listens on, such as the port for TLS where its block is in use."""
     if layout.nginx is None:
-        return []
+        return ()
     text = render.nginx_conf((root / "nginx/nginx.conf").read_text(), front_of(layout, "var", 0))
     found = []
     for listen in render.listens(text):
@@ -149,9 +155,8 @@ def other_listens(layout: Layout, root: Path, environ: Mapping[str, str]) -> lis
             listen.host, "nginx/nginx.conf: listen", f"{listen.host}:{listen.port}"
         )
         if listen.port != layout.settings.nginx_port:
-            host = listen.host or "0.0.0.0"
-            found.append(ports.Wanted(host, listen.port, "listen in nginx/nginx.conf", "nginx"))
-    return found
+            found.append(listen)
+    return tuple(found)
 
 
 def front_of(layout: Layout, var: str, descriptors: int) -> render.Front:

@@ -1,7 +1,7 @@
 """All parts of a stack: started in stages, watched, and stopped in the order that lets clients finish.
 
 What ends it is a signal (status 0) or a part that cannot start (status 1). Either way nothing is left running. SIGINT,
-SIGTERM and SIGHUP stop it; a second one, after a moment, kills what is left at once.
+SIGTERM, SIGQUIT and the end of its terminal stop it; a second one, after a moment, kills what is left at once.
 """
 
 from __future__ import annotations
@@ -12,9 +12,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from heliograph.stack.children import STOP_SIGNALS
+from heliograph.stack.children import has_terminal
 from heliograph.stack.part import CannotStart, Child, Part, Say
 from heliograph.stack.plan import STOPPING, PartKind, Plan
+from heliograph.stack.watch import MAX_ASKED
+
+STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+
+#: What operators know from other servers; by themselves these would end or stop the manager.
+WITHOUT_MEANING = (
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+    signal.SIGTTIN,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGIO,
+    signal.SIGPWR,
+)
 
 #: Wrappers such as make or npm pass a Ctrl-C on that the terminal has sent us as well: not a second request to stop.
 SAME_REQUEST = 0.5
@@ -34,12 +48,14 @@ class Manager:
         say: Say,
         changed: Callable[[Sequence[Part]], None],
     ) -> None:
-        self._stages = [[Part(plan, root, environment, say) for plan in stage] for stage in stages]
+        slots = asyncio.Semaphore(MAX_ASKED)
+        self._stages = [[Part(plan, root, environment, say, slots) for plan in stage] for stage in stages]
         self._parts = [part for stage in self._stages for part in stage]
         self._say = say
         self._changed = changed
         self._supervisors: set[asyncio.Task[None]] = set()
         self._stop_asked: float | None = None
+        self._had_terminal = has_terminal()
         self._over: asyncio.Future[None]
         self._kill_now: asyncio.Future[None]
 
@@ -64,10 +80,29 @@ class Manager:
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for signum in STOP_SIGNALS:
-            if signum is signal.SIGHUP and signal.getsignal(signum) is signal.SIG_IGN:
-                continue  # as under nohup: the terminal may close
+        for signum in STOPPING_SIGNALS:
             loop.add_signal_handler(signum, self._ask_to_stop, signum)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup: the terminal may close
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGUSR1, self._open_logs_anew)
+        for signum in WITHOUT_MEANING:
+            loop.add_signal_handler(signum, self._say, f"{signum.name}: ignored, it has no meaning here")
+        # Not with a line: where a terminal stops who writes to it in the background, the line would bring the next one.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+
+    def _hang_up(self) -> None:
+        """The terminal has closed; or an operator expects what HUP does elsewhere."""
+        if self._had_terminal and not has_terminal():
+            self._ask_to_stop(signal.SIGHUP)
+        else:
+            self._say("SIGHUP: ignored; a stack does not read its configuration again while it runs")
+
+    def _open_logs_anew(self) -> None:
+        """Tell all who write logs. A part that has not answered yet may not know the signal, and has just opened its logs."""
+        for part in self._parts:
+            if part.child and part.child.answered:
+                part.child.send(signal.SIGUSR1)
+        self._say("SIGUSR1: logs are opened anew")
 
     def _ask_to_stop(self, signum: signal.Signals) -> None:
         now = asyncio.get_running_loop().time()

@@ -1,12 +1,13 @@
 """One supervised process of a stack: started, asked whether it answers, started again with back-off when it dies.
 
-begin ── answers ──▶ ready ── dies ──▶ wait ──▶ begin …
+begin ── answers ──▶ ready ── dies, or is killed because it answers no more ──▶ wait ──▶ begin …
   └──── dies, or does not answer in time, before it ever was ready ──▶ CannotStart
 """
 
 from __future__ import annotations
 
 import asyncio
+import http
 import itertools
 import os
 import signal
@@ -17,7 +18,8 @@ from typing import Any
 
 from heliograph.stack import ports
 from heliograph.stack.children import signal_group, spawn
-from heliograph.stack.plan import PartKind, Plan, at, how_it_ended, next_wait
+from heliograph.stack.plan import PartKind, Plan, how_it_ended, next_wait
+from heliograph.stack.watch import ASK_TIMEOUT, ask, failure
 
 #: Ends before the first answer until the part counts as one that cannot start. The first may have a passing cause, such
 #: as a port that is just freed.
@@ -26,12 +28,6 @@ START_ATTEMPTS = 2
 #: Between two questions whether it answers: often at first, as most need less than a second, then seldom, as each
 #: answer that is not 200 is a line in a log.
 FIRST_ASK_INTERVAL, LONGEST_ASK_INTERVAL = 0.05, 0.4
-
-#: How long one question may take.
-ASK_TIMEOUT = 2.0
-
-#: More than the head of any answer to a health check.
-_HEAD_BYTES = 4096
 
 Say = Callable[[str], None]
 
@@ -45,6 +41,8 @@ class Child:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.pid = process.pid
+        #: It has answered, so it has set up what it does at signals.
+        self.answered = False
         self._process = process
         self._pidfd = os.pidfd_open(process.pid)
         self._loop = asyncio.get_running_loop()
@@ -81,10 +79,13 @@ class Child:
 class Part:
     """A planned process and, once `supervise` runs, its present child process."""
 
-    def __init__(self, plan: Plan, root: Path, environment: Mapping[str, str], say: Say) -> None:
+    def __init__(
+        self, plan: Plan, root: Path, environment: Mapping[str, str], say: Say, slots: asyncio.Semaphore
+    ) -> None:
         self.plan = plan
         self.child: Child | None = None
         self.ready = asyncio.Event()
+        self._slots = slots
         self._root = root
         self._environment = {**environment, **plan.extra}
         self._say = say
@@ -112,8 +113,8 @@ class Part:
                 answered, status, end = False, 1, f"cannot be executed: {exc}"
             else:
                 begun()
-                answered = await self._answers(self.child)
-                status = await self.child.wait()
+                answered = self.child.answered = await self._answers(self.child)
+                status = await self._watched(self.child) if answered else await self.child.wait()
                 end = how_it_ended(status)
             if not self.ready.is_set() and attempt >= START_ATTEMPTS:
                 raise CannotStart(
@@ -126,6 +127,19 @@ class Part:
     def _spawn(self) -> subprocess.Popen[bytes]:
         plan = self.plan
         return spawn(plan.command, cwd=self._root, environment=self._environment, umask=plan.umask)
+
+    async def _watched(self, child: Child) -> int:
+        """Its status. One that answers no more is killed."""
+        failing = asyncio.create_task(failure(self.plan.questions, child.pid, self.plan.watch, self._slots))
+        first: set[asyncio.Future[Any]] = {failing, child.ended}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if not child.ended.done():
+                self._say(f"{self.plan.name} does not answer any more ({failing.result()}); it is killed")
+                child.send(signal.SIGKILL)
+            return await child.wait()
+        finally:
+            failing.cancel()
 
     async def _answers(self, child: Child) -> bool:
         """Wait until it answers or ends; whether it answered. Raises CannotStart when it never did and takes too long."""
@@ -142,19 +156,23 @@ class Part:
             self.ready.set()
             return True
         if not child.ended.done():
-            url = f"http://{at(self.plan.host, self.plan.port)}/healthz"
             raise CannotStart(
-                f"{self.plan.name} cannot start: GET {url} is not answered with 200 after {patience:g} s; "
+                f"{self.plan.name} cannot start: GET {self.plan.first} is not answered well after {patience:g} s; "
                 f"the last time: {self._last_problem}"
             )
         return False
 
     async def _ask_until_it_answers(self, child: Child) -> None:
         wait = FIRST_ASK_INTERVAL
-        while problem := await ask(self.plan.host, self.plan.port) or self._foreign(child):
+        while problem := await self._problem() or self._foreign(child):
             self._last_problem = problem
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_ASK_INTERVAL)
+
+    async def _problem(self) -> str:
+        """Nothing when a real request is answered well: any application may say that it has no such page."""
+        status, told = await ask(self.plan.first, ASK_TIMEOUT)
+        return "" if 0 < status < http.HTTPStatus.INTERNAL_SERVER_ERROR else told
 
     def _foreign(self, child: Child) -> str:
         """Who else answers, having taken the port after we had looked. Who cannot be seen is trusted."""
@@ -162,24 +180,3 @@ class Part:
         if pid is None or ports.descends_from(pid, child.pid):
             return ""
         return f"process {pid} answers there, which is not ours"
-
-
-async def ask(host: str, port: int) -> str:
-    """Make a real request; what is wrong with the answer, nothing if it is 200."""
-    request = (
-        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nUser-Agent: script/server\r\nConnection: close\r\n\r\n"
-    )
-    try:
-        async with asyncio.timeout(ASK_TIMEOUT):
-            reader, writer = await asyncio.open_connection(host, port)
-            try:
-                writer.write(request)
-                head = await reader.read(_HEAD_BYTES)
-            finally:
-                writer.close()
-    except TimeoutError:
-        return "no answer"
-    except OSError as exc:
-        return str(exc)
-    status = head.partition(b"\r\n")[0].decode("ascii", "replace")
-    return "" if status.startswith("HTTP/1.1 200 ") else status or "the connection was closed"

@@ -12,10 +12,14 @@ from pathlib import Path
 from heliograph_proxy.private import PROBE
 
 from heliograph.stack.options import LOOPBACK, STATE_VARIABLE, StackSettings
-from heliograph.stack.render import OWN_PEERS
+from heliograph.stack.render import OWN_PEERS, Listen
+from heliograph.stack.watch import Question, Watch
 
 #: The paths that the layers keep for themselves; the question of the manager is one.
 RESERVED = "/-"
+
+#: Instances answer this before the application. The path that is asked through the other layers need not exist.
+HEALTH, THROUGH = "/-/health", "/healthz"
 
 #: Takes all rights from other users.
 PRIVATE_UMASK = 0o077
@@ -32,7 +36,7 @@ class PartKind(enum.Enum):
 
 @dataclass(frozen=True)
 class Plan:
-    """One process: its command, what it gets on top of our environment, and where it answers GET /healthz.
+    """One process: its command, what it gets on top of our environment, and where it answers.
 
     One that does not answer after `patience` cannot start.
     """
@@ -44,6 +48,20 @@ class Plan:
     port: int
     extra: Mapping[str, str] = field(default_factory=dict)
     patience: float = START_PATIENCE
+    #: Its other listeners.
+    others: tuple[Question, ...] = ()
+    watch: Watch = field(default_factory=Watch)
+
+    @property
+    def first(self) -> Question:
+        """What it has to answer before it counts as started: through the layers, so that those behind it work, too."""
+        return Question(self.host, self.port, HEALTH if self.kind is PartKind.INSTANCE else THROUGH)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What each of its listeners answers by itself, whatever is wrong with the layers behind it."""
+        own = Question(self.host, self.port, HEALTH if self.kind is PartKind.INSTANCE else PROBE)
+        return own, *self.others
 
     @property
     def umask(self) -> int:
@@ -124,6 +142,8 @@ class Layout:
     nginx: str | None
     #: Where the proxy listens behind nginx.
     proxy_host: str = LOOPBACK
+    #: What else nginx listens on.
+    listens: tuple[Listen, ...] = ()
 
     def host(self, kind: PartKind) -> str:
         in_front = PartKind.NGINX if self.nginx else PartKind.PROXY
@@ -188,6 +208,7 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
         reachable(layout.host(PartKind.PROXY)),
         layout.settings.proxy_port,
         {STATE_VARIABLE: str(var)},
+        others=(Question(LOOPBACK, layout.settings.admin_port, "/status"),),
     )
     if layout.nginx is None:
         return [instances, [proxy]]
@@ -197,6 +218,9 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
         (layout.nginx, "-p", f"{project.root}/", "-c", str(var / "nginx.conf"), "-g", "daemon off;"),
         reachable(layout.settings.host),
         layout.settings.nginx_port,
+        others=tuple(
+            Question(reachable(one.host or "0.0.0.0"), one.port, PROBE, one.tls) for one in layout.listens
+        ),
     )
     return [instances, [proxy], [nginx]]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from heliograph.stack import admin, folder
 from heliograph.stack.admin import AdminError
-from heliograph.stack.plan import PartKind
+from heliograph.stack.plan import HEALTH, PartKind
 from heliograph.stack.terminal import say, show
 
 #: What is in flight gets this long, as long as the proxy gives it when it stops itself; then the instance's own grace.
@@ -125,7 +125,7 @@ def _wait_for_return(stack: Running, name: str, before: int) -> None:
 def _answers(part: dict[str, Any]) -> bool:
     connection = http.client.HTTPConnection(part["host"], part["port"], timeout=admin.TIMEOUT)
     try:
-        connection.request("GET", "/healthz", headers={"Host": "localhost"})
+        connection.request("GET", HEALTH, headers={"Host": "localhost"})
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
