@@ -15,6 +15,9 @@ from heliograph.request.loopwatch import stalled_seconds
 #: Seconds. From a cached answer to the longest delay that /echo/delay allows.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+#: Seconds. From a page that was left at once to a stream that was open for a day.
+STREAM_BUCKETS = (1, 10, 60, 300, 900, 3600, 14400, 86400)
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 #: Methods that get a label of their own; a client may invent as many others as it likes.
@@ -25,7 +28,7 @@ class RequestMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         #: What `observe` counts with: looking it up by its labels takes longer than counting. As few as there are labels.
-        self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._of_route: dict[tuple[str, str, int, bool], tuple[Counter, Histogram]] = {}
         self.registry.register(_LoopStalls())
         self.requests = Counter(
             "heliograph_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
@@ -37,6 +40,13 @@ class RequestMetrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self.stream_duration = Histogram(
+            "heliograph_stream_duration_seconds",
+            "Seconds that WebSockets and streams of records were open; they are not among the requests",
+            ("route",),
+            buckets=STREAM_BUCKETS,
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "heliograph_requests_in_flight", "Requests being answered", registry=self.registry
         )
@@ -45,12 +55,13 @@ class RequestMetrics:
             "heliograph_spool_bytes", "Bytes of this instance in the spool", registry=self.registry
         )
 
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+    def observe(self, method: str, route: str, status: int, seconds: float, *, stream: bool = False) -> None:
         """Count one answered request. `route` is a URL rule, never a path: rules are few, paths are not."""
-        key = method if method in _METHODS else "other", route, status
+        key = method if method in _METHODS else "other", route, status, stream
         found = self._of_route.get(key)
         if found is None:
-            found = self.requests.labels(key[0], route, str(status)), self.duration.labels(route)
+            durations = self.stream_duration if stream else self.duration
+            found = self.requests.labels(key[0], route, str(status)), durations.labels(route)
             self._of_route[key] = found
         found[0].inc()
         found[1].observe(seconds)

@@ -9,12 +9,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from heliograph_proxy.errors import CLIENT_LEFT
+from heliograph_proxy.mediatypes import is_stream
+
 from heliograph.problems import InternalError
 from heliograph.request import logs
 from heliograph.request.environ import EXCHANGE, OFFER
 from heliograph.request.forwarding import ResolvedClient
 
 Environ = dict[str, Any]
+
+
+#: Statuses from here on are no answers that stream.
+_REDIRECTIONS = 300
 
 
 class Observer(Protocol):
@@ -42,6 +49,11 @@ class WrappedRequest:
         self.status = 0
         self.sent = 0
         self.complete = False
+        #: The client went away, as the application noticed.
+        self.left = False
+        #: A WebSocket or a stream of records: how long it lasts says nothing about requests.
+        self.stream = False
+        self._failed = False
         self._observer = observer
         self._start_response = start_response
         self._began = time.monotonic()
@@ -68,6 +80,8 @@ class WrappedRequest:
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         self.status = int(status[:3])
         given = [name.lower() for name, _ in headers]
+        if "content-length" not in given and "content-type" in given and self.status < _REDIRECTIONS:
+            self.stream = is_stream(headers[given.index("content-type")][1])
         own = (
             ("X-Instance", self._observer.instance),
             ("X-Request-Id", self.request_id),
@@ -82,6 +96,7 @@ class WrappedRequest:
 
     def fail(self) -> None:
         """The application raised. Before the first byte of its answer the server answers for it."""
+        self._failed = True
         if not self.sent:
             self.status = InternalError.status
 
@@ -92,9 +107,17 @@ class WrappedRequest:
         self._closed = True
         websocket = self.environ.get(OFFER)
         if websocket is not None and websocket.accepted:
-            self.status, self.complete = 101, True
+            self.status, self.complete, self.stream = 101, True, True
+        elif self.left or self._cut:
+            self.status = CLIENT_LEFT
         self._observer.finish(self, time.monotonic() - self._began)
         logs.request_id.set("")
+
+    @property
+    def _cut(self) -> bool:
+        """The server stopped to send what the application went on to give."""
+        whole = self.complete or self._failed or not self.sent
+        return not whole and self.environ["REQUEST_METHOD"] != "HEAD"
 
 
 class _Relay:

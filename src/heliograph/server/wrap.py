@@ -168,7 +168,11 @@ class WsgiWrapper:
         environ = exchange.environ
         self._metrics.in_flight.dec()
         self._metrics.observe(
-            environ["REQUEST_METHOD"], environ.get("heliograph.route", "none"), exchange.status, seconds
+            environ["REQUEST_METHOD"],
+            environ.get("heliograph.route", "none"),
+            exchange.status,
+            seconds,
+            stream=exchange.stream,
         )
         self._access_log.write(
             {

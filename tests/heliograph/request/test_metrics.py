@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heliograph.request.metrics import RequestMetrics
-from tests.serving import CLOSE, Server
+from tests.serving import CLOSE, HOST, Server
 
 
 def value(metrics: RequestMetrics, name: str, **labels: str) -> float | None:
@@ -54,3 +54,28 @@ def test_two_applications_count_for_themselves() -> None:
     one.in_flight.inc()
     assert b"heliograph_requests_in_flight 1.0" in one.render()
     assert b"heliograph_requests_in_flight 0.0" in other.render()
+
+
+def counts(server: Server, name: str) -> float:
+    """All routes together."""
+    return sum(number for key, number in server.metrics().items() if key.startswith(f"{name}_count"))
+
+
+def test_streams_are_not_among_the_requests_and_a_client_that_left_is_499(server: Server) -> None:
+    streams = "heliograph_stream_duration_seconds"
+    before = counts(server, streams)
+    with server.connect() as client:
+        client.send(b"GET /channels/lebowski/events HTTP/1.1\r\n" + HOST + b"X-Request-Id: left-1\r\n\r\n")
+        assert b"text/event-stream" in client.socket.recv(65536)
+    assert server.logged(request_id="left-1")["status"] == 499
+    assert counts(server, streams) == before + 1
+    assert 'request_duration_seconds_count{route="/channels/' not in str(server.metrics())
+
+
+def test_a_client_that_left_inside_its_answer_is_499(server: Server) -> None:
+    with server.connect() as client:
+        client.send(b"GET /echo/bytes/50000000 HTTP/1.1\r\n" + HOST + b"X-Request-Id: left-2\r\n\r\n")
+        assert client.socket.recv(65536)
+    line = server.logged(request_id="left-2")
+    assert (line["status"], line["complete"]) == (499, False)
+    assert server.raw(b"HEAD /echo/bytes/5 HTTP/1.1\r\n" + CLOSE + b"\r\n", "HEAD").status == 200

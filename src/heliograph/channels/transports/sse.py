@@ -34,7 +34,7 @@ from heliograph.channels.transports.tokens import Ticket
 from heliograph.problems import Stopping, TooManyRequests
 from heliograph.request import bodies
 from heliograph.request.client import current_client
-from heliograph.request.environ import client_socket
+from heliograph.request.environ import EXCHANGE, client_socket
 from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.services import services
 
@@ -213,6 +213,7 @@ class EventStream:
     def __init__(self, channels: Channels, channel: str, start: Start, ticket: Ticket) -> None:
         hub, expires = channels.hub, ticket.grant.expires
         self._expires = float("inf") if expires is None else expires
+        self._exchange = request.environ.get(EXCHANGE)
         socket_ = StreamSocket(client_socket(request.environ))
         self._queue = EventQueue(socket_.shut_down)
         with ExitStack() as stack:
@@ -223,7 +224,7 @@ class EventStream:
                 stack.enter_context(channels.stream_tickets.using(ticket.id, self._queue.end))
             following = stack.enter_context(hub.subscribed(channel, "sse", self._queue, start))
             first = next(following)
-            socket_.watch(self._queue.end)
+            socket_.watch(self._client_left)
             self._ending = stack.pop_all()
         self._pieces = self._run(first, following)
 
@@ -232,6 +233,11 @@ class EventStream:
 
     def __next__(self) -> bytes:
         return next(self._pieces)
+
+    def _client_left(self) -> None:
+        if self._exchange is not None:
+            self._exchange.left = True  # for the log: the stream itself ends as it should
+        self._queue.end()
 
     def close(self) -> None:
         self._pieces.close()  # type: ignore[attr-defined]
