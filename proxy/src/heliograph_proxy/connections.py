@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
@@ -111,6 +112,12 @@ class Connections:
         self._resolver.failed(address)
         assert failure is not None
         raise failure
+
+    def distrust(self, address: Address, stream: SocketStream) -> None:
+        """The backend at the other end of this connection is not well: of its name another address is tried first."""
+        if not address.path and not stream.closed:
+            with suppress(OSError):  # it has gone
+                self._resolver.distrust(address, stream.sock.getpeername()[:2])
 
     def _connect_to(
         self, family: socket.AddressFamily, target: tuple[str, int] | str, deadline: float

@@ -51,6 +51,8 @@ class Resolver:
         #: With the moment of their look-up.
         self._known: dict[Address, tuple[float, list[Endpoint]]] = {}
         self._good: dict[Address, Endpoint] = {}
+        #: Took a connection and failed a check.
+        self._doubtful: dict[Address, Endpoint] = {}
 
     def endpoints(self, address: Address, deadline: float) -> list[Endpoint]:
         """At least one. OSError if there is none, or if the look-up does not end before the deadline."""
@@ -60,18 +62,28 @@ class Resolver:
         at, found = self._known.get(address, (0.0, []))
         if not found or monotonic() - at > FRESH_SECONDS:
             found = self._wait(address, deadline)
-        good = self._good.get(address)
-        return [good, *(one for one in found if one != good)] if good in found and good else found
+        good, doubtful = self._good.get(address), self._doubtful.get(address)
+        # Sorting keeps the order of what is equal.
+        return sorted(found, key=lambda one: 0 if one == good else 2 if one == doubtful else 1)
 
     def worked(self, address: Address, endpoint: Endpoint) -> None:
         """This one could be connected to."""
         if self._good.get(address) != endpoint and address in self._known:
             self._good[address] = endpoint
 
+    def distrust(self, address: Address, peer: tuple[str, int]) -> None:
+        """What took a connection there is no healthy backend: the next connection is tried elsewhere first."""
+        for one in self._known.get(address, (0.0, []))[1]:
+            if one[1] == peer:
+                self._doubtful[address] = one
+                if self._good.get(address) == one:
+                    del self._good[address]
+
     def failed(self, address: Address) -> None:
         """None of them could: they may have changed."""
         self._known.pop(address, None)
         self._good.pop(address, None)
+        self._doubtful.pop(address, None)
 
     def close(self) -> None:
         if self._pool is not None:
@@ -103,6 +115,7 @@ class Resolver:
             if len(self._known) >= MAX_NAMES:
                 self._known.clear()
                 self._good.clear()
+                self._doubtful.clear()
             self._known[address] = monotonic(), found
             result.set(found)
         except OSError as exc:

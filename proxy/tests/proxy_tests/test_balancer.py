@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from time import monotonic
 
 import gevent
 import pytest
+from heliograph_proxy import COMPILED
 from heliograph_proxy.balancing.backends import Backend, Check, OperatorState
 from heliograph_proxy.balancing.balancer import Balancer
-from heliograph_proxy.balancing.queue import RequestQueue
+from heliograph_proxy.balancing.queue import RequestQueue, WaitingRequest
 from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo, RoundRobin
 from heliograph_proxy.errors import ClientGone, SomethingSent, Unavailable
@@ -158,6 +160,36 @@ def test_a_slot_that_comes_together_with_the_end_of_its_waiter_is_given_back(set
     setting.release("a")  # it has the slot, and will not run anymore
     waiting.join()
     assert setting.counted() == (3, [1, 2, 0])
+
+
+def calls_of_a_release(setting: Setting, waiting: int) -> int:
+    """How many functions are called for one release, beside so many requests that wait for a tunnel and as many others."""
+    before = len(setting.line)
+    setting.line.configure(10_000, 600.0, 10_000)
+    setting.balancer.set_share(0.75)
+    for number in range(waiting):
+        request = RequestInfo(f"10.{number >> 8}.0.{number & 255}", monotonic())
+        for tunnel in (True, False):
+            setting.line.add(WaitingRequest(request, (), tunnel))
+    calls = [0]
+
+    def count(frame: object, event: str, argument: object) -> None:
+        calls[0] += event == "call"
+
+    sys.setprofile(count)
+    try:
+        setting.release("a")
+    finally:
+        sys.setprofile(None)
+    assert len(setting.line) == before + 2 * waiting - 1
+    return calls[0]
+
+
+@pytest.mark.skipif(COMPILED, reason="what is compiled is not seen")
+def test_a_release_costs_the_same_however_many_wait(setting: Setting) -> None:
+    fill(setting)
+    few = calls_of_a_release(setting, 2)
+    assert calls_of_a_release(setting, 1000) <= few + 10
 
 
 def test_failures_eject_but_never_the_last_one(setting: Setting) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -19,7 +20,7 @@ from heliograph_proxy.values import Address
 from heliograph_proxy.waits import Sweeper
 
 from proxy_tests.backends import Backend
-from proxy_tests.conftest import until
+from proxy_tests.conftest import StartProxy, until
 
 #: Nothing listens there: the loopback network without a listener refuses.
 REFUSING = "127.0.0.77"
@@ -93,6 +94,39 @@ def test_an_address_that_is_silent_leaves_time_for_the_next(
         begun = monotonic()
         assert connect(connections, backend, 1.0) == "127.0.0.1"  # it is known now
         assert monotonic() - begun < 0.4
+
+
+def test_an_address_that_fails_a_check_comes_last(
+    connections: Connections, names: NameServer, backend: Backend
+) -> None:
+    with socket.create_server((SILENT, backend.port)):
+        names.hosts = [SILENT, "127.0.0.1"]
+        stream = connections.connect(Address("svc", backend.port), 5.0)
+        assert stream.sock.getpeername()[0] == SILENT
+        connections.distrust(Address("svc", backend.port), stream)
+        stream.close()
+        assert connect(connections, backend) == "127.0.0.1"
+        assert connect(connections, backend) == "127.0.0.1"
+
+
+def test_a_check_finds_the_address_that_is_well(
+    start_proxy: StartProxy, names: NameServer, backend: Backend
+) -> None:
+    names.hosts = [SILENT, "127.0.0.1"]
+    with socket.create_server((SILENT, backend.port)):
+        table = {"name": "b1", "address": f"127.0.0.1:{backend.port}"}
+        proxy = start_proxy(table, health={"interval": 0.02, "timeout": 0.2})
+        one = proxy.backends[0]
+        proxy.runtime.connections._resolver = Resolver(names.look_up)
+        one.configure(
+            replace(one.settings, address=Address("svc", backend.port)), proxy.runtime.settings.health
+        )
+        until(
+            lambda: names.asked and one.last_check and not one.last_check.passed, "a check of the silent one"
+        )
+        until(lambda: one.last_check and one.last_check.passed, "a check of the other")
+        assert one.healthy
+        assert proxy.get().status == 200
 
 
 def test_a_name_is_looked_up_again(

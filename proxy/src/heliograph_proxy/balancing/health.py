@@ -44,6 +44,9 @@ PATH = "/-/health"
 #: Statuses from here on are no success, of a path that the configuration names and of ours.
 CLIENT_ERRORS, SERVER_ERRORS = 400, 500
 
+#: There was no answer.
+NO_STATUS = 1000
+
 
 class Checker:
     """One greenlet for each backend."""
@@ -84,7 +87,7 @@ class Checker:
     def check(self, backend: Backend) -> Check:
         """One check, whose result may be that it did not end in time. Unavailable if it could not be made."""
         settings = self._runtime.settings.health
-        begun, stream = monotonic(), None
+        begun, stream, status = monotonic(), None, NO_STATUS
         try:
             stream = self._runtime.connections.connect(backend.settings.address, settings.timeout)
             status, body = self._ask(stream, begun + settings.timeout)
@@ -94,14 +97,19 @@ class Checker:
             return _failed(begun, str(exc))
         finally:
             if stream is not None:
+                if not self._well(status):
+                    self._runtime.connections.distrust(backend.settings.address, stream)
                 stream.close()
-        passed = status < (CLIENT_ERRORS if settings.path else SERVER_ERRORS)
+        passed = self._well(status)
         stopping = not passed and STOPPING in body
         ready = not (passed and says_unready(body))
         detail = (
             "the instance is stopping" if stopping else f"status {status}" + ("" if ready else ", not ready")
         )
         return Check(time.time(), passed, detail, monotonic() - begun, stopping, ready)
+
+    def _well(self, status: int) -> bool:
+        return status < (CLIENT_ERRORS if self._runtime.settings.health.path else SERVER_ERRORS)
 
     def _ask(self, stream: SocketStream, deadline: float) -> tuple[int, bytes]:
         settings = self._runtime.settings.health
