@@ -134,7 +134,9 @@ class _Planner:
         before = done.changed.get(append.channel) or world.channels.get(append.channel)
         if before is None:
             if len(done.new) >= world.room:
-                raise TooManyChannels("The limit of channels is reached, and none of them is empty.")
+                raise TooManyChannels(
+                    "As many channels as HELIOGRAPH_MAX_CHANNELS allows are kept, and none of them has ended."
+                )
             done.new.add(append.channel)
             before = ChannelState(world.epoch, 0, 0.0)
         # The clock may go back; the times of a channel do not, so that age trims from the front only.

@@ -128,7 +128,9 @@ class Hub:
         if self._subscriber_count >= MAX_SUBSCRIBERS:
             raise LogOverloaded(f"This instance has {MAX_SUBSCRIBERS} subscribers, which is the limit.")
         if channel not in self._channels and len(self._channels) - self._closing >= self._max_channels:
-            raise TooManyChannels("The limit of channels with subscribers is reached on this instance.")
+            raise TooManyChannels(
+                "As many channels as HELIOGRAPH_MAX_CHANNELS allows have subscribers on this instance."
+            )
 
     def _acquire(self, channel: str) -> Subscribers:
         """The subscribers of a channel with one user more. Raises what opening it raises."""

@@ -10,6 +10,7 @@ from heliograph.channels.engines.postgres.connection import Connection
 from heliograph.channels.engines.postgres.schema import NOW
 from heliograph.channels.log import PresenceStore
 from heliograph.channels.presence import Changes, Present, encode, gather
+from heliograph.request.threads import in_thread
 
 T = TypeVar("T")
 
@@ -52,18 +53,16 @@ class PostgresPresence(PresenceStore):
         return bool(known)
 
     def present(self, channel: str) -> Present:
-        def look(connection: Connection) -> Present:
-            return gather(
-                connection.execute(
-                    "SELECT count, who FROM heliograph_present JOIN heliograph_members USING (member) "
-                    f"WHERE channel = %s AND expires > {NOW}".encode(),
-                    (channel,),
-                ).fetchall()
-            )
+        def look(connection: Connection) -> list[tuple[int, str]]:
+            return connection.execute(
+                "SELECT count, who FROM heliograph_present JOIN heliograph_members USING (member) "
+                f"WHERE channel = %s AND expires > {NOW}".encode(),
+                (channel,),
+            ).fetchall()
 
         found = self._run(look)
-        assert isinstance(found, Present)
-        return found
+        assert isinstance(found, list)
+        return in_thread(gather, found)  # many instances name thousands
 
     def leave(self) -> None:
         def remove(connection: Connection) -> None:

@@ -110,7 +110,9 @@ class RedisLog(Log):
 
     def _make_room(self, append: Append, done: Done) -> None:
         """Forget channels that ended, and try once more. Not often: the search is long."""
-        refused = TooManyChannels("The limit of channels is reached, and none of them is empty.")
+        refused = TooManyChannels(
+            "As many channels as HELIOGRAPH_MAX_CHANNELS allows are kept, and none of them has ended."
+        )
         if time.monotonic() < self._forget_again or self._closed:
             done(refused)
             return

@@ -10,6 +10,7 @@ from heliograph.channels.engines.redis.pool import RedisPool
 from heliograph.channels.engines.redis.schema import PREFIX
 from heliograph.channels.log import PresenceStore
 from heliograph.channels.presence import Changes, Present, encode, gather
+from heliograph.request.threads import in_thread
 
 WHO, COUNTS, MEMBERS, TOKEN = (
     PREFIX + "who:",
@@ -39,7 +40,7 @@ class RedisPresence(PresenceStore):
             who = cast("bytes | None", connection.request("HGET", WHO + instance, channel))
             if count is not None and who is not None:
                 rows.append((int(count), who.decode()))
-        return gather(rows)
+        return in_thread(gather, rows)  # many instances name thousands
 
     def count_keys(self) -> list[str]:
         """The hashes in which instances that are alive say how many subscribe, by channel; the field `=` is no channel."""
