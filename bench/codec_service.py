@@ -66,6 +66,7 @@ def instance() -> Iterator[tuple[int, int]]:
     with folder() as work:
         settings = {
             **environment(),
+            "HELIOGRAPH_CODEC_JOBS": str(2 * CLIENTS),  # of which one address has three quarters
             "HELIOGRAPH_SPOOL": str(ROOT / "var/bench-spool"),
         }  # on a disk, as in earnest
         with running([*gunicorn, "wsgi:app"], f"http://127.0.0.1:{port}/healthz", work / "log", settings):

@@ -54,8 +54,9 @@ class KeptReader(io.BufferedReader):
 class Wire:
     """A connection on which a test says what no HTTP library would."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, port: int, source: str = "") -> None:
+        """`source`: the address of the client, where it is another one of 127.0.0.0/8."""
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
         self._reader = KeptReader(socket.SocketIO(self.socket, "r"))
 
     def __enter__(self) -> Wire:
@@ -129,8 +130,8 @@ class Server(Process):
         """The process that answers."""
         return self.tree()[-1]
 
-    def connect(self) -> Wire:
-        return Wire(self.port)
+    def connect(self, source: str = "") -> Wire:
+        return Wire(self.port, source)
 
     def raw(self, request: bytes, method: str = "GET") -> Answer:
         """One answer to bytes sent as they are, on a connection of its own."""

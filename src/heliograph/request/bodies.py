@@ -78,6 +78,12 @@ class Body:
                 return b""
         return None
 
+    def complete(self) -> Body:
+        """Nothing more is appended."""
+        if self.file is not None:
+            self.file.trim()
+        return self
+
     def _room(self) -> int:
         return MEMORY_LIMIT - self.size if self.file is None else self.file.room
 
@@ -166,7 +172,7 @@ def collect(spool: Spool, pieces: Iterable[bytes]) -> Body:
     except BaseException:
         body.close()
         raise
-    return body
+    return body.complete()
 
 
 def produce(spool: Spool, step: Callable[..., bytes | None], stream: Iterator[bytes]) -> Body:
@@ -180,7 +186,7 @@ def produce(spool: Spool, step: Callable[..., bytes | None], stream: Iterator[by
     except BaseException:
         body.close()
         raise
-    return body
+    return body.complete()
 
 
 def too_large(limit: int) -> BodyTooLarge:

@@ -239,6 +239,12 @@ class SpoolFile:
         except SpoolFull:
             self._reserve(needed)
 
+    def trim(self) -> None:
+        """Give back what was reserved ahead: nothing more is written."""
+        ahead, self._reserved = self.room, self.size
+        if ahead:
+            self._spool.release(ahead, self._client)
+
     def _reserve(self, amount: int) -> None:
         alone = self._reserved if self._began_alone else -1 - amount
         self._began_alone |= self._spool.reserve(amount, self._client, alone)

@@ -234,7 +234,7 @@ def test_a_body_that_no_view_reads_is_skipped(server: Server) -> None:
 
 def test_a_full_spool_is_said_with_retry_after(small: Server) -> None:
     head = b"POST /echo HTTP/1.1\r\nContent-Length: 3000000\r\n" + CLOSE + b"\r\n"
-    with small.connect() as first, small.connect() as second:
+    with small.connect("127.0.0.2") as first, small.connect("127.0.0.3") as second:
         for wire in (first, second):
             wire.send(head + b"x" * 2_900_000)
         small.wait_for_metric("spool_bytes", 6 * MIB)

@@ -213,3 +213,16 @@ def test_two_instances_never_both_have_the_last_room(tmp_path: Path) -> None:
     with Process(command, tmp_path / "one") as one, Process(command, tmp_path / "two") as two:
         assert [one.wait(), two.wait()] == [0, 0], one.output + two.output
     assert "had True" in one.output + two.output
+
+
+def test_what_was_reserved_ahead_is_given_back_when_a_body_is_complete(tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path), 4 * RESERVATION)
+    with spool.open("a") as file:
+        file.write(b"x" * 10)
+        assert spool.used == RESERVATION
+        file.trim()
+        file.trim()
+        assert spool.used == 10
+        file.write(b"more")
+        assert spool.used == RESERVATION + 10
+    assert spool.used == 0
