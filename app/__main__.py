@@ -43,6 +43,8 @@ def main() -> int:
     stop = Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(signum, stop.set)
+    for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        gevent.signal_handler(signum, print, f"{signum.name}: ignored, it has no meaning here", flush=True)
     stop.wait()
     state_of(server).stop()
     server.stop(timeout=GRACE)

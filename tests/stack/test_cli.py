@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-from proxy_tests.processes import PYTHON, ROOT, clean_environment
+from proxy_tests.processes import PYTHON, ROOT, Process, clean_environment, free_port
 
 from heliograph.cli import COMMANDS
 
@@ -62,3 +63,22 @@ def test_the_manager_loads_neither_the_application_nor_what_serves_it() -> None:
     loaded = set(told.stdout.split())
     assert "app.options" in loaded
     assert not {"flask", "gevent", "gunicorn", "pydantic", "wirecodes", "app.application"} & loaded
+
+
+@pytest.mark.parametrize(
+    ("command", "running"),
+    [
+        (("heliograph_client", "subscribe", "http://127.0.0.1:9", "any"), '"state"'),
+        (("app", "--port", "{port}"), "http://127.0.0.1"),
+    ],
+)
+def test_a_signal_without_a_meaning_is_ignored_with_a_line(
+    tmp_path: Path, command: tuple[str, ...], running: str
+) -> None:
+    told = [text.format(port=free_port()) for text in command]
+    with Process([PYTHON, "-m", *told], tmp_path / "output", {"HELIOGRAPH_CHANNELS": "memory://"}) as process:
+        process.wait_for_output(running)
+        for name in ("SIGUSR1", "SIGUSR2"):
+            process.send(signal.Signals[name])
+            process.wait_for_output(f"{name}: ignored")
+        assert process.running()

@@ -413,3 +413,27 @@ def test_comparisons_are_listed_and_an_unknown_one_is_refused_with_their_names()
     unknown = bench("no-such-thing")
     assert unknown.returncode == 1
     assert unknown.stderr == f"script/bench takes one of these names: {', '.join(names)}\n"
+
+
+@pytest.mark.parametrize("name", ["server", "test", "bench", "rolling"])
+@pytest.mark.parametrize("arguments", [["--help"], ["more", "-h"]])
+def test_help_comes_at_once_and_sets_nothing_up(tmp_path: Path, name: str, arguments: list[str]) -> None:
+    if name in {"server", "rolling"}:
+        arguments = arguments[-1:]
+    shutil.copytree(ROOT / "script", tmp_path / "script")
+    ended = subprocess.run(
+        [f"script/{name}", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"script/{name}")
+    assert [path.name for path in tmp_path.iterdir()] == ["script"]
+
+
+@pytest.mark.parametrize("name", ["server", "rolling"])
+def test_arguments_are_refused_before_anything_is_set_up(tmp_path: Path, name: str) -> None:
+    shutil.copytree(ROOT / "script", tmp_path / "script")
+    ended = subprocess.run(
+        [f"script/{name}", "--unknown"], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (ended.returncode, ended.stderr.count("\n"), "--unknown" in ended.stderr) == (2, 1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["script"]

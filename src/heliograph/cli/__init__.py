@@ -40,6 +40,11 @@ def usage() -> str:
     return "\n".join(("usage: heliograph COMMAND …", "       heliograph --help | --version", "", *rows))
 
 
+def is_help(arguments: Sequence[str]) -> bool:
+    """Whether a command is asked what it does."""
+    return bool({"-h", "--help"} & set(arguments))
+
+
 def refuse(why: str) -> int:
     """Tell in one line why a call is not understood. The exit status."""
     print(f"heliograph: {why}", file=sys.stderr)

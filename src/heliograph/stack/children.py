@@ -24,6 +24,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 #: The signals that ask a program of ours to end.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+#: What operators know from servers. By themselves these would end us.
+WITHOUT_MEANING = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+
 
 def spawn(
     command: Sequence[str],
@@ -106,16 +109,21 @@ def run(
 
 @contextlib.contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """Meanwhile a stop signal raises SystemExit, so that what is under way is cleaned up."""
-    before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
+    """Meanwhile a stop signal raises SystemExit, so that what is under way is cleaned up; others are ignored with a line."""
+    before = {signum: signal.getsignal(signum) for signum in (*STOP_SIGNALS, *WITHOUT_MEANING)}
     for signum, handler in before.items():
         if handler is not signal.SIG_IGN:  # as under nohup
-            signal.signal(signum, _leave)
+            signal.signal(signum, _leave if signum in STOP_SIGNALS else _ignore)
     try:
         yield
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def _ignore(signum: int, _frame: FrameType | None) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, f"{signal.Signals(signum).name}: ignored, it has no meaning here\n".encode())
 
 
 def _leave(signum: int, _frame: FrameType | None) -> NoReturn:

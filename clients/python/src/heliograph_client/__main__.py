@@ -10,10 +10,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,18 @@ from heliograph_client import Client, ClientError, Credentials, Event, Lost, Mes
 #: What shells add to the number of the signal that ended a program.
 SHELL = 128
 
+#: What operators know from servers.
+WITHOUT_MEANING = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+
 #: Seconds between checks for a signal to stop.
 STOP_CHECK = 0.2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():  # others may not
+        for number in WITHOUT_MEANING:
+            signal.signal(number, _ignore)
     try:
         with Client(options.url, _credentials(options.token_file)) as client:
             return int(options.run(client, options))
@@ -37,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return SHELL + signal.SIGINT
+
+
+def _ignore(number: int, _: object) -> None:
+    """With a line: by itself the signal would end us. Written at once, since it may come while something is printed."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{signal.Signals(number).name}: ignored, it has no meaning here\n".encode())
 
 
 class StopSignal:
