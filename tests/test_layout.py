@@ -75,6 +75,7 @@ SAME_NAME: dict[str, str] = {
         (
             "BadRequest",
             "ExpectationFailed",
+            "NotAvailable",
             "VersionNotSupported",
             "BodyTooLarge",
             "Forbidden",

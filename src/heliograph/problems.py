@@ -12,7 +12,7 @@ The `type` of a problem is `/problems/<name>`.
     ├── ExpectationFailed (417) UnknownHost (421)
     ├── UpgradeRequired (426)   TooManyRequests (429)                   HeadersTooLarge (431)
     ├── InternalError (500)     Unavailable (503): SpoolFull, Stopping
-    └── VersionNotSupported (505)
+    └── NotAvailable (501)      VersionNotSupported (505)
 """
 
 from __future__ import annotations
@@ -163,6 +163,10 @@ class Stopping(Unavailable):
     name, title = "stopping", "This instance is shutting down"
 
 
+class NotAvailable(Problem):
+    status, name, title = 501, "not-implemented", "The request needs something that is not implemented"
+
+
 class VersionNotSupported(Problem):
     status, name, title = 505, "http-version-not-supported", "This version of HTTP is not supported"
 
@@ -193,7 +197,6 @@ IN_FRONT = (
     ProblemType("conflict", 409, "There is one of this name already"),
     ProblemType("precondition-failed", 412, "A precondition of the request does not hold"),
     ProblemType("range-not-satisfiable", 416, "The range is outside of this file"),
-    ProblemType("not-implemented", 501, "The request needs something that is not implemented"),
     ProblemType("bad-gateway", 502, "The service behind this server does not answer"),
     ProblemType("gateway-timeout", 504, "The service behind this server took too long"),
 )

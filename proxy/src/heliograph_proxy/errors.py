@@ -4,6 +4,7 @@ ProxyError
 ├── SettingsError               the configuration file is wrong: one line, file, key, what is allowed
 ├── FramingError                malformed HTTP/1.1; the caller decides who is at fault
 │   ├── RefusedMethod           a method that is taken nowhere here
+│   ├── UnknownCoding           a transfer coding that is not built
 │   ├── UnknownVersion          another version of HTTP
 │   └── HeadTooLong             of an answer
 ├── StreamError                 a connection: .stream says which
@@ -54,6 +55,10 @@ class FramingError(ProxyError):
 
 class RefusedMethod(FramingError):
     """A request line with a method for proxies and tracing."""
+
+
+class UnknownCoding(FramingError):
+    """A body in another transfer coding than `chunked`."""
 
 
 class UnknownVersion(FramingError):

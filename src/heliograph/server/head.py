@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from heliograph_proxy.errors import FramingError, RefusedMethod, UnknownVersion
+from heliograph_proxy.errors import FramingError, RefusedMethod, UnknownCoding, UnknownVersion
 from heliograph_proxy.http1 import grammar, requestline
+from heliograph_proxy.http1.fields import NEVER_HOP_BY_HOP
 
 from heliograph.problems import (
     BadRequest,
     ExpectationFailed,
     HeadersTooLarge,
     MethodNotAllowed,
+    NotAvailable,
     VersionNotSupported,
 )
 
@@ -79,7 +81,7 @@ def expects_continue(version: str, expect: list[str]) -> bool:
 
 
 def _encoded(values: list[str]) -> list[bytes]:
-    return [value.encode("latin-1", "replace") for value in values]
+    return [value.strip(" \t").encode("latin-1", "replace") for value in values]
 
 
 def _sentence(exc: Exception) -> str:
@@ -88,17 +90,24 @@ def _sentence(exc: Exception) -> str:
 
 
 def check_framing(version: str, lengths: list[str], encodings: list[str]) -> None:
-    """Raise BadRequest where the end of the body could be seen in two ways (RFC 9112, 6.3).
+    """Raise a Problem where the end of the body could be seen in two ways (RFC 9112, 6.3), or is coded otherwise than chunked.
 
     `lengths` and `encodings` are the values of all Content-Length and Transfer-Encoding fields.
     """
-    if len(lengths) > 1 or not all(
-        grammar.LENGTH.fullmatch(value.encode(errors="replace")) for value in lengths
-    ):
-        raise BadRequest("Content-Length must be one whole number.")
-    if not encodings:
-        return
-    if version != "HTTP/1.1" or lengths or [value.lower() for value in encodings] != ["chunked"]:
-        raise BadRequest(
-            "A body is framed by Content-Length, or in HTTP/1.1 by the transfer encoding chunked."
+    try:
+        grammar.request_framing(
+            _encoded(lengths) or None, _encoded(encodings) or None, int(version == "HTTP/1.1")
         )
+    except UnknownCoding as exc:
+        raise NotAvailable(_sentence(exc)) from exc
+    except FramingError as exc:
+        raise BadRequest(_sentence(exc)) from exc
+
+
+def check_once(kinds: list[str], connection: list[str]) -> None:
+    """Raise BadRequest where a field has two values of which the next reader could take either.
+
+    The values are those of all Content-Type and Connection fields.
+    """
+    if len(kinds) > 1 or grammar.tokens(_encoded(connection)) & NEVER_HOP_BY_HOP:
+        raise BadRequest("Content-Type is there twice, or Connection names a field that is not hop-by-hop.")

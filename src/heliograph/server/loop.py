@@ -26,6 +26,7 @@ from heliograph.request.answers import response_of
 from heliograph.server.head import (
     StrictLines,
     check_framing,
+    check_once,
     expects_continue,
     keeps_alive,
     read_request_line,
@@ -123,6 +124,7 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
             fields.get_all("Content-Length", []),
             fields.get_all("Transfer-Encoding", []),
         )
+        check_once(fields.get_all("Content-Type", []), fields.get_all("Connection", []))
         return fields
 
     def get_environ(self) -> dict[str, Any]:

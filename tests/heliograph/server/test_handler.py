@@ -61,8 +61,8 @@ UNPARSABLE = {
     ),
     "unknown encoding": (
         b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        400,
-        "bad-request",
+        501,
+        "not-implemented",
     ),
     "HEAD with a body": (
         b"HEAD / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nhello",

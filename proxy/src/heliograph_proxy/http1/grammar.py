@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from heliograph_proxy.errors import FramingError
+from heliograph_proxy.errors import FramingError, UnknownCoding
 from heliograph_proxy.http1.fields import Field
 
 # RFC 9110 section 5.6.2: token = 1*tchar
@@ -26,6 +26,7 @@ _IMPOSSIBLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r
 # take.
 LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
+_TOKEN_ONLY: Final = re.compile(TOKEN)
 _EXPECTATIONS: Final = frozenset((b"100-continue",))
 
 END: Final = b"\r\n\r\n"
@@ -51,6 +52,32 @@ def content_length(given: list[bytes] | None) -> int | None:
     if len(given) > 1 or not LENGTH.fullmatch(given[0]):
         raise FramingError("Content-Length is not one decimal number below 10^18")
     return int(given[0])
+
+
+def request_framing(
+    lengths: list[bytes] | None, codings: list[bytes] | None, minor: int
+) -> tuple[int | None, bool]:
+    """The length of a request's body, and whether it is chunked, by the values of its framing fields (RFC 9112 section
+    6.3). FramingError where its end could be seen in two ways, UnknownCoding for other codings."""
+    if codings is None:
+        return content_length(lengths), False
+    if minor == 0 or lengths is not None:
+        raise FramingError("Transfer-Encoding in HTTP/1.0 or together with Content-Length")
+    _check_codings(codings)
+    return None, True
+
+
+def _check_codings(given: list[bytes]) -> None:
+    """`chunked`, once and alone. A known word in a wrong place is an attack, an unknown coding is just not
+    built."""
+    if len(given) == 1 and given[0].lower() == b"chunked":
+        return
+    codings = [one.strip(b" \t").lower() for one in b",".join(given).split(b",")]
+    if not all(_TOKEN_ONLY.fullmatch(one) for one in codings) or b"identity" in codings:
+        raise FramingError("Transfer-Encoding is malformed")
+    if len(given) > 1 or b"chunked" in codings[:-1]:
+        raise FramingError("chunked must be the last transfer coding, once")
+    raise UnknownCoding("no transfer coding but chunked is understood")
 
 
 def tokens(given: Sequence[bytes]) -> frozenset[bytes]:

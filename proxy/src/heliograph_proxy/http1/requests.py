@@ -22,6 +22,7 @@ from heliograph_proxy.errors import (
     NotAvailable,
     RefusedMethod,
     TargetTooLong,
+    UnknownCoding,
     UnknownVersion,
     VersionNotSupported,
 )
@@ -41,7 +42,6 @@ from heliograph_proxy.http1.fields import (
 from heliograph_proxy.masking import mask_secrets
 from heliograph_proxy.settings import ProxyLimits
 
-_TOKEN_ONLY: Final = re.compile(grammar.TOKEN)
 _WEBSOCKET_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
 #: Heads up to this size are kept parsed: clients and the nginx before us repeat them. Longer ones carry
@@ -163,11 +163,9 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
     length, chunked = _request_framing(seen, minor)
     # RFC 9110 section 10.1.1: ignored in HTTP/1.0
     expects = b"expect" in seen and minor > 0 and _expects_continue(seen[b"expect"])
-    if len(seen.get(b"content-type", ())) > 1:
-        raise BadRequest("Content-Type is there twice")
     connection = grammar.tokens(seen.get(b"connection", ()))
-    if connection & NEVER_HOP_BY_HOP:
-        raise BadRequest("Connection names a field that is not hop-by-hop")
+    if len(seen.get(b"content-type", ())) > 1 or connection & NEVER_HOP_BY_HOP:
+        raise BadRequest("Content-Type is there twice, or Connection names a field that is not hop-by-hop")
     removed = HOP_BY_HOP | connection
     passed: list[Field] = []
     forwarding: list[Field] = []
@@ -216,29 +214,12 @@ def _host(given: list[bytes] | None, authority: bytes, minor: int) -> bytes:
 
 
 def _request_framing(seen: dict[bytes, list[bytes]], minor: int) -> tuple[int | None, bool]:
-    codings = seen.get(b"transfer-encoding")
-    if codings is not None:
-        if minor == 0 or b"content-length" in seen:
-            raise BadRequest("Transfer-Encoding in HTTP/1.0 or together with Content-Length")
-        _check_codings(codings)
-        return None, True
     try:
-        return grammar.content_length(seen.get(b"content-length")), False
+        return grammar.request_framing(seen.get(b"content-length"), seen.get(b"transfer-encoding"), minor)
+    except UnknownCoding as exc:
+        raise NotAvailable(str(exc)) from exc
     except FramingError as exc:
         raise BadRequest(str(exc)) from exc
-
-
-def _check_codings(given: list[bytes]) -> None:
-    """`chunked`, once and alone. A known word in a wrong place is an attack, an unknown coding is just not
-    built."""
-    if len(given) == 1 and given[0].lower() == b"chunked":
-        return
-    codings = [one.strip(b" \t").lower() for one in b",".join(given).split(b",")]
-    if not all(_TOKEN_ONLY.fullmatch(one) for one in codings) or b"identity" in codings:
-        raise BadRequest("Transfer-Encoding is malformed")
-    if len(given) > 1 or b"chunked" in codings[:-1]:
-        raise BadRequest("chunked must be the last transfer coding, once")
-    raise NotAvailable("no transfer coding but chunked is understood")
 
 
 def _expects_continue(given: Sequence[bytes]) -> bool:
