@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from heliograph_proxy.sentences import one_full_stop
+
 #: RFC 9457 section 6.1.
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -14,7 +16,8 @@ def document(
     name: str, title: str, status: int, detail: str, members: Mapping[str, object]
 ) -> dict[str, object]:
     """The members of a problem of the type `/problems/<name>`; `members` are the extension members."""
-    return {"type": f"/problems/{name}", "title": title, "status": status, "detail": detail, **members}
+    shown = one_full_stop(detail)
+    return {"type": f"/problems/{name}", "title": title, "status": status, "detail": shown, **members}
 
 
 def encode(problem: Mapping[str, object]) -> bytes:

@@ -5,6 +5,7 @@ Errors say what is allowed and never contain a password.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -17,6 +18,20 @@ ALLOWED = (
 
 #: Schemes that other software calls the same.
 _ALIASES = {"postgres": "postgresql"}
+
+#: Scheme, what may hold a user, hosts, path.
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^/?#@]*@)?(?P<hosts>[^/?#@]*)(?P<path>[^?#@]*)(?:[?#].*)?",
+    re.DOTALL,
+)
+
+#: One of several hosts: a name, an address, or the folder of a socket (percent-encoded), and its port.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.-]*|%2[Ff][A-Za-z0-9_.%~-]*)(?::(\d{0,5}))?", re.ASCII)
+
+#: What a path may have to be shown. Anything else may belong to a password that is not percent-encoded.
+_PATH = re.compile(r"[\w/.~ -]*")
+
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -40,33 +55,42 @@ class Location:
 
 def parse_location(text: str) -> Location:
     """Raises LocationError."""
-    try:
-        parts = urlsplit(text.strip())
-        port = parts.port
-    except ValueError:
-        raise LocationError(f"the URL cannot be read; {ALLOWED}") from None
-    scheme = _ALIASES.get(parts.scheme, parts.scheme)
+    text = text.strip()
+    scheme = text.partition(":")[0].lower()
+    scheme = _ALIASES.get(scheme, scheme)
     reader = _READERS.get(scheme)
     if scheme == "kafka":
         raise LocationError(f"kafka:// is not available in this version; {ALLOWED}")
+    if scheme == "postgresql":
+        return _postgres(text)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise LocationError(f"the URL cannot be read; {ALLOWED}") from None
     if reader is None:
         raise LocationError(f"{redacted(text)}: {ALLOWED}")
     if port == 0:
-        raise LocationError(f"{redacted(text)}: a port from 1 to 65535 is allowed")
-    return reader(scheme, parts, text.strip())
+        raise LocationError(f"{redacted(text)}: a port from 1 to {MAX_PORT} is allowed")
+    return reader(scheme, parts, text)
 
 
 def redacted(url: str) -> str:
-    """Scheme, host, port and path of a URL."""
-    try:
-        parts = urlsplit(url.strip())
-        port = f":{parts.port}" if parts.port else ""
-        host = parts.hostname or ""
-    except ValueError:
-        return "…"
-    if not parts.scheme:
-        return "…"  # what it is cannot be told, so neither whether it is secret
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
+    """Scheme, hosts, ports and path of a URL: only what surely is no part of a password.
+
+    A password that is not percent-encoded may have any character, so a second @ or an odd host hides all but the scheme.
+    """
+    text = url.strip()
+    if text.startswith("sqlite:///"):
+        return text.partition("?")[0]
+    match = _URL.fullmatch(text)
+    if match is None or text.count("@") > bool(match["user"]):
+        known = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
+        return f"{known[1]}://…" if known else "…"
+    scheme, hosts, path = match["scheme"], match["hosts"], match["path"]
+    if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+        return f"{scheme}://…"
+    return f"{scheme}://{hosts}{path if _PATH.fullmatch(unquote(path)) else '/…'}"
 
 
 def _memory(scheme: str, parts: SplitResult, text: str) -> Location:
@@ -102,8 +126,23 @@ def _redis_unix(scheme: str, parts: SplitResult, text: str) -> Location:
     return Location(scheme, unquote(parts.path), text)
 
 
-def _postgres(scheme: str, parts: SplitResult, text: str) -> Location:
-    return Location(scheme, "", scheme + text[text.index(":") :])
+def _postgres(text: str) -> Location:
+    """As libpq has it: several hosts with their ports, folders of sockets percent-encoded, options. The engine lets libpq read it.
+
+    The user ends at the first @ before a slash, whatever stands before it.
+    """
+    _, found, rest = text.partition("://")
+    if not found:
+        raise LocationError(f"the URL cannot be read; {ALLOWED}")
+    authority = rest.partition("/")[0]
+    hosts = re.split(r"[?#]", authority.partition("@")[2] or authority)[0]
+    for host in hosts.split(","):
+        match = _HOST.fullmatch(host)
+        if match is None:
+            raise LocationError(f"the hosts of the URL cannot be read; {ALLOWED}, several hosts by commas")
+        if match[2] and not 1 <= int(match[2]) <= MAX_PORT:
+            raise LocationError(f"{redacted(text)}: ports from 1 to {MAX_PORT} are allowed")
+    return Location("postgresql", "", f"postgresql://{rest}")
 
 
 _READERS = {
@@ -112,5 +151,4 @@ _READERS = {
     "redis": _redis,
     "rediss": _redis,
     "redis+unix": _redis_unix,
-    "postgresql": _postgres,
 }

@@ -20,6 +20,11 @@ from heliograph.channels.location import parse_location, redacted
         ("postgresql://u@host/db", "postgresql", ""),
         ("postgres://u@host/db?sslmode=require", "postgresql", ""),
         ("postgresql:///db?host=/run/postgresql", "postgresql", ""),
+        ("postgresql://u:p@h1:5432,h2:5433/db?target_session_attrs=read-write", "postgresql", ""),
+        ("postgresql://u@[::1]:5432,[fe80::1],h/db", "postgresql", ""),
+        ("postgresql://u@%2Frun%2Fpostgresql:5433/db", "postgresql", ""),
+        ("postgresql://h1,h2?dbname=x&password=y", "postgresql", ""),
+        ("postgresql://u:p?q#r@h1:5432/db", "postgresql", ""),
     ],
 )
 def test_urls_of_engines(url: str, scheme: str, path: str) -> None:
@@ -43,6 +48,12 @@ BAD_SERVERS = [
     "redis://host:99999/",
     "redis+unix://",
     "redis://[::1/0",
+    "redis://h1:6379,h2:6379/0",
+    "postgresql://h1:5432,h2:0/db",
+    "postgresql://h1:99999/db",
+    "postgresql://h1:port/db",
+    "postgresql://[::1/db",
+    "postgresql:h/db",
 ]
 BAD_SCHEMES = ["", "channels.db", "memory://x", "kafka://broker:9092/", "mysql://host/db", "http://host/"]
 
@@ -57,13 +68,49 @@ def test_anything_else_is_refused_with_what_is_allowed(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://u:hunter2@h:6379/0", "postgresql://u:hunter2@h/db", "rediss://:hunter2@h/0?password=hunter2"],
+    [
+        "redis://u:hunter2@h:6379/0",
+        "postgresql://u:hunter2@h/db",
+        "rediss://:hunter2@h/0?password=hunter2",
+        "postgresql://u:hunter2@h1:5432,h2:5433/db?password=hunter2",
+        "postgresql://h/db?password=hunter2",
+        "postgresql://u:hunter2@[::1],h/db",
+    ],
 )
 def test_passwords_are_never_shown(url: str) -> None:
     location = parse_location(url)
     for text in (repr(location), str(location), location.shown, redacted(url)):
         assert "hunter2" not in text
     assert "h" in location.shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:p@h1:5432,[::1]:5433/db?x=y", "postgresql://h1:5432,[::1]:5433/db"),
+        ("postgresql://%2Frun%2Fpostgresql/db", "postgresql://%2Frun%2Fpostgresql/db"),
+        ("postgresql://u:se/cret@h/db", "postgresql://…"),
+        ("postgresql://u:hunter?secret@h/db", "postgresql://…"),
+        ("postgresql://u@h/db?password=a@secret", "postgresql://…"),
+        ("postgresql://u:a@secret@h/db", "postgresql://…"),
+        ("postgresql://u:123?4@h/db", "postgresql://…"),
+        ("postgresql://u:se@cret@h/db", "postgresql://…"),
+        ("redis:secret@host", "…"),
+        ("host=h password=secret dbname=x", "…"),
+        ("jdbc:postgresql://u:secret@h/db", "…"),
+        ("sqlserver://h;password=secret", "sqlserver://…"),
+        ("redis://h/0;password=secret", "redis://h/…"),
+        ("mysql://u:secret@h/db", "mysql://h/db"),
+        ("secret", "…"),
+    ],
+)
+def test_only_what_is_surely_no_password_is_shown(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+    try:
+        text = repr(parse_location(url))
+    except LocationError as exc:
+        text = str(exc)
+    assert "secret" not in text
 
 
 def test_kafka_is_named() -> None:

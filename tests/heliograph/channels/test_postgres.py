@@ -230,3 +230,32 @@ def test_tables_of_a_newer_version_are_refused_and_left_alone(url: str) -> None:
                 publish(log, "y")
             assert log.check() != "ok"
         assert client.execute("SELECT version FROM heliograph_state").fetchone() == (908,)
+
+
+@patched
+def test_several_hosts_are_tried_and_a_socket_may_be_one_of_them(url: str, folder: str) -> None:
+    port = url.rsplit(":", maxsplit=1)[-1].split("/", maxsplit=1)[0]
+    hosts = f"127.0.0.1:1,localhost:{port}"
+    options = "target_session_attrs=read-write&connect_timeout=5"
+    socket_folder = folder.replace("/", "%2F")
+    for given in (
+        f"postgresql://heliograph:secret@{hosts}/postgres?{options}",
+        f"postgresql://heliograph@[::1]:1,127.0.0.1:{port}/postgres",
+        f"postgresql://heliograph@{socket_folder}:{port}/postgres",
+        f"postgresql:///postgres?user=heliograph&password=secret&host=127.0.0.1,localhost&port=1,{port}",
+    ):
+        with opened(given) as (log,):
+            assert publish(log, "x").offset >= 1
+            eventually(lambda log=log: log.check() == "ok", "readiness")
+    with opened(
+        "postgresql://heliograph:secret@127.0.0.1:1,[::1]:1,localhost:1/postgres?password=secret"
+    ) as (log,):
+        with pytest.raises(LogUnavailable) as caught:
+            publish(log, "x")
+        assert "secret" not in f"{caught.value} {log.check()}"
+        assert not str(caught.value).endswith("..")
+
+
+@pytest.fixture
+def folder(postgres_server: PostgresServer) -> str:
+    return str(postgres_server.folder)

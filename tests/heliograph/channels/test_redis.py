@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import gevent
 import pytest
@@ -258,3 +259,42 @@ def test_keys_of_an_earlier_version_work_and_are_bounded() -> None:
             assert len(offsets) > 20
             log.append_many([new_append("a", Kind.BYTES, b"x" * 1024)] * 60)
             assert [message.offset for message in log.read("a", None).messages] == list(range(112, 162))
+
+
+@patched
+def test_each_address_of_a_host_is_tried_and_details_end_with_one_full_stop() -> None:
+    with (
+        RedisServer() as server,
+        server.client() as client,
+        opened(f"redis://localhost:{server.port}/0") as (log,),
+    ):
+        assert publish(log, "x").offset == 1
+        details: list[str] = []
+
+        def refused() -> bool:
+            client.client_kill_filter(_type="normal", skipme=True)
+            try:
+                publish(log, "x")
+            except LogUnavailable as exc:
+                details.append(str(exc))
+            return len(details) > 2
+
+        eventually(refused, "refusals")
+        server.kill()
+        eventually(lambda: log.check() != "ok", "the loss of the server")
+        with pytest.raises(LogUnavailable) as caught:
+            publish(log, "x")
+        details += [str(caught.value), log.check()]
+        assert all(not detail.endswith("..") and "\n" not in detail for detail in details), details
+        assert all(detail.endswith(".") for detail in details[:-1]), details
+
+
+@patched
+def test_instances_by_host_and_by_socket_notify_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "redis.sock"
+    server = RedisServer("--save", "", "--unixsocket", str(path))
+    with server, opened(f"redis+unix://{path}") as (log,), opened(server.url) as (other,):
+        follower = Follower(log)
+        publish(other, "x")
+        assert texts(follower.until(1)) == ["x"]
+        follower.stop()

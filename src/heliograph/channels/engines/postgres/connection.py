@@ -14,6 +14,7 @@ import gevent
 import psycopg
 from gevent.lock import BoundedSemaphore
 from gevent.monkey import get_original
+from heliograph_proxy.sentences import because
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from heliograph.channels.engines.epochs import new_half
@@ -23,8 +24,11 @@ from heliograph.channels.errors import LocationError, LogUnavailable
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-#: Seconds to connect, and for all statements of one lease.
+#: Seconds to prepare a connection, and for all statements of one lease.
 CONNECT_TIMEOUT, LEASE_TIMEOUT = 5.0, 10.0
+
+#: Seconds for one address of a host, unless the URL has a `connect_timeout`, and for all addresses of all hosts.
+ADDRESS_TIMEOUT, MAX_CONNECT_TIME = 3, 30.0
 
 #: Seconds that a migration of the tables may take: it waits for transactions of other instances, and makes an index.
 MIGRATION_TIMEOUT = 120.0
@@ -59,8 +63,8 @@ def check_url(url: str) -> None:
 
 def connect(url: str) -> Connection:
     """A connection in autocommit mode, with the tables in place. Raises one of FAILURES, LogUnavailable."""
-    with gevent.Timeout(CONNECT_TIMEOUT, TimeoutError("it does not answer")):
-        connection = psycopg.connect(_resolved(url), autocommit=True)
+    with gevent.Timeout(_time_to_connect(url), TimeoutError("it does not answer")):
+        connection = psycopg.connect(_with_defaults(url), autocommit=True)
     try:
         with bounded(connection, CONNECT_TIMEOUT):
             version = _version(connection)
@@ -94,17 +98,18 @@ def _shut_down(connection: Connection) -> None:
             end.shutdown(socket.SHUT_RDWR)
 
 
-def _resolved(url: str) -> str:
-    """With the addresses of the host: libpq would look them up itself and block the event loop."""
+def _with_defaults(url: str) -> str:
+    """psycopg looks up all hosts, cooperatively, and tries each of their addresses for `connect_timeout`."""
     options = conninfo_to_dict(url)
-    host = str(options.get("host") or "")
     options.setdefault("application_name", "heliograph")
-    if host and not host.startswith(("/", "@")) and "," not in host and "hostaddr" not in options:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        options["host"] = ",".join([host] * len(addresses))
-        options["hostaddr"] = ",".join(addresses)
+    options.setdefault("connect_timeout", str(ADDRESS_TIMEOUT))
     return make_conninfo("", **options)
+
+
+def _time_to_connect(url: str) -> float:
+    """For all addresses: a host has one or two."""
+    hosts = str(conninfo_to_dict(url).get("host") or "").count(",") + 1
+    return min(MAX_CONNECT_TIME, CONNECT_TIMEOUT + 2 * ADDRESS_TIMEOUT * hosts)
 
 
 def _prepare(connection: Connection) -> None:
@@ -178,10 +183,7 @@ def unavailable(error: Exception, *, uncertain: bool = False) -> LogUnavailable:
     """Translate what psycopg or a socket raised. Their texts name hosts and users, never passwords."""
     if isinstance(error, LogUnavailable):
         return error
-    text = str(error).strip().splitlines()
-    return LogUnavailable(
-        f"PostgreSQL cannot be used now: {text[0] if text else type(error).__name__}", uncertain=uncertain
-    )
+    return LogUnavailable(because("PostgreSQL cannot be used now", error), uncertain=uncertain)
 
 
 def _is_stale(connection: Connection) -> bool:

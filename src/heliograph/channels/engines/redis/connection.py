@@ -15,6 +15,7 @@ import gevent
 import redis
 from gevent.event import Event
 from heliograph_proxy.backoff import delay
+from heliograph_proxy.sentences import because
 from redis import connection as connections
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -24,8 +25,8 @@ from heliograph.channels.location import redacted
 
 log = logging.getLogger("heliograph")
 
-#: Seconds to make a connection and log in.
-CONNECT_TIMEOUT = 5.0
+#: Seconds to make a connection and log in, and for each of the addresses of the host, which are tried one after the other.
+CONNECT_TIMEOUT, ADDRESS_TIMEOUT = 8.0, 2.0
 
 #: What a lost or refused connection raises; EOFError and ValueError come from sockets that are closed under a reader.
 FAILURES = (redis.RedisError, OSError, EOFError, ValueError)
@@ -46,14 +47,23 @@ def check_url(url: str) -> None:
         ) from None
 
 
+def database(url: str) -> int:
+    """The number of the database: the same for a socket, a host and the option `db`."""
+    return int(_options(url).get("db") or 0)
+
+
+def _options(url: str) -> dict[str, Any]:
+    return dict(_connections.parse_url(url.replace("redis+unix://", "unix://", 1)))
+
+
 def new_connection(url: str) -> RawConnection:
     options: dict[str, Any] = {
-        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_connect_timeout": ADDRESS_TIMEOUT,
         "socket_timeout": None,  # `pipeline.py` checks what takes too long
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),  # it would reconnect unnoticed, and notifications would be lost
         "client_name": "heliograph",
-        **_connections.parse_url(url.replace("redis+unix://", "unix://", 1)),
+        **_options(url),
     }
     kind = options.pop("connection_class", connections.Connection)
     if kind is not connections.UnixDomainSocketConnection:
@@ -117,7 +127,7 @@ class RedisConnection(ABC):
 
     def _set_failure(self, exc: Exception) -> None:
         """redis-py's errors name host and port, never the password."""
-        self.state = f"Redis cannot be used now: {exc}"
+        self.state = because("Redis cannot be used now", exc)
 
     def reset(self, reason: str) -> None:
         """Drop the connection and open a new one."""

@@ -11,6 +11,7 @@ from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import window
 from heliograph.channels.engines.redis.connection import check_url
 from heliograph.channels.engines.redis.listing import ChannelListing
+from heliograph.channels.engines.redis.pipeline import refused
 from heliograph.channels.engines.redis.pool import RedisPool
 from heliograph.channels.engines.redis.presence import RedisPresence
 from heliograph.channels.engines.redis.schema import ENTRY, KEY, LOG, SIZES
@@ -106,7 +107,7 @@ class RedisLog(Log):
         elif verdict == b"reused":
             done(KeyReused("This idempotency key was used with another body; nothing was published."))
         else:
-            done(answer if isinstance(answer, ChannelError) else LogUnavailable(f"Redis refused: {answer}"))
+            done(answer if isinstance(answer, ChannelError) else refused(answer))
 
     def _make_room(self, append: Append, done: Done) -> None:
         """Forget channels that ended, and try once more. Not often: the search is long."""

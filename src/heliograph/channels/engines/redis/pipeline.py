@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import gevent
 import redis
 from gevent.event import AsyncResult, Event
+from heliograph_proxy.sentences import because, full_stop
 
 from heliograph.channels.engines.redis.connection import RawConnection, RedisConnection
 from heliograph.channels.engines.redis.schema import ALL
@@ -68,7 +69,7 @@ class PipelinedConnection(RedisConnection):
     def send(self, command: tuple[object, ...], on_answer: OnAnswer) -> None:
         """`on_answer` gets the answer, a redis.ResponseError or LogUnavailable, on the event loop. It must not wait."""
         if self.connection is None:
-            on_answer(LogUnavailable(f"{self.state}."))
+            on_answer(LogUnavailable(full_stop(self.state)))
             return
         if len(self._waiting) >= MAX_WAITING_APPENDS + MAX_WAITING_CALLS or self._bytes > MAX_WAITING_BYTES:
             on_answer(LogOverloaded("Too many requests wait for Redis."))
@@ -161,10 +162,15 @@ class PipelinedConnection(RedisConnection):
             )
 
 
+def refused(answer: object) -> LogUnavailable:
+    """What an error or an answer that makes no sense means to a client."""
+    return LogUnavailable(because("Redis refused", answer))
+
+
 def checked(answer: object) -> object:
     """Raises LogUnavailable if an answer is an error."""
     if isinstance(answer, redis.ResponseError):
-        raise LogUnavailable(f"Redis refused: {answer}")
+        raise refused(answer)
     if isinstance(answer, LogUnavailable):
         raise answer
     return answer

@@ -7,14 +7,15 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
-from urllib.parse import urlsplit
 
 import gevent
 from gevent.event import AsyncResult
 from gevent.lock import BoundedSemaphore
+from heliograph_proxy.sentences import full_stop
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines.epochs import new_half
+from heliograph.channels.engines.redis.connection import database
 from heliograph.channels.engines.redis.listener import RedisListener
 from heliograph.channels.engines.redis.maintenance import RedisMaintenance
 from heliograph.channels.engines.redis.pipeline import REPLICA, OnAnswer, PipelinedConnection, checked
@@ -43,7 +44,7 @@ POSITION_INTERVAL = 20.0
 class RedisPool:
     def __init__(self, url: str, limits: Limits, on_notification: Callable[[Notification], None]) -> None:
         # Notifications are not separated by database, so their names contain it.
-        scope = f"{PREFIX}{urlsplit(url).path.strip('/') or '0'}:"
+        scope = f"{PREFIX}{database(url)}:"
         self.notification_prefix = f"{scope}news:"
         self._probe = f"{scope}probe:{secrets.token_hex(8)}"
         self._probe_sent = self._probe_back = time.monotonic()
@@ -75,7 +76,7 @@ class RedisPool:
         on_answer: OnAnswer,
     ) -> None:
         if connection.connection is None:
-            on_answer(LogUnavailable(f"{connection.state}."))
+            on_answer(LogUnavailable(full_stop(connection.state)))
             return
         state = (connection.server.run, new_half(), new_half(), "1" if connection.server.durable else "0")
         connection.send(

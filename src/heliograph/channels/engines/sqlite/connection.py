@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heliograph_proxy.files import make_folder, make_private
+from heliograph_proxy.sentences import because
 
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.sqlite import damage
@@ -151,7 +152,7 @@ class LogFile:
                 raise
             found = str(exc)
         if found:
-            raise damage.Damaged(f"The file of the channels is damaged: {found}.")
+            raise damage.Damaged(because("The file of the channels is damaged", found))
         return not version
 
     def set_aside(self, error: Exception) -> str:

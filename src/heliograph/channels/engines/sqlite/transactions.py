@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from random import random
 
 from gevent.monkey import get_original
+from heliograph_proxy.sentences import because
 
 from heliograph.channels.engines.sqlite.connection import FileState, LogFile
 from heliograph.channels.errors import LogUnavailable
@@ -60,7 +61,7 @@ def unavailable(error: Exception) -> LogUnavailable:
         return error
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     reason = _REASONS.get(code, getattr(error, "strerror", None) or str(error))
-    return LogUnavailable(f"The log of the channels cannot be used now: {reason}.")
+    return LogUnavailable(because("The log of the channels cannot be used now", reason))
 
 
 def pause(seconds: float) -> None:
