@@ -91,9 +91,8 @@ class ProxyExchange:
                 return self._tunnel(attempt, answer)
             if self._head.websocket:
                 self._runtime.balancer.end_handshake(self._slot)
-            if (
-                answer.stream and self._head.method != b"HEAD"
-            ):  # It lasts as a tunnel does, and counts as one.
+            # A stream lasts as a tunnel does, and counts as one.
+            if answer.stream and self._head.method != b"HEAD":
                 self._record.stream = True
                 self._runtime.balancer.begin_tunnel(self._slot)
             return self._relay(attempt, answer)

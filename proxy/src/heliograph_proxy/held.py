@@ -20,8 +20,15 @@ MOST_OF_BODY: Final = 1 << 16
 #: An answer of at most so much is read at its backend's speed. Most pages are shorter.
 MOST_OF_ANSWER: Final = 1 << 18
 
+#: The same with a head and the framing of chunks.
+MOST_UNSENT: Final = MOST_OF_ANSWER + (1 << 16) + (1 << 12)
+
 #: The part of all held bytes that one client may have: another one always finds room.
 CLIENT_SHARE: Final = 0.5
+
+
+#: Bodies that wait for room. Each is looked at whenever room is given back.
+MOST_WAITING: Final = 1000
 
 
 class _Waiting:
@@ -56,6 +63,8 @@ class HeldBytes:
 
     def take(self, client: str, size: int) -> bool:
         """Whether there is room for so many bytes more."""
+        if not size:
+            return True
         has = self._by_client.get(client, 0) + size
         if self.total + size > self._most or has > self._most * CLIENT_SHARE:
             return False
@@ -77,6 +86,8 @@ class HeldBytes:
         """As `take`, but waits for room."""
         if self.take(client, size):
             return True
+        if len(self._waiting) >= MOST_WAITING:
+            return False
         waiting = _Waiting(client, size)
         self._waiting.append(waiting)
         try:
@@ -125,7 +136,7 @@ class UnsentAnswer:
         if self._error is not None:
             raise self._error
         size = len(data)
-        if self._size + size > MOST_OF_ANSWER or not self._held.take(self._name, size):
+        if self._size + size > MOST_UNSENT or not self._held.take(self._name, size):
             return False
         self._pieces.append(data)
         self._size += size

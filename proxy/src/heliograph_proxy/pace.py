@@ -21,10 +21,10 @@ SURPLUS_PERIODS: Final = 2
 class Pace:
     """`add` what moved and how long it was waited for; it is `too_slow` when the average of a period is below the rate."""
 
-    __slots__ = ("_moved", "_period", "_rate", "_waited")
+    __slots__ = ("_moved", "_period", "_waited", "rate")
 
     def __init__(self, rate: float, period: float) -> None:
-        self._rate = rate
+        self.rate = rate
         self._period = period
         self._moved = 0.0
         self._waited = 0.0
@@ -32,7 +32,7 @@ class Pace:
     @property
     def patience(self) -> float:
         """Seconds that may be waited for the next bytes."""
-        earned = min(self._moved / self._rate, self._period * SURPLUS_PERIODS)
+        earned = min(self._moved / self.rate, self._period * SURPLUS_PERIODS)
         return max(self._period, earned) - self._waited
 
     @property
@@ -42,7 +42,7 @@ class Pace:
     def add(self, moved: int, waited: float) -> None:
         self._moved += moved
         self._waited += waited
-        needed = self._rate * self._waited
+        needed = self.rate * self._waited
         if self._waited >= self._period and self._moved >= needed:  # a new period begins
-            self._moved = min(self._moved - needed, self._rate * self._period * SURPLUS_PERIODS)
+            self._moved = min(self._moved - needed, self.rate * self._period * SURPLUS_PERIODS)
             self._waited = 0.0

@@ -118,9 +118,11 @@ class SocketStream(Waits):
 
         That may be long after the other side has taken some: the kernel tells when a third of megabytes is free. So how
         much is left there is looked at, too."""
-        if self._pace is None and self.least_rate:
-            self._pace = Pace(self.least_rate, pace.ANSWER_SECONDS)
-        kept = self._pace
+        rate, kept = self.least_rate, self._pace
+        if not rate:  # a tunnel by now, or the settings are others
+            kept = None
+        elif kept is None or kept.rate != rate:
+            self._pace = kept = Pace(rate, pace.ANSWER_SECONDS)
         queued, begun = self._queued(), monotonic()
         while True:
             patience = self.write_patience if kept is None else min(self.write_patience, kept.patience)

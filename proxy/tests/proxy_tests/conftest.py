@@ -196,7 +196,11 @@ class Proxy:
     def idle(self) -> bool:
         """Whether nothing is in flight and no client is connected, in the counters that balancing depends on."""
         counted = [self.balancer.in_flight, self.balancer.retries.retrying, len(self.balancer.queue)]
-        counted.append(self.runtime.metrics.connections)
+        counted += [
+            self.runtime.metrics.connections,
+            self.runtime.held.total,
+            len(self.runtime.held._by_client),
+        ]
         for one in self.backends:
             counted += [one.active, one.tunnels, one.queued, len(self.balancer.waiting[one])]
         return not any(counted)

@@ -10,7 +10,7 @@ import pytest
 from gevent import socket as gsocket
 from gevent.event import Event
 from heliograph_proxy import pace
-from heliograph_proxy.held import MOST_OF_ANSWER, MOST_OF_BODY
+from heliograph_proxy.held import MOST_OF_ANSWER, MOST_OF_BODY, MOST_UNSENT
 from heliograph_proxy.http1.framing import chunk
 
 from proxy_tests.backends import PATIENCE, Backend, Peer, Received, echo_body, saying
@@ -261,7 +261,7 @@ def sized(size: int, chunked: bool) -> bytes:
 def test_an_answer_that_is_not_read_holds_no_slot_and_no_connection_to_its_backend(
     start_proxy: StartProxy, backend: Backend, clients: list[Client], chunked: bool
 ) -> None:
-    size = MOST_OF_ANSWER - 1000  # and the head
+    size = MOST_OF_ANSWER
     backend.script = saying(sized(size, chunked))
     proxy = start_proxy(table(backend, max_connections=1))
     for number in range(1, 4):
@@ -286,7 +286,7 @@ def test_a_longer_answer_keeps_its_slot_and_little_memory(
     client.send(GET)
     until(lambda: proxy.runtime.held.total, "what is held")
     assert proxy.balancer.in_flight == 1
-    assert proxy.runtime.held.total <= MOST_OF_ANSWER
+    assert proxy.runtime.held.total <= MOST_UNSENT
     assert len(client.response().body) == 2_000_000
     assert proxy.runtime.held.total == 0
 
