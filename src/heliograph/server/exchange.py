@@ -16,6 +16,7 @@ from heliograph.problems import InternalError
 from heliograph.request import logs
 from heliograph.request.environ import EXCHANGE, OFFER
 from heliograph.request.forwarding import ResolvedClient
+from heliograph.server.body import BodyError, SilentBody
 
 Environ = dict[str, Any]
 
@@ -94,11 +95,11 @@ class WrappedRequest:
     def relay(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
         return _Relay(self, pieces)
 
-    def fail(self) -> None:
+    def fail(self, error: BaseException) -> None:
         """The application raised. Before the first byte of its answer the server answers for it."""
         self._failed = True
         if not self.sent:
-            self.status = InternalError.status
+            self.status = error.code if isinstance(error, BodyError | SilentBody) else InternalError.status
 
     def close(self) -> None:
         """The answer has ended or broke off."""
@@ -137,8 +138,8 @@ class _Relay:
         except StopIteration:
             self._exchange.complete = True
             raise
-        except Exception:
-            self._exchange.fail()
+        except Exception as exc:
+            self._exchange.fail(exc)
             raise
         self._exchange.sent += len(piece)
         return piece

@@ -108,4 +108,4 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
             return lambda data: None
         if self.server_state.stopping:
             headers = [*headers, ("Connection", "close")]
-        return super(WebSocketHandler, self).start_response(status, headers, exc_info)
+        return super().start_response(status, headers, exc_info)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 
 import gevent
-from gevent.pywsgi import Input
-from gunicorn.workers.ggevent import PyWSGIHandler
 
 from heliograph.problems import (
     BadRequest,
@@ -23,6 +23,8 @@ from heliograph.problems import (
 )
 from heliograph.request import logs
 from heliograph.request.answers import response_of
+from heliograph.server import body
+from heliograph.server.body import BoundedInput, SilentBody, discard
 from heliograph.server.head import (
     StrictLines,
     check_framing,
@@ -31,8 +33,9 @@ from heliograph.server.head import (
     keeps_alive,
     read_request_line,
 )
+from heliograph.server.incoming import Incoming
+from heliograph.server.outgoing import FramingHandler
 from heliograph.server.state import ServerState, state_of
-from heliograph.settings import MIB
 
 log = logging.getLogger("heliograph")
 
@@ -43,64 +46,61 @@ IDLE_TIMEOUT = 75.0
 #: Seconds a client may be silent inside a request or an answer.
 IO_TIMEOUT = 60.0
 
-#: Bytes that are read of a body that the application did not read, and seconds this may take, before the connection is closed.
-#: Reading lets the answer arrive: closing at once would reset the connection under it.
-MAX_DISCARDED = 256 * MIB
-DISCARD_TIMEOUT = 2.0
+#: Seconds that a whole head may take: as at the proxy. For the first request they count from the connection on.
+HEAD_TIMEOUT = 10.0
 
 
-class BoundedInput(Input):
-    """pywsgi's body, of which only so much is read after the answer. Closes the connection when that was not all."""
-
-    handler: StrictHandler
-
-    def _discard(self) -> None:
-        broken = self._chunked_input_error  # type: ignore[attr-defined]
-        if broken or not (self.position < (self.content_length or 0) or self.chunked_input):
-            return
-        self.send_100_continue_enabled = False
-        if not discard(self.read):
-            self.handler.close_connection = True
+#: What is answered where reading a body failed below the application.
+_OF_BODIES: dict[int, Callable[[], Problem]] = {
+    BadRequest.status: lambda: BadRequest(
+        "The request's body is not valid HTTP/1.1, or ended in the middle."
+    ),
+    RequestTimeout.status: RequestTimeout,
+}
 
 
-def discard(read: Callable[[int], bytes]) -> bool:
-    """Read until the end; False when that is too far away or never comes."""
-    left = MAX_DISCARDED
-    with gevent.Timeout(DISCARD_TIMEOUT, False):  # type: ignore[arg-type]
-        try:
-            while left > 0:
-                piece = read(min(left, 64 << 10))
-                if not piece:
-                    return True
-                left -= len(piece)
-        except (OSError, ValueError):  # the client is gone, or what it sends is no body
-            return False
-    return False
-
-
-class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
+class StrictHandler(FramingHandler):
     """One connection. Its server knows while it waits for another request, so that the shutdown can end it."""
 
     path: str
-    headers_sent: bool
     wsgi_input: Any
+    _expects_continue = False
+
+    def __init__(self, connection: Any, address: Any, server: Any) -> None:
+        self._incoming = Incoming(connection)
+        self._opened: float | None = time.monotonic()
+        super().__init__(connection, address, server, rfile=io.BufferedReader(self._incoming))
 
     @property
     def server_state(self) -> ServerState:
         return state_of(self.server)
 
     def read_requestline(self) -> str:
-        self.socket.settimeout(IDLE_TIMEOUT)
         idle = self.server_state.idle
         idle.add(self.socket)
         try:
+            self._await_head()
             line: str = super().read_requestline()
-            if line == "\r\n":  # RFC 9112, 2.2: some clients send one behind a body
+            if line == "\r\n":  # RFC 9112, 2.2: left behind by the body of another request
                 line = super().read_requestline()
+        except TimeoutError:
+            if self._incoming.began:
+                self._send_last(self._refuse(RequestTimeout())[1])
+            raise
         finally:
             idle.discard(self.socket)
-        self.socket.settimeout(IO_TIMEOUT)
         return line
+
+    def _await_head(self) -> None:
+        """Set the deadline of a head: from the connection on, or when the first byte of a further request is there."""
+        if self._opened is not None:
+            self._incoming.expect(HEAD_TIMEOUT, self._opened, began=False)
+            self._opened = None
+            return
+        self._incoming.wait(IDLE_TIMEOUT)
+        self._incoming.began = False
+        self.rfile.peek(1)
+        self._incoming.expect(HEAD_TIMEOUT, time.monotonic(), began=True)
 
     def read_request(self, raw_requestline: str) -> bool:
         line, authority = read_request_line(raw_requestline)
@@ -110,10 +110,7 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
             self.headers["Host"] = authority
         version, headers = self.request_version, self.headers
         self.close_connection = not keeps_alive(version, headers.get_all("Connection", []))
-        expects = expects_continue(version, headers.get_all("Expect", []))
-        del headers["Expect"]
-        if expects:  # pywsgi knows it in this spelling only
-            headers["Expect"] = "100-continue"
+        self._expects_continue = expects_continue(version, headers.get_all("Expect", []))
         return result
 
     def MessageClass(self, rfile: Any, *args: Any) -> Any:
@@ -125,22 +122,18 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
             fields.get_all("Transfer-Encoding", []),
         )
         check_once(fields.get_all("Content-Type", []), fields.get_all("Connection", []))
+        self._incoming.wait(IO_TIMEOUT)
         return fields
 
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
-        given: Input = self.wsgi_input
-        bounded = BoundedInput(self.rfile, self.content_length, given.socket, given.chunked_input)
+        asker = self.socket if self._expects_continue else None
+        bounded = BoundedInput(self.rfile, self.content_length, asker, self.wsgi_input.chunked_input)
         bounded.handler = self
         self.wsgi_input = bounded
         environ["wsgi.input"] = bounded
         environ["wsgi.input_terminated"] = True
         return environ
-
-    def finalize_headers(self) -> None:
-        super().finalize_headers()
-        if self.command == "HEAD":
-            self.response_use_chunked = False  # an answer to HEAD has no body, and so no last chunk either
 
     def log_request(self) -> None:
         """Nothing: the application logs what it answered, and `_refuse` what never got there."""
@@ -172,7 +165,7 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:  # it is gone
             return
-        self.socket.settimeout(DISCARD_TIMEOUT)
+        self.socket.settimeout(body.DISCARD_TIMEOUT)
         discard(self.socket.recv)
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
@@ -202,13 +195,15 @@ class StrictHandler(PyWSGIHandler):  # type: ignore[misc]
         self.close_connection = True
         if self.response_length or self.headers_sent:
             return
-        bad = error_code == BadRequest.status
-        problem = BadRequest("The request's body is not valid HTTP/1.1.") if bad else InternalError()
+        problem = _OF_BODIES.get(error_code, InternalError)()
         self.status, self.headers_sent = str(problem.status).encode(), True
         self._send_last(self._raw_answer(problem, self._request_id()))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
         # The client stopped reading its answer, or we stop and its time is up: the access log has it as incomplete.
+        if isinstance(v, SilentBody):
+            self._send_error_response_if_possible(RequestTimeout.status)
+            return
         if isinstance(v, (socket.timeout, gevent.GreenletExit)):
             self.close_connection = True
             return

@@ -10,16 +10,21 @@ from collections.abc import Iterable, Mapping
 from http.client import responses
 from typing import Any
 
+from heliograph_proxy.http1.requestline import ALLOWED_METHODS
 from heliograph_proxy.trust import TrustedPeers, peer_name
 
-from heliograph.problems import MethodNotAllowed, NotFound, Problem, Stopping
+from heliograph.problems import MethodNotAllowed, NotFound, Stopping
+from heliograph.request.answers import response_of
 from heliograph.request.checks import Check, CheckResults
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.metrics import CONTENT_TYPE, RequestMetrics
 
 HEALTH, METRICS = "/-/health", "/-/metrics"
 
-RESERVED = frozenset({HEALTH, METRICS})
+#: The target of a request for the server as a whole (RFC 9110, 9.3.7), which only OPTIONS has.
+SERVER = "*"
+
+RESERVED = frozenset({HEALTH, METRICS, SERVER})
 
 #: What proxies add to a request that they pass on.
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
@@ -27,13 +32,20 @@ _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
 _METHODS = ("GET", "HEAD")
 
 
-def refusal(environ: Mapping[str, Any], trust: TrustedPeers) -> Problem | None:
-    """Why a request for a reserved path is not answered, if it is not."""
+def other_answer(environ: Mapping[str, Any], trust: TrustedPeers) -> Any:
+    """What answers a request for a reserved path, a WSGI application; None where it is `ReservedPaths`."""
+    if environ["PATH_INFO"] == SERVER:
+        return _describe_server
     if not _may_ask(environ, trust):
-        return NotFound()
+        return response_of(NotFound())
     if environ["REQUEST_METHOD"] not in _METHODS:
-        return MethodNotAllowed(headers={"Allow": ", ".join(_METHODS)}, allowed=list(_METHODS))
+        return response_of(MethodNotAllowed(headers={"Allow": ", ".join(_METHODS)}, allowed=list(_METHODS)))
     return None
+
+
+def _describe_server(_environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("204 No Content", [("Allow", ALLOWED_METHODS)])
+    return []
 
 
 def _may_ask(environ: Mapping[str, Any], trust: TrustedPeers) -> bool:

@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from heliograph_proxy.http1.requestline import ALLOWED_METHODS
 from heliograph_proxy.masking import mask_secrets
-from werkzeug.wrappers import Response
 
 from heliograph.problems import BadHost, LengthRequired, Problem, UnknownHost
 from heliograph.request.answers import response_of
@@ -101,19 +99,19 @@ class WsgiWrapper:
             environ = add_websocket(environ, self._connections)
         else:  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
             environ.pop("HTTP_UPGRADE", None)
-        refused = None
+        other = None
         if environ.get("PATH_INFO") in RESERVED:
-            refused = reserved.refusal(environ, self._trust)
-            if refused is None:  # neither logged nor counted: two probes a second would hide what people do
+            other = reserved.other_answer(environ, self._trust)
+            if other is None:  # neither logged nor counted: two probes a second would hide what people do
                 return self._reserved(environ, start_response)
         client = resolve(
             environ.get("REMOTE_ADDR") or "unix", environ["wsgi.url_scheme"], environ, self._trust
         )
         exchange = WrappedRequest(self, environ, start_response, client)
         try:
-            return exchange.relay(self._answering(environ, refused)(environ, exchange.start_response))
-        except BaseException:
-            exchange.fail()
+            return exchange.relay((other or self._answering(environ))(environ, exchange.start_response))
+        except BaseException as exc:
+            exchange.fail(exc)
             exchange.close()
             raise
 
@@ -141,11 +139,9 @@ class WsgiWrapper:
             self._leave()
         self._server = self._leave = None
 
-    def _answering(self, environ: Environ, refused: Problem | None = None) -> Any:
+    def _answering(self, environ: Environ) -> Any:
         """What answers this request: the application, or a problem."""
-        problem = refused or self._refusal(environ)
-        if problem is None and environ.get("PATH_INFO") == "*":  # about the whole server (RFC 9110, 9.3.7)
-            return Response(status=204, headers={"Allow": ALLOWED_METHODS})
+        problem = self._refusal(environ)
         return self.application if problem is None else response_of(problem)
 
     def _refusal(self, environ: Environ) -> Problem | None:

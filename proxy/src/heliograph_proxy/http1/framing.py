@@ -34,7 +34,7 @@ _EXTENSION: Final = (
     + _QUOTED
     + rb"))?+"
 )
-_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*+)\r\n")
+SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*+)\r\n")
 _PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8}+)\r\n")
 #: As what may stand first in a piece of a size line: nothing yet, or one of them.
 _HEX_DIGITS: Final = frozenset((b"", *(b"%c" % digit for digit in b"0123456789abcdefABCDEF")))
@@ -156,7 +156,7 @@ class ChunkedReader:
             if self._buffer[self._position : self._position + 1] not in _HEX_DIGITS:
                 raise FramingError("a chunk's size line is malformed")
             return False
-        match = _SIZE_LINE.fullmatch(line)
+        match = SIZE_LINE.fullmatch(line)
         self._extensions += len(match[2]) if match else 0
         if not match or self._extensions > MAX_EXTENSIONS or int(match[1], 16) > MAX_CHUNK:
             raise FramingError("a chunk's size line is malformed")
