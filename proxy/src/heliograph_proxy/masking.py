@@ -17,10 +17,10 @@ def _spellings(name: str) -> str:
 
 
 # A parameter begins and its value ends also where the text is a referrer, a message or a traceback, and where a whole URL
-# is the value of another parameter, in which `?`, `=` and `&` are encoded.
+# is the value of another parameter, in which `?`, `=` and `&` are encoded. A quote ends it: log formats have URLs in quotes.
 _SECRET: Final = re.compile(
     r"((?:^|[^A-Za-z0-9_%-]|%(?:26|3b|3f))(?:" + "|".join(map(_spellings, SECRET_PARAMETERS)) + r")(?:=|%3d))"
-    r"(?:(?!%26)[^&\s])+",
+    r"(?:(?!%26)[^&\s\"])+",
     re.IGNORECASE | re.ASCII,
 )
 

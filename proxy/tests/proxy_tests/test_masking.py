@@ -23,6 +23,10 @@ from proxy_tests.conftest import StartProxy, until
         ("/x?next=%2Fevents%3Fticket%3Dabc%26y=1", "/x?next=%2Fevents%3Fticket%3D***%26y=1"),
         ("https://a.example/?ticket=abc", "https://a.example/?ticket=***"),
         ("KeyError at /x?ticket=abc in line 5", "KeyError at /x?ticket=*** in line 5"),
+        (
+            '"GET /?ticket=abc HTTP/1.1" 200 "http://a/?token=abc" "x"',
+            '"GET /?ticket=*** HTTP/1.1" 200 "http://a/?token=***" "x"',
+        ),
         ("/tickets?name=ticket", "/tickets?name=ticket"),
         ("/x?csrf_token=a&no-ticket=b&tickets=c", "/x?csrf_token=a&no-ticket=b&tickets=c"),
         ("/x?ticket=", "/x?ticket="),
