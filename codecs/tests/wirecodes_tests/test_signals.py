@@ -9,7 +9,8 @@ from array import array
 
 import pytest
 from wirecodes import _reference_signals as reference
-from wirecodes.morse.search import _costs, _tree
+from wirecodes.morse.letters import code_tree
+from wirecodes.morse.search import _costs
 
 from .keyer import Sender, noise, sound
 
@@ -59,6 +60,6 @@ class TestTwins:
                 array("d", [dice.gauss(0, 2) for _ in keyed]),
                 array("d", [4.5] * len(keyed)),
             )
-            found = reference.likeliest(levels, _tree(), costs, firsts)
+            found = reference.likeliest(levels, code_tree(), costs, firsts)
             assert found[1]
-            assert compiled.likeliest(levels, _tree(), costs, firsts) == found
+            assert compiled.likeliest(levels, code_tree(), costs, firsts) == found

@@ -25,6 +25,8 @@ _ABOVE_NOISE = 3.5
 _CONTRAST = 5.0
 #: ToneFrames averaged: the first of these that gives the contrast.
 _WIDTHS = (2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200)
+#: So many that may give it are tried.
+_TRIED = 3
 #: Of the marks this part may be weaker than the contrast says.
 _WEAK = 0.03
 #: Seconds in which the noise's level is taken to be the same.
@@ -59,14 +61,16 @@ class Envelope:
 def envelope(frames: ToneFrames) -> Envelope | None:
     """The marks, averaged over as few frames as give the contrast; None where none do."""
     re, im = _sums(frames.re), _sums(frames.im)
+    tried = 0
     for width in _WIDTHS:
-        if width > len(frames):
+        if width > len(frames) or tried == _TRIED:
             break
         levels = _levels(re, im, width)
         noise = _noise(levels, frames, width)
         top = sorted(levels)[int(0.98 * (len(levels) - 1))]
         if width < _WIDTHS[-1] and top < _CONTRAST * sum(noise) / len(noise):
             continue
+        tried += 1
         marks = _meant(_marks(levels, noise, frames.seconds))
         contrasts = sorted(mark.level / noise[int(mark.begin / frames.seconds)] for mark in marks)
         if contrasts and contrasts[int(_WEAK * len(contrasts))] >= _CONTRAST:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from wirecodes.morse.alphabet import SYMBOLS
 from wirecodes.morse.envelope import Envelope, Mark, envelope
+from wirecodes.morse.letters import lettered
 from wirecodes.morse.rhythm import Groups, grouped
 from wirecodes.morse.search import Search
 from wirecodes.morse.tone import ToneFrames
@@ -103,10 +104,10 @@ def _clear(found: Envelope, frames: ToneFrames) -> list[Signal] | None:
     if not groups or found.width > _RESOLVED * _shortest(groups):
         return None
     signals = []
-    for number, (mark, now) in enumerate(zip(marks, groups, strict=True)):
-        gap = now.gap_kind(gaps[number - 1]) if number else 2
+    kinds = lettered(lengths, gaps, groups)
+    for mark, now, (dash, gap) in zip(marks, groups, kinds, strict=True):
         tone = frames.tone[min(int(mark.begin / frames.seconds), len(frames) - 1)]
-        signals.append(Signal(mark.begin, mark.end, now.is_dash(lengths[number]), gap, now.unit, tone))
+        signals.append(Signal(mark.begin, mark.end, dash, gap, now.unit, tone))
     return signals
 
 

@@ -28,8 +28,9 @@ _PAUSE_COST = 3.5
 _SHORTEST, _LONGEST = math.log(0.006), math.log(2.0)
 #: The usual length of a dot, 20 words a minute, and what a length e times that costs: where nothing else tells.
 _USUAL, _UNUSUAL = math.log(0.06), 1.5
-#: How often gaps are inside letters, between letters and between words, as costs.
-_SHARES = (-math.log(0.45), -math.log(0.4), -math.log(0.2))
+#: How often gaps are inside letters, between letters and between words, as costs; few gaps may be of any kind.
+_SHARES = (-math.log(0.6), -math.log(0.27), -math.log(0.13))
+_MANY_GAPS = 16
 #: What is known about the spread before: as much as so many marks with this deviation of the logarithm.
 _KNOWN, _SPREAD = 4, 0.06
 #: A code that is not in the alphabet.
@@ -55,12 +56,17 @@ class Groups:
         return (math.exp(self.marks[0]) + math.exp(self.gaps[0])) / 2
 
     def is_dash(self, mark: float) -> bool:
-        return mark > (self.marks[0] + self.marks[1]) / 2
+        return mark > _between(*self.marks)
 
     def gap_kind(self, gap: float) -> int:
         """0 inside a letter, 1 between letters, 2 between words."""
         inner, letter, word = self.gaps
-        return (gap > (inner + letter) / 2) + (gap > (letter + word) / 2)
+        return (gap > _between(inner, letter)) + (gap > _between(letter, word))
+
+
+def _between(one: float, other: float) -> float:
+    """The logarithm of the harmonic mean: as many deviations from both, where these are in proportion to the lengths."""
+    return math.log(2) - math.log(math.exp(-one) + math.exp(-other))
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,8 @@ def _gap_splits(gaps: Sequence[float]) -> list[_Split]:
                 continue
             deviation = inner_deviation + lengths.deviation(inner, letters) + lengths.deviation(letters, end)
             cost, spread = _fit(deviation, end)
-            cost += inner * _SHARES[0] + (letters - inner) * _SHARES[1] + (end - letters) * _SHARES[2]
+            shares = inner * _SHARES[0] + (letters - inner) * _SHARES[1] + (end - letters) * _SHARES[2]
+            cost += shares * min(1.0, count / _MANY_GAPS)
             found.append(_Split(cost + (count - end) * _PAUSE_COST, (gap, letter, word), spread))
     return sorted(found, key=lambda split: split.cost)[:24]
 

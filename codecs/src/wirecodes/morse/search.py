@@ -9,15 +9,15 @@ sum; this is a hidden semi-Markov model (K. Murphy, 2002). Level, noise and unit
 
 from __future__ import annotations
 
+import cmath
 import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import accumulate, pairwise
 
 from wirecodes.kernel import likeliest
-from wirecodes.morse.alphabet import CHARACTERS, SYMBOLS
+from wirecodes.morse.letters import WORD_SHARE, code_tree
 from wirecodes.morse.tone import ToneFrames
 
 #: Seconds searched at once, and how many of them only show how the text goes on.
@@ -27,13 +27,20 @@ _UNITS = [0.024 * 1.17**k for k in range(12)]
 #: Steps of a unit: while the unit is looked for, and when it is known.
 _COARSE, _FINE = 4, 8
 #: The standard deviation of each length, as part of it, and in steps by their rounding.
-_JITTER, _ROUNDING = 0.13, 0.4
+_JITTER, _ROUNDING = 0.105, 0.35
 #: No length is further off than this, in standard deviations; any longer gap is a pause.
 _FARTHEST = 3.3
 _PAUSE_COST = 6.0
 #: The lengths of dots, dashes, and gaps inside letters, between letters and between words.
 _LENGTHS = (1, 3, 1, 3, 7)
-_WORD_SHARE = 0.2
+#: Seconds of the blocks whose turns show the tone's exact frequency, and over which it is taken to be the same.
+_TURN_BLOCK, _TURN_STEADY = 0.02, 2.0
+#: Searches in one chunk at most, each with the model that the one before gave.
+_ROUNDS = 3
+#: Models that differ by less than these parts are near.
+_NEAR_UNIT, _NEAR_LEVEL = 0.03, 0.1
+#: Marks are lighter or heavier than usual by so much of a unit at most.
+_MOST_WEIGHT = 0.3
 #: The energy of a dot by the noise's density: below, nobody can read (-11 dB at 20 words a minute).
 LEAST_ENERGY = 18.0
 #: What a text is worth at least, and each of its words by what their marks would be worth if they were sent.
@@ -56,36 +63,19 @@ class Found:
 
 @dataclass(frozen=True)
 class Model:
-    """A sender: seconds of a unit, and the level of its marks."""
+    """A sender: seconds of a unit, the level of its marks, and by how much of a unit marks are longer, gaps shorter."""
 
     unit: float
     level: float
+    weight: float = 0.0
 
-
-@cache
-def _tree() -> tuple[array[int], array[int], array[float]]:
-    """Each code's beginning is a node: its parent, whether it ends in a dash, and what a letter costs there."""
-    codes = sorted({code[:length] for code in SYMBOLS for length in range(1, len(code) + 1)}, key=len)
-    place = {"": 0, **{code: number for number, code in enumerate(codes, 1)}}
-    letters = [1e9]
-    for code in codes:
-        symbol = SYMBOLS.get(code)
-        letters.append(1e9 if symbol is None else _rarity(symbol))
-    parents = [0, *(place[code[:-1]] for code in codes)]
-    return (
-        array("i", parents),
-        array("i", [0, *(code[-1] == "-" for code in codes)]),
-        array("d", letters),
-    )
-
-
-def _rarity(symbol: str) -> float:
-    """The cost of a symbol: letters have 80 % of all, figures 15 %; the rest is rare."""
-    if symbol.isalpha():
-        return -math.log(0.80 / 26)
-    if symbol.isdigit():
-        return -math.log(0.15 / 10)
-    return -math.log(0.05 / 20) if symbol in CHARACTERS else -math.log(0.005 / 6)
+    def near(self, other: Model) -> bool:
+        """Whether what one finds will be what the other does."""
+        return (
+            abs(math.log(self.unit / other.unit)) < _NEAR_UNIT
+            and abs(self.weight - other.weight) < _NEAR_UNIT
+            and abs(self.level - other.level) < _NEAR_LEVEL * other.level
+        )
 
 
 class Search:
@@ -93,8 +83,9 @@ class Search:
 
     def __init__(self, frames: ToneFrames) -> None:
         self._frames = frames
-        self._re = [0.0, *accumulate(frames.re)]
-        self._im = [0.0, *accumulate(frames.im)]
+        values = _steadied(frames)
+        self._re = [0.0, *accumulate(value.real for value in values)]
+        self._im = [0.0, *accumulate(value.imag for value in values)]
         self._noise = [0.0, *accumulate(frames.noise)]
 
     def run(self) -> tuple[list[Found], float]:
@@ -129,12 +120,14 @@ class Search:
 
     def _chunk(self, start: int, end: int, model: Model) -> tuple[list[Found], Model]:
         """The marks, found again with the level and the unit of those that were found first."""
-        for _ in range(2):
+        for _ in range(_ROUNDS):
+            before = model
             score, marks = self._search(start, end, model, _FINE)
             if score < _LEAST_SCORE:
                 return [], model
             model = self._refined(marks, model)
-        score, marks = self._search(start, end, model, _FINE)
+            if model.near(before):
+                break
         return self._sure(marks, model), model
 
     def _first_model(self, size: int) -> Model | None:
@@ -187,30 +180,36 @@ class Search:
             for sums in (self._re, self._im)
         )
         square = array("d", [size * level * factor]) * len(re)
-        costs, firsts = _costs(model.unit / self._frames.seconds / size)
-        score, marks = likeliest((re, im, square), _tree(), costs, firsts)
-        dashes = _tree()[1]
+        costs, firsts = _costs(model.unit / self._frames.seconds / size, model.weight)
+        score, marks = likeliest((re, im, square), code_tree(), costs, firsts)
+        dashes = code_tree()[1]
         return score, [
             Found(edges[first], edges[last], bool(dashes[node]), 2 if gap == 3 else gap)
             for first, last, node, gap in marks
         ]
 
     def _refined(self, marks: Sequence[Found], model: Model) -> Model:
-        """The unit by the sum of all lengths, and the level by the power of the marks."""
-        total = units = 0.0
+        """The unit by the sum of all lengths, the level by the power of the marks, the weight by their lengths."""
+        total = units = more = 0.0
         power = frames = 0.0
         noise = (self._noise[-1]) / len(self._frames)
         for number, mark in enumerate(marks):
             length = mark.end - mark.begin
             total += length
             units += 3 if mark.dash else 1
+            more += length * self._frames.seconds / model.unit - (3 if mark.dash else 1)
             power += self._square(mark.begin, mark.end) / length - noise
             frames += length
             if number and mark.gap < 2:
                 total += mark.begin - marks[number - 1].end
                 units += 3 if mark.gap else 1
         unit = total * self._frames.seconds / units
-        return Model(max(0.8, min(1.25, unit / model.unit)) * model.unit, math.sqrt(max(power / frames, 0.0)))
+        weight = more / len(marks) - (unit / model.unit - 1)
+        return Model(
+            max(0.8, min(1.25, unit / model.unit)) * model.unit,
+            math.sqrt(max(power / frames, 0.0)),
+            max(-_MOST_WEIGHT, min(_MOST_WEIGHT, weight)),
+        )
 
     def _sure(self, marks: list[Found], model: Model) -> list[Found]:
         """Without words whose marks are much weaker than the level, as those that noise alone makes are."""
@@ -228,13 +227,39 @@ class Search:
         return kept
 
 
-def _costs(unit: float) -> tuple[tuple[list[float], ...], tuple[int, ...]]:
+def _steadied(frames: ToneFrames) -> list[complex]:
+    """The frames turned back by what is left of the tone's frequency: the mean turn from one short block to the next.
+
+    Half a hertz is enough that a dash at 20 words a minute is as strong as it can be.
+    """
+    size = max(1, round(_TURN_BLOCK / frames.seconds))
+    values = [complex(re, im) for re, im in zip(frames.re, frames.im, strict=True)]
+    blocks = [sum(values[first : first + size]) for first in range(0, len(values), size)]
+    products = [after * before.conjugate() for before, after in pairwise(blocks)]
+    decay = math.exp(-size * frames.seconds / _TURN_STEADY)
+    sums = [0j] * len(products)
+    for order in (range(len(products)), range(len(products) - 1, -1, -1)):
+        kept = 0j
+        for k in order:
+            kept = kept * decay + products[k]
+            sums[k] += kept
+    out: list[complex] = []
+    turned = 0.0
+    for k in range(len(blocks)):
+        turn = cmath.phase(sums[min(k, len(sums) - 1)]) if sums else 0.0
+        for j, value in enumerate(values[k * size : (k + 1) * size]):
+            out.append(value * cmath.exp(-1j * (turned + turn * j / size)))
+        turned += turn
+    return out
+
+
+def _costs(unit: float, weight: float = 0.0) -> tuple[tuple[list[float], ...], tuple[int, ...]]:
     """The costs of the lengths of each kind in steps, and the shortest of each."""
-    shares = (0.0, 0.0, 0.0, -math.log(1 - _WORD_SHARE), -math.log(_WORD_SHARE))
+    shares = (0.0, 0.0, 0.0, -math.log(1 - WORD_SHARE), -math.log(WORD_SHARE))
     costs, firsts = [], []
-    for length, share in zip(_LENGTHS, shares, strict=True):
-        mean = length * unit
-        deviation = math.sqrt((_JITTER * mean) ** 2 + _ROUNDING**2)
+    for kind, (length, share) in enumerate(zip(_LENGTHS, shares, strict=True)):
+        mean = (length + (weight if kind < 2 else -weight)) * unit
+        deviation = math.sqrt((_JITTER * length * unit) ** 2 + _ROUNDING**2)
         first = max(1, math.floor(mean - _FARTHEST * deviation))
         last = math.ceil(mean + _FARTHEST * deviation)
         usual = math.log(deviation * math.sqrt(2 * math.pi)) + share

@@ -38,7 +38,7 @@ _FLOOR = 1e-5
 #: Hertz by which the tones of two windows may differ at their seam.
 _SAME_TONE = 30.0
 #: Seconds over which a tone's frequency is averaged.
-_STEADY = 0.5
+_STEADY = 1.5
 
 
 @dataclass
