@@ -13,8 +13,9 @@ from typing import Final
 from heliograph_proxy.errors import TooManyRequests
 from heliograph_proxy.settings import ClientSettings
 
-#: Clients whose requests were counted last: 10 MB at most. Who is forgotten begins anew, with a whole burst.
-MAX_CLIENTS: Final = 65536
+#: Clients whose requests were counted last: 10 MB at most. Who is forgotten begins anew, with a whole burst. Not Final: tests
+#: have fewer.
+MAX_CLIENTS = 65536
 
 #: How many clients that need not be remembered are forgotten with each request: more than one comes with it.
 FORGET: Final = 2

@@ -168,14 +168,16 @@ class Balancer:
     def _wait(self, waiting: WaitingRequest, client: SocketStream, usable: list[Backend]) -> Slot:
         self.queue.add(waiting)
         self.assign()
-        if waiting.slot is not None:
-            return waiting.slot
+        given = waiting.given()
+        if given is not None:
+            return given
         shown_in = min(usable, key=lambda one: one.queued / one.weight)
         try:
             return self.queue.wait(waiting, client, shown_in)
         except BaseException:
-            if waiting.slot is not None:  # the slot came together with the reason to go
-                self.release(waiting.slot)
+            given = waiting.given()
+            if given is not None:  # the slot came together with the reason to go
+                self.release(given)
             raise
 
 

@@ -40,6 +40,10 @@ class WaitingRequest:
         #: Something about it has changed.
         self.ready = Event()
 
+    def given(self) -> Slot | None:
+        """Its slot, at this moment: of `slot` itself mypy, and so what mypyc makes, believes that no call changes it."""
+        return self.slot
+
 
 #: The requests of one client, and such by client. Ordered dictionaries, because any of them may leave at any time, and
 #: finding the first one must not depend on how many have left.
@@ -108,13 +112,14 @@ class RequestQueue:
             self._check_bounds(waiting)
             self._wait(waiting, client, shown_in)
         finally:
-            if waiting.slot is None:
+            if waiting.given() is None:
                 self._remove(waiting)
         if waiting.gone:
             raise ClientGone("the client went away while waiting in the queue")
-        if waiting.slot is None:
+        slot = waiting.given()
+        if slot is None:
             raise Unavailable("all backends were busy for too long")
-        return waiting.slot
+        return slot
 
     def _check_bounds(self, waiting: WaitingRequest) -> None:
         if self._count > self._length:
@@ -128,7 +133,7 @@ class RequestQueue:
         client.on_readable = lambda: self._look_after(waiting, client)
         try:
             client.arm()
-            while waiting.slot is None and not waiting.gone:
+            while waiting.given() is None and not waiting.gone:
                 left = begun + self._seconds - monotonic()
                 if left <= 0:
                     return

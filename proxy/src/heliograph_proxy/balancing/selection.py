@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Final
 
 from heliograph_proxy.balancing.backends import Backend
@@ -12,7 +12,7 @@ from heliograph_proxy.balancing.backends import Backend
 PLACES: Final = 6
 
 
-def candidates(backends: Sequence[Backend], now: float, tried: Collection[str]) -> list[Backend]:
+def candidates(backends: list[Backend], now: float, tried: Collection[str]) -> list[Backend]:
     """The backends that may have the request, all of the best rank that there is.
 
     A backend that says it is not ready is used only while no other is ready, and of these a backup only while there is no
@@ -30,7 +30,7 @@ def candidates(backends: Sequence[Backend], now: float, tried: Collection[str]) 
     return found
 
 
-def with_room(backends: Sequence[Backend], tunnel: bool) -> list[Backend]:
+def with_room(backends: list[Backend], tunnel: bool) -> list[Backend]:
     """Those that have a free slot."""
     return [one for one in backends if one.has_room(tunnel)]
 
@@ -51,17 +51,17 @@ class ClientShare:
         #: As long as all clients together have less, each of them is within its share.
         self._least = 0
 
-    def refresh(self, backends: Sequence[Backend], now: float) -> None:
+    def refresh(self, backends: list[Backend], now: float) -> None:
         """The backends or the share have changed."""
         self._least = self._of(candidates(backends, now, ()))
 
-    def allows(self, client: str, in_flight: int, backends: Sequence[Backend], now: float) -> bool:
+    def allows(self, client: str, in_flight: int, backends: list[Backend], now: float) -> bool:
         """Whether this client may have another slot."""
         if self.share >= 1.0 or in_flight < self._least:
             return True
         usable = candidates(backends, now, ())
         return sum([one.clients.get(client, 0) for one in usable]) < self._of(usable)
 
-    def _of(self, usable: Sequence[Backend]) -> int:
+    def _of(self, usable: list[Backend]) -> int:
         slots = sum([one.settings.max_connections for one in usable])
         return math.ceil(round(self.share * slots, PLACES))
