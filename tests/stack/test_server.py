@@ -55,7 +55,8 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (root / "app/static/here.txt").write_text("here\n")
     (folder / "server").symlink_to(root / "script/server")
     (folder / "elsewhere").mkdir()
-    with Stack(folder, command=("../server",), root=folder / "elsewhere").started() as running:
+    settings = {"HELIOGRAPH_LOG": "text"}
+    with Stack(folder, settings, command=("../server",), root=folder / "elsewhere").started() as running:
         yield running
 
 
@@ -193,6 +194,17 @@ def test_a_user_without_privileges_runs_it_from_a_copy_of_his(tmp_path: Path) ->
         assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).status_code == 200
         assert stack.stop() == 0
         assert_nothing_left(stack, pids)
+
+
+def test_every_layer_logs_text_where_that_is_wanted(private: Stack) -> None:
+    requests.get(f"{private.url}/healthz?find=text", timeout=PATIENCE)
+    # The lines of the instance and of the proxy.
+    until(lambda: private.output.count("find=text") == 2, "a line of each layer")
+    assert [line for line in private.output.splitlines() if line.startswith("{")] == []
+    if private.has_nginx:
+        log = private.root.parent / "checkout/var/nginx-access.log"
+        until(lambda: "find=text" in log.read_text(), "nginx's line")
+        assert not log.read_text().startswith("{")
 
 
 def test_the_state_folder_and_what_is_in_it_are_for_this_user_alone(private: Stack) -> None:

@@ -2,7 +2,8 @@
 
 Any answer shows a process that works, an error too: what is wrong with an application is not mended by a new process. One missed
 answer shows nothing, since the machine may be busy: a part counts as stuck after several, on one and the same listener, and only
-while this process itself was not held up.
+while this process itself was not held up. While another listener of it answers, only a listener that refuses counts: one that lets
+connections wait may have as many as it can take.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ MAX_ASKED = 64
 
 #: A sleep of ours that takes so much longer shows that this process did not run.
 LAG = 1.0
+
+NO_ANSWER = "no answer"
 
 #: More than the head of any answer to a health check.
 _HEAD_BYTES = 4096
@@ -65,8 +68,8 @@ async def ask(question: Question, timeout: float) -> tuple[int, str]:
             finally:
                 writer.close()
     except TimeoutError:
-        return 0, "no answer"
-    except OSError as exc:
+        return 0, NO_ANSWER
+    except (OSError, ValueError) as exc:
         return 0, str(exc)
     line = head.partition(b"\r\n")[0].decode("ascii", "replace")
     status = line.removeprefix("HTTP/1.1 ")[:3]
@@ -85,7 +88,8 @@ def _unverified() -> ssl.SSLContext:
 
 async def failure(questions: Sequence[Question], pid: int, watch: Watch, slots: asyncio.Semaphore) -> str:
     """Returns once a process does not answer any more: why."""
-    watchers = [asyncio.create_task(_unanswered(question, watch, slots)) for question in questions]
+    latest = Latest(asyncio.get_running_loop().time())
+    watchers = [asyncio.create_task(_unanswered(one, watch, slots, latest)) for one in questions]
     watchers.append(asyncio.create_task(_stopped(pid, watch)))
     try:
         done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
@@ -95,7 +99,14 @@ async def failure(questions: Sequence[Question], pid: int, watch: Watch, slots: 
             watcher.cancel()
 
 
-async def _unanswered(question: Question, watch: Watch, slots: asyncio.Semaphore) -> str:
+@dataclass
+class Latest:
+    """When any listener of a part answered for the last time."""
+
+    at: float
+
+
+async def _unanswered(question: Question, watch: Watch, slots: asyncio.Semaphore, latest: Latest) -> str:
     clock = asyncio.get_running_loop().time
     answered, misses = clock(), 0
     while True:
@@ -104,12 +115,15 @@ async def _unanswered(question: Question, watch: Watch, slots: asyncio.Semaphore
             status, problem = await ask(question, watch.timeout)
         if status:
             answered, misses = clock(), 0
+            latest.at = answered
         else:
             misses += 1
-        if misses >= watch.misses and clock() - answered >= watch.patience:
+        since = latest.at if problem == NO_ANSWER else answered
+        if misses >= watch.misses and clock() - since >= watch.patience:
             return f"GET {question}: {problem}"
         if await _held_up(max(watch.interval - (clock() - begun), watch.interval / 5)):
             answered, misses = clock(), 0
+            latest.at = answered
 
 
 async def _stopped(pid: int, watch: Watch) -> str:
