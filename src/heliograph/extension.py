@@ -34,7 +34,7 @@ from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.request.services import EXTENSION, Services
 from heliograph.request.spool import Spool
 from heliograph.request.threads import in_thread
-from heliograph.server import guard
+from heliograph.server import guard, gunicorn_options
 from heliograph.server.wrap import WsgiWrapper
 from heliograph.settings import Settings, from_environment
 from heliograph.websocket.options import WebSocketOptions
@@ -75,6 +75,7 @@ class Heliograph:
         settings = self._given or from_environment(LIBRARY)
         if "channels" in self._endpoints:
             guard.refuse_open_sockets(settings[AccessOptions])
+        gunicorn_options.refuse_other_workers()
         options = settings[RequestOptions]
         own_logs = Logs(options.log)
         self.on_close(own_logs.close)

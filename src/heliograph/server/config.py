@@ -7,16 +7,17 @@ from gevent import monkey
 monkey.patch_all()  # Gunicorn's arbiter imports ssl, and the application must find everything patched
 
 import gc
+import importlib
 import os
 
 from heliograph_proxy.limits import raise_descriptor_limit
-from heliograph.request.logs import formatter
-from heliograph.request.options import AccessOptions, RequestOptions
+from heliograph.request.options import AccessOptions
 from heliograph.server import guard
-from heliograph.server.options import ServerOptions, instance_address
+from heliograph.server.options import instance_address
 from heliograph.settings import environment, exit_on_error, from_environment
 
-settings = from_environment((RequestOptions, AccessOptions, ServerOptions))
+# All settings of the library, so that a wrong one ends the start before there is a worker. The list stands above this package.
+settings = from_environment(importlib.import_module("heliograph.options").LIBRARY)
 with exit_on_error():
     _host, _port = instance_address(environment())
 
@@ -39,8 +40,8 @@ timeout = 30
 # Seconds for requests and WebSockets to end after SIGTERM. The whole stack stops within 12.
 graceful_timeout = 7
 
-# The proxy keeps idle connections for 1 s.
-keepalive = 2
+# Longer than the proxy keeps its idle connections (1 s), so that none is closed that it is about to use.
+keepalive = 75
 
 # The heartbeat file must not be on a disk that can make it wait.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -52,17 +53,8 @@ control_socket_disable = True
 accesslog = None
 
 
-logconfig_dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"ours": {"()": lambda: formatter(settings[RequestOptions].log)}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours", "stream": "ext://sys.stderr"}},
-    "root": {"level": "INFO", "handlers": ["stderr"]},
-    "loggers": {
-        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
-        "gunicorn.access": {"level": "INFO", "handlers": [], "propagate": False},
-    },
-}
+# In the format of our logs; it also refuses the options that would be ignored.
+logger_class = "heliograph.server.gunicorn_log.InstanceLogger"
 
 
 def post_worker_init(worker: object) -> None:

@@ -39,10 +39,6 @@ from heliograph.server.state import ServerState, state_of
 
 log = logging.getLogger("heliograph")
 
-#: Seconds a kept-alive connection may be silent between requests. Longer than the proxy keeps its own (1 s), so that we never
-#: close one that it is about to use.
-IDLE_TIMEOUT = 75.0
-
 #: Seconds a client may be silent inside a request or an answer.
 IO_TIMEOUT = 60.0
 
@@ -97,7 +93,7 @@ class StrictHandler(FramingHandler):
             self._incoming.expect(HEAD_TIMEOUT, self._opened, began=False)
             self._opened = None
             return
-        self._incoming.wait(IDLE_TIMEOUT)
+        self._incoming.wait(self.server_state.idle_timeout)
         self._incoming.began = False
         self.rfile.peek(1)
         self._incoming.expect(HEAD_TIMEOUT, time.monotonic(), began=True)
@@ -109,7 +105,8 @@ class StrictHandler(FramingHandler):
             del self.headers["Host"]
             self.headers["Host"] = authority
         version, headers = self.request_version, self.headers
-        self.close_connection = not keeps_alive(version, headers.get_all("Connection", []))
+        may_be_kept = self.server_state.idle_timeout > 0
+        self.close_connection = not (may_be_kept and keeps_alive(version, headers.get_all("Connection", [])))
         self._expects_continue = expects_continue(version, headers.get_all("Expect", []))
         return result
 
@@ -136,7 +133,10 @@ class StrictHandler(FramingHandler):
         return environ
 
     def log_request(self) -> None:
-        """Nothing: the application logs what it answered, and `_refuse` what never got there."""
+        """For options of Gunicorn only: the middleware logs what was answered, and `_refuse` what never got there."""
+        on_answer = self.server_state.on_answer
+        if on_answer is not None:
+            on_answer(self)
 
     def log_error(self, msg: str, *args: object) -> None:
         log.warning(msg, *args)

@@ -5,6 +5,7 @@ It belongs to the server, of pywsgi or Gunicorn, and is in the environ of each r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,9 @@ from heliograph.server.shutdown import shut_down
 from heliograph.settings import environment
 from heliograph.websocket.registry import ConnectionRegistry
 
+#: Seconds. Longer than the proxy keeps its idle connections (1 s), so that we never close one that it is about to use.
+IDLE_TIMEOUT = 75.0
+
 
 class ServerState:
     """Of one process, for all its listeners. `stop` begins the shutdown, also of the applications that it hosts."""
@@ -22,6 +26,10 @@ class ServerState:
     def __init__(self) -> None:
         self.lifecycle = Lifecycle()
         self.connections = ConnectionRegistry()
+        #: Seconds a kept-alive connection may be silent between requests; 0: none is kept alive.
+        self.idle_timeout = IDLE_TIMEOUT
+        #: Called with the handler after each answer, where somebody wants to know.
+        self.on_answer: Callable[[Any], None] | None = None
         #: The sockets of connections on which nothing has come since the last request.
         self.idle: set[Any] = set()
         self.lifecycle.on_stop(lambda: shut_down(self.connections, self.idle))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from geventwebsocket.gunicorn.workers import GeventWebSocketWorker
-from gunicorn.workers.ggevent import PyWSGIServer
+from gunicorn.workers.ggevent import PyWSGIHandler, PyWSGIServer
 
 from heliograph.request.loopwatch import watch_loop
 from heliograph.server.handler import Handler
@@ -21,6 +21,23 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._state = ServerState()
+        self._state.idle_timeout = float(self.cfg.keepalive)
+        self._logs_access = bool(
+            self.cfg.accesslog or self.cfg.statsd_host or self.cfg.logconfig or self.cfg.logconfig_json
+        )
+        self._logs_access |= bool(self.cfg.syslog and not self.cfg.disable_redirect_access_to_syslog)
+        if self._logs_access or self.cfg.max_requests:
+            self._state.on_answer = self._answered
+
+    def _answered(self, handler: Any) -> None:
+        """What the options --access-logfile, --statsd-host and --max-requests need to know."""
+        if self._logs_access and handler.environ is not None:
+            PyWSGIHandler.log_request(handler)
+        self.nr += 1
+        if self.nr == self.max_requests:
+            self.log.info("Autorestarting worker after current request.")
+            self._state.stop()
+            self.alive = False
 
     def load_wsgi(self) -> None:
         self.wsgi = hosted(self._load)
