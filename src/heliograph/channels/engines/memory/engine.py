@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.engines import window
+from heliograph.channels.engines import clock, window
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.memory.expiring import Expiring
 from heliograph.channels.engines.memory.presence import MemoryPresence
@@ -56,7 +55,7 @@ class MemoryLog(Log):
         self._listener = listener
 
     def submit(self, append: Append, done: Done) -> None:
-        now = time.time()
+        now = clock.now()
         key = (append.channel, append.key.id) if append.key else None
         try:
             self._check_open()
@@ -99,7 +98,7 @@ class MemoryLog(Log):
         if not window.known(after, history.epoch, history.top, self._limits):
             return window.lost(history.epoch, history.top)
         found = history.after(window.floor(after, history.top, self._limits))
-        return window.page(history.epoch, history.top, after, found, (self._limits, time.time(), limit))
+        return window.page(history.epoch, history.top, after, found, (self._limits, clock.now(), limit))
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         self._check_open()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from heliograph.channels.engines import clock
 from heliograph.channels.engines.memory.expiring import Expiring
 from heliograph.channels.engines.names import SortedNames
 from heliograph.channels.log import PresenceStore
@@ -40,7 +39,7 @@ class MemoryPresence(PresenceStore):
         self.names = SortedNames()
 
     def use_once(self, token: str, ttl: float) -> bool:
-        now = time.time()
+        now = clock.now()
         if self._tokens.get(token, now):
             return False
         self._tokens.put(token, True, now, ttl)

@@ -15,7 +15,6 @@ import os
 import re
 import sqlite3
 import stat
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 from heliograph_proxy.files import make_folder, make_private
 from heliograph_proxy.sentences import because
 
+from heliograph.channels.engines import clock
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.sqlite import damage
 from heliograph.channels.engines.sqlite.schema import MIGRATIONS, OWN_TABLES, TABLES, VERSION, statements
@@ -216,7 +216,7 @@ class LogFile:
 
     def probe(self) -> None:
         """Write a value that changes, as SQLite does not write one that does not. Call it in a transaction."""
-        self.connection.execute("UPDATE state SET probed = ?", (time.time(),))
+        self.connection.execute("UPDATE state SET probed = ?", (clock.now(),))
 
     def mark_unsynced(self) -> None:
         """Note, on the disk, that later commits may not have reached the disk."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
+from heliograph.channels.engines import clock
 from heliograph.channels.engines.sqlite.connection import LogFile
 from heliograph.channels.engines.sqlite.transactions import writing
 from heliograph.channels.presence import Present, gather
@@ -17,7 +17,7 @@ class PresenceTable:
 
     def announce(self, changes: Iterable[tuple[str, int, str]]) -> bool:
         """`changes`: channel, number of subscribers, who they are. See PresenceStore.announce."""
-        now = time.time()
+        now = clock.now()
         run_many = self._connection.executemany
         rows = list(changes)
         with writing(self._file):
@@ -44,7 +44,7 @@ class PresenceTable:
         return gather(
             self._connection.execute(
                 "SELECT count, who FROM present JOIN members USING (member) WHERE channel = ? AND expires > ?",
-                (channel, time.time()),
+                (channel, clock.now()),
             ).fetchall()
         )
 
@@ -54,7 +54,7 @@ class PresenceTable:
             self._connection.execute("DELETE FROM members WHERE member = ?", (self._instance,))
 
     def use_once(self, token: str, ttl: float) -> bool:
-        now = time.time()
+        now = clock.now()
         with writing(self._file):
             return bool(
                 self._connection.execute(

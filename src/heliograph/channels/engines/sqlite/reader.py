@@ -6,12 +6,11 @@ Raises sqlite3.Error, and ValueError for a damaged segment.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.engines import quota, window
+from heliograph.channels.engines import clock, quota, window
 from heliograph.channels.engines.segment import unpack
 from heliograph.channels.engines.sqlite.connection import LogFile
 from heliograph.channels.engines.sqlite.schema import SIZE
@@ -50,7 +49,7 @@ class SqliteReader:
         if row is not None and kept > self._limits.history_bytes:
             start = max(start, self._beyond_bytes(row, top, kept - self._limits.history_bytes))
         messages = self._messages(row, start) if row is not None and start < top else iter(())
-        return window.page(epoch, top, after, messages, (self._limits, time.time(), limit))
+        return window.page(epoch, top, after, messages, (self._limits, clock.now(), limit))
 
     def _unused(self) -> tuple[str, int, int]:
         state = self._file.state()
@@ -102,13 +101,13 @@ class SqliteReader:
             "SELECT name, ? || birth, top, (SELECT coalesce(sum(count), 0) FROM present JOIN members USING (member) "
             "WHERE channel = name AND expires > ?) FROM channels "
             "WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?",
-            (state.era, time.time(), *page),
+            (state.era, clock.now(), *page),
         ).fetchall()
         subscribed = run(
             "SELECT channel, ?, 0, sum(count) FROM present JOIN members USING (member) WHERE expires > ? "
             "AND channel > ? AND channel >= ? AND channel < ? "
             "AND NOT EXISTS (SELECT 1 FROM channels WHERE name = channel) GROUP BY channel ORDER BY channel LIMIT ?",
-            (state.era + state.birth, time.time(), *page),
+            (state.era + state.birth, clock.now(), *page),
         ).fetchall()
         rows = sorted((*used, *subscribed))[: wanted.limit]
         return [ChannelInfo(*row) for row in rows]

@@ -7,11 +7,10 @@ the interpreter to the event loop and has to get it back.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from heliograph.channels.engines import quota
+from heliograph.channels.engines import clock, quota
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey, StoredState, plan_appends
 from heliograph.channels.engines.segment import pack
@@ -70,7 +69,7 @@ class SqliteStore:
 
     def _load_state(self, appends: Sequence[Append], state: FileState) -> tuple[dict[str, _Row], StoredState]:
         """What is stored of the channels and keys of the group."""
-        now = time.time()
+        now = clock.now()
         names = json.dumps(list({append.channel for append in appends}))
         found = self._connection.execute(
             "SELECT name, id, birth, top, time, bytes - gone FROM channels WHERE name IN (SELECT value FROM json_each(?))",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from heliograph.channels.engines import quota
+from heliograph.channels.engines import clock, quota
 from heliograph.channels.engines.segment import MAX_SEGMENT_BYTES, MAX_SEGMENT_MESSAGES
 from heliograph.channels.engines.sqlite.connection import LogFile
 from heliograph.channels.engines.sqlite.schema import SIZE
@@ -70,7 +70,7 @@ class SqliteTrimmer:
         return False
 
     def _trim_expired(self) -> bool:
-        now = time.time()
+        now = clock.now()
         more = self._delete(
             "DELETE FROM segments WHERE id IN "
             "(SELECT id FROM (SELECT id, time FROM segments ORDER BY id LIMIT ?2) WHERE time < ?1)",
