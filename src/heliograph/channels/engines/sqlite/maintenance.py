@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from heliograph.channels.engines.clock import CLOCK
 from heliograph.channels.engines.sqlite.session import SqliteSession
 from heliograph.channels.engines.sqlite.transactions import Locked
 
@@ -14,7 +17,8 @@ INTERVAL = 5.0
 
 
 class Maintenance:
-    def __init__(self, check_interval: float) -> None:
+    def __init__(self, check_interval: float, report: Callable[[str], None]) -> None:
+        self._report, self._clock_doubted = report, False
         self._interval = min(INTERVAL, check_interval)
         self._groups = self._bytes = 0
         self._next = 0.0
@@ -44,4 +48,7 @@ class Maintenance:
         except Locked:
             self._more = False  # the next step does it
         session.checkpoint(now=vacuumed)
+        if CLOCK.is_doubted and not self._clock_doubted:
+            self._report("The clock of this machine jumped; histories end by the time before for an hour.")
+        self._clock_doubted = CLOCK.is_doubted
         return True

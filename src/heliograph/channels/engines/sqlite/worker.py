@@ -24,7 +24,6 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-from heliograph.channels.engines.clock import CLOCK
 from heliograph.channels.engines.sqlite.damage import Suspicion
 from heliograph.channels.engines.sqlite.mailbox import Mailbox
 from heliograph.channels.engines.sqlite.maintenance import Maintenance
@@ -99,10 +98,10 @@ class SqliteWorker:
         self._suspicion = Suspicion()
         self._session: SqliteSession | None = None
         self._retry_at = 0.0
-        self._maintenance = Maintenance(limits.check_interval)
+        self._maintenance = Maintenance(limits.check_interval, self._report)
         self._next_group_at = self._locked_since = self._log_again_at = 0.0
         self._wake_up = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._asleep = self._closing = self._clock_doubted = False
+        self._asleep = self._closing = False
         _start_thread(self._run, ())
 
     # On the event loop.
@@ -232,11 +231,6 @@ class SqliteWorker:
         self._retry_at = time.monotonic() + RETRY
         return error
 
-    def _report_clock(self) -> None:
-        if CLOCK.is_doubted and not self._clock_doubted:
-            self._report("The clock of this machine jumped; histories end by the time before for an hour.")
-        self._clock_doubted = CLOCK.is_doubted
-
     def _report(self, text: str) -> None:
         self.mailbox.send(log.error, "%s", text)
 
@@ -254,7 +248,6 @@ class SqliteWorker:
 
     def _maintain(self, session: SqliteSession, now: float) -> bool:
         if self._maintenance.step(session, now):
-            self._report_clock()
             if self.state != "ok":  # there may have been no append since
                 self.state = session.file.check_space()
             return bool(self.appends or self.calls)
