@@ -26,7 +26,7 @@ _CONTRAST = 5.0
 #: ToneFrames averaged: the first of these that gives the contrast.
 _WIDTHS = (2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200)
 #: So many that may give it are tried.
-_TRIED = 3
+_TRIED = 4
 #: Of the marks this part may be weaker than the contrast says.
 _WEAK = 0.03
 #: Seconds in which the noise's level is taken to be the same.
@@ -65,12 +65,11 @@ def envelope(frames: ToneFrames) -> Envelope | None:
     for width in _WIDTHS:
         if width > len(frames) or tried == _TRIED:
             break
-        levels = _levels(re, im, width)
-        noise = _noise(levels, frames, width)
-        top = sorted(levels)[int(0.98 * (len(levels) - 1))]
-        if width < _WIDTHS[-1] and top < _CONTRAST * sum(noise) / len(noise):
+        if not _stands_out(re, im, width, frames):
             continue
         tried += 1
+        levels = _levels(re, im, width)
+        noise = _noise(levels, frames, width)
         marks = _meant(_marks(levels, noise, frames.seconds))
         contrasts = sorted(mark.level / noise[int(mark.begin / frames.seconds)] for mark in marks)
         if contrasts and contrasts[int(_WEAK * len(contrasts))] >= _CONTRAST:
@@ -80,6 +79,18 @@ def envelope(frames: ToneFrames) -> Envelope | None:
 
 def _sums(values: Sequence[float]) -> list[float]:
     return [0.0, *accumulate(values)]
+
+
+def _stands_out(re: Sequence[float], im: Sequence[float], width: int, frames: ToneFrames) -> bool:
+    """Whether the highest levels may be above the noise by the contrast; from some of them, to be quick."""
+    count = len(re) - 1
+    levels = sorted(
+        math.hypot(re[first + width] - re[first], im[first + width] - im[first]) / width
+        for first in range(0, count - width + 1, max(1, width // 2))
+    )
+    lowest = levels[int(_QUIET * len(levels))] / math.sqrt(_QUIET_PART)
+    noise = min(lowest, math.sqrt(sum(frames.noise) / count / width))
+    return levels[int(0.98 * (len(levels) - 1))] >= _CONTRAST * noise
 
 
 def _levels(re: Sequence[float], im: Sequence[float], width: int) -> list[float]:

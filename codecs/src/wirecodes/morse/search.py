@@ -41,10 +41,10 @@ _ROUNDS = 3
 _NEAR_UNIT, _NEAR_LEVEL = 0.03, 0.1
 #: Marks are lighter or heavier than usual by so much of a unit at most.
 _MOST_WEIGHT = 0.3
-#: The energy of a dot by the noise's density: below, nobody can read (-11 dB at 20 words a minute).
-LEAST_ENERGY = 18.0
-#: What a text is worth at least, and each of its words by what their marks would be worth if they were sent.
-_LEAST_SCORE = 25.0
+#: The energy of a dot by the noise's density: below, too much is read wrongly (-12 dB at 20 words a minute).
+LEAST_ENERGY = 13.0
+#: What a text is worth at least, and its marks on average; and how loud a word is at least, by the level.
+_LEAST_SCORE, _LEAST_WORTH = 25.0, 6.0
 _LEAST_PART = 0.55
 
 
@@ -123,7 +123,7 @@ class Search:
         for _ in range(_ROUNDS):
             before = model
             score, marks = self._search(start, end, model, _FINE)
-            if score < _LEAST_SCORE:
+            if score < max(_LEAST_SCORE, _LEAST_WORTH * len(marks)):
                 return [], model
             model = self._refined(marks, model)
             if model.near(before):

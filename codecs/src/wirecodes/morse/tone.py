@@ -31,8 +31,10 @@ _STEADY_PLACE, _STEADY_PART = 0.2, 0.35
 #: The quantile over time that tells the noise of a bin, and what it is of it, roughly: 0.05 for noise alone, 0.15
 #: for the gaps of a text.
 _QUIET, _QUIET_PART = 0.05, 0.1
+#: Some of the blocks of a long window are enough for quantiles.
+_BLOCKS_COMPARED = 400
 #: The noise around a bin is the median of those between so many bins away.
-_NEAR, _FAR = 3, 16
+_NEAR, _FAR = 3, 9
 #: Nothing weaker than this, by the strongest bin, is looked at.
 _FLOOR = 1e-5
 #: Hertz by which the tones of two windows may differ at their seam.
@@ -131,7 +133,8 @@ def tuned(samples: array[float], rate: float, phase: float = 0.0) -> ToneFrames:
 
 def _quiet(rows: Sequence[array[float]]) -> tuple[list[float], list[float]]:
     """The power that each bin has without a keyed tone, and the power of noise alone around each bin."""
-    columns = [sorted(column) for column in list(zip(*rows, strict=True))[1:-1]]
+    some = rows[:: max(1, len(rows) // _BLOCKS_COMPARED)]
+    columns = [sorted(column) for column in list(zip(*some, strict=True))[1:-1]]
     means = [sum(column) / len(column) for column in columns]
     floor = max(_FLOOR * max(column[-1] for column in columns), sorted(means)[len(means) // 2], 1e-9)
     quiet = []
