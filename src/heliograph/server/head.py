@@ -25,6 +25,10 @@ from heliograph.problems import (
 MAX_HEAD = 64 << 10
 
 
+#: TRACE is the application's business: the layers in front refuse it.
+_REFUSED_METHODS = (b"CONNECT",)
+
+
 class LineReader(Protocol):
     def readline(self, size: int, /) -> bytes: ...
 
@@ -54,7 +58,9 @@ def read_request_line(line: str) -> tuple[str, str | None]:
     if not line.endswith("\r\n"):
         raise BadRequest("The request line is not valid HTTP/1.1: it does not end with CRLF.")
     try:
-        method, target, authority, minor = requestline.parse(line.removesuffix("\r\n").encode("latin-1"))
+        method, target, authority, minor = requestline.parse(
+            line.removesuffix("\r\n").encode("latin-1"), _REFUSED_METHODS
+        )
     except UnknownVersion as exc:
         raise VersionNotSupported(_sentence(exc)) from exc
     except RefusedMethod as exc:

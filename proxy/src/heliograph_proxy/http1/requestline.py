@@ -23,7 +23,11 @@ _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*+)([/?][^#]*+)?")
 _ABOVE_ASCII: Final = re.compile(rb"[\x80-\xff]")
 
 
-def parse(line: bytes) -> tuple[bytes, bytes, bytes, int]:
+#: CONNECT is for proxies; TRACE would show a page the cookies that it may not read.
+REFUSED_METHODS: Final = (b"CONNECT", b"TRACE")
+
+
+def parse(line: bytes, refused: tuple[bytes, ...] = REFUSED_METHODS) -> tuple[bytes, bytes, bytes, int]:
     """Of a line without its end: method, target in origin- or asterisk-form and in ASCII, authority if it was in
     absolute-form, minor version. Raises FramingError, RefusedMethod, UnknownVersion."""
     match = _REQUEST_LINE.fullmatch(line)
@@ -35,7 +39,7 @@ def parse(line: bytes) -> tuple[bytes, bytes, bytes, int]:
     method, target, major, minor = match.groups()
     if major != b"1" or minor not in b"01":
         raise UnknownVersion("only HTTP/1.0 and HTTP/1.1 are supported")
-    if method in (b"CONNECT", b"TRACE"):
+    if method in refused:
         raise RefusedMethod(f"{method.decode()} is not allowed here")
     if b"#" in target:
         raise FramingError("the request target has a fragment, which is for the client alone")
