@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Any
 
 from geventwebsocket.gunicorn.workers import GeventWebSocketWorker
@@ -11,6 +12,11 @@ from heliograph.request.loopwatch import watch_loop
 from heliograph.server.handler import Handler
 from heliograph.server.hosting import hosted
 from heliograph.server.state import ServerState
+
+#: Descriptors that no client gets: for the log of channels, the spool, logs and the loop. An eighth, as at the proxy, and at
+#: least what an instance with few descriptors needs.
+RESERVED_SHARE = 8
+RESERVED_LEAST = 32
 
 
 class Worker(GeventWebSocketWorker):  # type: ignore[misc]
@@ -48,6 +54,9 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         watch_loop()
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        room = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
+        self.worker_connections = max(1, min(self.worker_connections, room))
         super().run()
 
     def server_class(self, listener: Any, environ: dict[str, Any], **options: Any) -> PyWSGIServer:
