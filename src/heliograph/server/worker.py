@@ -23,6 +23,7 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
     """`worker_class = "heliograph.server.worker.Worker"` in Gunicorn's configuration."""
 
     wsgi_handler = Handler
+    worker_connections: int
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
