@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import sub
 
 from wirecodes.morse.tone import ToneFrames
 
@@ -95,14 +96,13 @@ def _stands_out(re: Sequence[float], im: Sequence[float], width: int, frames: To
 
 def _levels(re: Sequence[float], im: Sequence[float], width: int) -> list[float]:
     """The size of the mean of `width` frames around each frame; beyond the ends there is silence."""
-    count = len(re) - 1
     before = width // 2
     after = width - before
-    out = []
-    for k in range(count):
-        first, last = max(0, k - before), min(count, k + after)
-        out.append(math.hypot(re[last] - re[first], im[last] - im[first]) / width)
-    return out
+    parts = []
+    for sums in (re, im):
+        padded = [*[sums[0]] * before, *sums, *[sums[-1]] * after]
+        parts.append(map(sub, padded[width:], padded[: len(sums) - 1]))
+    return [level / width for level in map(math.hypot, *parts)]
 
 
 def _noise(levels: Sequence[float], frames: ToneFrames, width: int) -> list[float]:
@@ -126,7 +126,10 @@ def _marks(levels: Sequence[float], noise: Sequence[float], seconds: float) -> l
     down = False
     last = 0.0
     for k, level in enumerate(levels):
-        over = level - max(0.5 * near[k], _LEAST * far[k], _ABOVE_NOISE * noise[k])
+        threshold = 0.5 * near[k]
+        if level >= threshold or down:  # the others are needed at marks only, where they may be higher
+            threshold = max(threshold, _LEAST * far[k], _ABOVE_NOISE * noise[k])
+        over = level - threshold
         if (over >= 0) != down:
             place = k - 1 + last / (last - over) if k else 0.0
             if down:

@@ -12,6 +12,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import truediv
 
 from wirecodes.kernel import mixed, ridge, spectra
 
@@ -102,7 +103,7 @@ def tuned(samples: array[float], rate: float, phase: float = 0.0) -> ToneFrames:
     quiet, noise = _quiet(rows)
     scores = array("d")
     for row in rows:
-        scores.extend([math.log1p(value / least) for value, least in zip(row[1:-1], quiet, strict=True)])
+        scores.extend(map(math.log1p, map(truediv, row[1:-1], quiet)))
     path = ridge(scores, high + 1 - low, _STEP_COST, _JUMP_COST)
     spans = _spans(path)
     tones: list[float] = []
