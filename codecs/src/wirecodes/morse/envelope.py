@@ -22,6 +22,8 @@ _LEAST = 0.03
 _LEAST_FADING = 0.3
 #: Noise alone is above this many times its root mean square once in 200,000 independent values.
 _ABOVE_NOISE = 3.5
+#: The highest level of a mark is above this many times the noise: noise alone once in 50 million values.
+_PEAK = 4.2
 #: Marks have at least this level by the noise's, or more frames have to be averaged: 14 dB.
 _CONTRAST = 5.0
 #: ToneFrames averaged: the first of these that gives the contrast.
@@ -71,7 +73,9 @@ def envelope(frames: ToneFrames) -> Envelope | None:
         tried += 1
         levels = _levels(re, im, width)
         noise = _noise(levels, frames, width)
-        marks = _meant(_marks(levels, noise, frames.seconds))
+        found = _marks(levels, noise, frames.seconds)
+        found = [mark for mark in found if mark.level >= _PEAK * noise[int(mark.begin / frames.seconds)]]
+        marks = _meant(found)
         contrasts = sorted(mark.level / noise[int(mark.begin / frames.seconds)] for mark in marks)
         if contrasts and contrasts[int(_WEAK * len(contrasts))] >= _CONTRAST:
             return Envelope(marks, width * frames.seconds, contrasts[int(_WEAK * len(contrasts))])
