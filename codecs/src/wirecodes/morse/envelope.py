@@ -22,6 +22,10 @@ _LEAST = 0.03
 _LEAST_FADING = 0.3
 #: Noise alone is above this many times its root mean square once in 200,000 independent values.
 _ABOVE_NOISE = 3.5
+#: A signal of which half the marks have this contrast (40 dB) is clean.
+_CLEAN = 100.0
+#: So many peaks of noise may be taken for marks at first.
+_SINGLE_PEAKS = 2
 #: The highest level of a mark is above this many times the noise: noise alone once in 50 million values.
 _PEAK = 4.2
 #: Marks have at least this level by the noise's, or more frames have to be averaged: 14 dB.
@@ -74,11 +78,16 @@ def envelope(frames: ToneFrames) -> Envelope | None:
         levels = _levels(re, im, width)
         noise = _noise(levels, frames, width)
         found = _marks(levels, noise, frames.seconds)
-        found = [mark for mark in found if mark.level >= _PEAK * noise[int(mark.begin / frames.seconds)]]
-        marks = _meant(found)
-        contrasts = sorted(mark.level / noise[int(mark.begin / frames.seconds)] for mark in marks)
-        if contrasts and contrasts[int(_WEAK * len(contrasts))] >= _CONTRAST:
-            return Envelope(marks, width * frames.seconds, contrasts[int(_WEAK * len(contrasts))])
+        contrasts = [mark.level / noise[int(mark.begin / frames.seconds)] for mark in found]
+        place = min(int(_WEAK * len(found)) + _SINGLE_PEAKS, len(found) // 3)
+        if (
+            found and sorted(contrasts)[len(found) // 2] > _CLEAN
+        ):  # what is much weaker is noise that came or went
+            strong = [mark for mark, by in zip(found, contrasts, strict=True) if by > _CLEAN / 10]
+            return Envelope(_meant(strong), width * frames.seconds, _CLEAN / 10)
+        if found and sorted(contrasts)[place] >= _CONTRAST:
+            strong = [mark for mark, by in zip(found, contrasts, strict=True) if by >= _PEAK]
+            return Envelope(_meant(strong), width * frames.seconds, sorted(contrasts)[place])
     return None
 
 
