@@ -1,7 +1,8 @@
 """This checkout beside another one of the project: `script/bench checkouts FOLDER [part…]`. Nothing may get slower.
 
-The other checkout needs its environment in `.venv`, as its own script/bench makes it. Each round starts both servers anew, in
-another order, since two starts of the same code differ by more than what is looked for here (caches, cores). A ratio above 1 means that this checkout is faster or takes less processor time.
+The other checkout needs its environment in `.venv`, as its own script/bench makes it. Each round starts both servers
+anew, in another order, since two starts of the same code differ by more than what is looked for here. A ratio above 1
+means that this checkout is faster or takes less processor time.
 """
 
 from __future__ import annotations
