@@ -26,7 +26,7 @@ class UnknownCodec(NotFound):
 
 
 class OutputTooLarge(Problem):
-    status, name, title = 413, "output-too-large", "What the input decodes to is too large"
+    status, name, title = 413, "output-too-large", "The output is too large"
 
 
 class CodecsBusy(Unavailable):

@@ -40,6 +40,12 @@ def extensions(choice: str) -> list[Extension]:
             extra_compile_args=_EXACT,
             optional=choice != "yes",
         ),
+        Extension(
+            "wirecodes._texts",
+            ["src/wirecodes/_texts.pyx"],
+            extra_compile_args=["-O3"],
+            optional=choice != "yes",
+        ),
     ]
 
 

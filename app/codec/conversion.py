@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import wirecodes
 from flask import request
+from wirecodes.coder import run
+from wirecodes.options import require_plain_names
 from wirecodes.pipeline import MAX_STAGES
 
 from app.codec import multipart
@@ -43,18 +45,19 @@ PROBLEMS = (*bodies.PROBLEMS, BadMultipart, BadOption, CodecsBusy, UnknownCodec)
 
 @dataclass(frozen=True)
 class Conversion:
-    """`medium` is what comes out: "bytes" or "text"; `memory` what it takes meanwhile, in bytes."""
+    """`medium` is what comes out: "bytes" or "text", `media_type` for HTTP; `memory` what it takes meanwhile, in bytes."""
 
     codec: wirecodes.Codec
     direction: Direction
     options: dict[str, Any]
     medium: str
     memory: int
+    media_type: str
 
     def stream(self, pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
-        """The output, made as it is read, in pieces of bounded size. `limit` bounds what decoding gives, in bytes."""
+        """The output, made as it is read, in pieces of bounded size. `limit` bounds what each stage gives, in bytes."""
         if self.direction == "encode":
-            return self.codec.encode_stream(pieces, **self.options)
+            return run(self.codec.bounded_encoder(limit, **self.options), pieces)
         return self.codec.decode_stream(pieces, max_output=limit, **self.options)
 
     def of_body(self, source: Body) -> Body:
@@ -66,7 +69,7 @@ class Conversion:
             with jobs_of_app().job(self.memory) as step:
                 # In a thread too: there are compressors whose tables take 0.1 s to make.
                 stream: Iterator[bytes] = step(
-                    self.stream, source.blocking_pieces(), output_limit(source.size)
+                    self.stream, source.blocking_pieces(), self._limit(source.size)
                 )
                 return bodies.produce(services().spool, step, stream)
         except wirecodes.CodecError as exc:
@@ -76,9 +79,14 @@ class Conversion:
         """The output for a message in memory. Raises as `of_body` does, OutputTooLarge above `limit` bytes."""
         try:
             with jobs_of_app().job(self.memory) as step:
-                return step(self._collect, message, min(limit, output_limit(len(message))))
+                return step(self._collect, message, min(limit, self._limit(len(message))))
         except wirecodes.CodecError as exc:
             raise problem_of(exc, self.direction) from exc
+
+    def _limit(self, input_size: int) -> int:
+        """Bytes that an input of this size may become."""
+        most = services().settings[CodecOptions].max_output
+        return most if self.direction == "encode" else min(most, output_limit(input_size))
 
     def _collect(self, message: bytes, limit: int) -> bytes:
         collected = bytearray()
@@ -103,15 +111,17 @@ def of_request(name: str, direction: Direction) -> Conversion:
     """The conversion that the current request asks for. Raises UnknownCodec, BadOption."""
     codec, options = find_codec(name), single_values()
     try:
+        require_plain_names(options)
         medium = codec.produces(direction, **options)
         memory = codec.memory(direction, **options)
+        media_type = codec.media_type(direction, **options)
     except wirecodes.CodecError as exc:
         raise problem_of(exc, direction) from exc
     if memory > MAX_MEMORY:
         raise BadOption(
             f"option 'level': this would take {memory} bytes of memory.", option="level", limit=MAX_MEMORY
         )
-    return Conversion(codec, direction, options, medium, memory)
+    return Conversion(codec, direction, options, medium, memory, media_type)
 
 
 def problem_of(error: wirecodes.CodecError, direction: Direction) -> Problem:

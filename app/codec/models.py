@@ -50,7 +50,7 @@ class CodeFigures(SizeFigures):
     expected_length: float
     efficiency: float
     redundancy: float
-    kraft_sum: float
+    kraft_sum: str = Field(description="An exact fraction")
 
 
 class SymbolFigures(BaseModel):

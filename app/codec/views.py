@@ -15,13 +15,13 @@ from heliograph.request.openapi import Answer, operation
 
 bp = Blueprint("codec", __name__)
 
-MEDIA_TYPES = {"bytes": "application/octet-stream", "text": "text/plain; charset=utf-8"}
-
 _NAME = {
     "name": {"type": "string", "description": "A codec, or up to 8 joined by +", "example": "huffman+base64"}
 }
 _OUTPUT = {
-    200: Answer("The output: application/octet-stream, or text/plain where the codec makes text", "*/*")
+    200: Answer(
+        "The output: application/octet-stream, text/plain where the codec makes text, or audio/wav", "*/*"
+    )
 }
 
 
@@ -70,7 +70,7 @@ def _parameters(direction: Direction) -> list[dict[str, Any]]:
     parameters=lambda: _parameters("encode"),
     body=BODY,
     answers=_OUTPUT,
-    problems=(*PROBLEMS, EncodeProblem),
+    problems=(*PROBLEMS, EncodeProblem, OutputTooLarge),
 )
 def encode(name: str) -> Response:
     return _convert(name, "encode")
@@ -97,4 +97,4 @@ def _convert(name: str, direction: Direction) -> Response:
         output = conversion.of_body(source)
     finally:
         source.close()
-    return bodies.answer(output, MEDIA_TYPES[conversion.medium])
+    return bodies.answer(output, conversion.media_type)

@@ -17,7 +17,7 @@ export function figures() {
       [`Expected length, ${unit}`, analysis?.expected_length.toFixed(4)],
       ["Efficiency", analysis && percent(analysis.efficiency)],
       ["Redundancy", analysis && percent(analysis.redundancy)],
-      ["Kraft sum", analysis?.kraft_sum.toFixed(4)],
+      ["Kraft sum", analysis?.kraft_sum],
     ];
     clear(node).append(
       ...rows.map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value ?? "\u2013" }))),

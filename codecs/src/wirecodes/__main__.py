@@ -1,24 +1,35 @@
-"""The codecs on the command line: `python -m wirecodes encode|decode NAME [FILE] [-o OUT] [--option value]`, and more.
+"""The codecs on the command line: `wirecodes encode|decode NAME [FILE] [-o OUT] [--option value]`, and more.
 
 Standard input and output by default. An error is one line on standard error and exit status 1 (2 for a wrong
-call). OUT gets its name only when all of it is written, so a half-written file never stands under the final
-name. On a terminal a long input shows how far it has come.
+call). A regular file OUT gets its name only when all of it is written, so a half-written file never stands
+under the final name. On a terminal a long input shows how far it has come.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TextIO
 
-from wirecodes import CodecError, UnknownCodecError, get, huffman, morse, names, prefix_codes, shannon_fano
+from wirecodes import (
+    CodecError,
+    UnknownCodecError,
+    __version__,
+    get,
+    huffman,
+    morse,
+    names,
+    prefix_codes,
+    shannon_fano,
+)
+from wirecodes.arguments import Arguments, UsageError, parsed
+from wirecodes.options import Direction, Option, require_plain_names
+from wirecodes.output import write_file
 
 #: Read at once: enough for a kernel call to be worth it.
 _READ = 1024 * 1024
@@ -29,13 +40,26 @@ _STUDIED = {"huffman": huffman, "shannon-fano": shannon_fano}
 _TREE_FORMATS = ("json", "svg", "dot")
 
 
+@dataclass(frozen=True)
+class Command:
+    """`words`: what it takes, as the usage shows it; `least` and `most`: how many of them."""
+
+    run: Callable[[Arguments, Iterable[bytes]], Iterator[bytes]]
+    words: str
+    least: int
+    most: int | None
+    help: str
+    #: Which of the words is a file to read; None: standard input is not read either.
+    file: int | None = None
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status."""
-    options, others = _split(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(others)
     try:
-        with _source(getattr(parsed, "file", None)) as source:
-            _write(parsed.run(parsed, _pieces(source), options), parsed.output)
+        return _run(parsed(sys.argv[1:] if arguments is None else arguments))
+    except UsageError as error:
+        print(f"{_usage()}\nwirecodes: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     except BrokenPipeError:
         # The reader of our output ended; closing standard output would only fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -43,108 +67,128 @@ def main(arguments: list[str] | None = None) -> int:
     except (CodecError, UnknownCodecError, OSError) as error:
         print(f"wirecodes: {_line(error)}", file=sys.stderr)
         return 1
+
+
+def _run(given: Arguments) -> int:
+    if given.version:
+        print(f"wirecodes {__version__}")
+        return 0
+    name, *given.words = given.words or [""]
+    if given.help:
+        print(_help(name, given.words))
+        return 0
+    command = _COMMANDS.get(name)
+    if command is None:
+        raise UsageError(f"there is no command {name!a}" if name else "name a command")
+    if len(given.words) < command.least or (command.most is not None and len(given.words) > command.most):
+        raise UsageError(f"{name} takes {command.words or 'no words'}")
+    with _source(command, given.words) as source:
+        _write(command.run(given, _pieces(source)), given.output)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m wirecodes",
-        description="Encode, decode and study codes. Options of a codec follow as --option value.",
-        epilog=f"NAME is one of {', '.join(names())}; encode and decode take several joined by + too.",
+def _usage() -> str:
+    return f"usage: wirecodes {'|'.join(_COMMANDS)} [WORD…] [-o OUT] [--option value]…"
+
+
+def _help(name: str, words: list[str]) -> str:
+    if name in _DIRECTIONS and words:
+        return _help_of_codec(words[0], _DIRECTIONS[name])
+    lines = [
+        _usage(),
+        "",
+        "Options of a codec stand anywhere; -- ends them. OUT and FILE are - for standard output and input.",
+        "",
+    ]
+    lines += [f"  {f'{command} {about.words}':<28} {about.help}" for command, about in _COMMANDS.items()]
+    lines += ["", "  encode NAME --help           the options of a codec", "  --version"]
+    return "\n".join([*lines, "", f"NAME is one of {', '.join(names())}; several are joined by +."])
+
+
+def _help_of_codec(name: str, direction: Direction) -> str:
+    codec = get(name)
+    options = [option for option in codec.options if option.applies(direction)]
+    lines = [
+        f"usage: wirecodes {direction} {name} [FILE] [-o OUT] [--option value]…",
+        "",
+        codec.title,
+        codec.description,
+    ]
+    return "\n".join(
+        [*lines, "", *(_described(option) for option in options)] if options else [*lines, "", "No options."]
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command, run, choices, help in (
-        ("encode", _encode, None, "encode FILE"),
-        ("decode", _decode, None, "decode FILE"),
-        ("analyse", _analyse, _STUDIED, "the code of FILE as JSON (--radix 2 to 10)"),
-        ("tree", _tree, _STUDIED, "its code tree (--format json, svg or dot; --radix 2 to 10)"),
-    ):
-        added = _command(commands, command, run, help)
-        added.add_argument("name", metavar="NAME", choices=choices)
-        added.add_argument("file", metavar="FILE", nargs="?", help="default: standard input")
-    _command(commands, "table", _table, "the Morse alphabet as JSON")
-    added = _command(
-        commands, "check", _check, "prefix property, Kraft sum and unique decodability of a code"
-    )
-    added.add_argument("words", metavar="WORD", nargs="+")
-    added = _command(commands, "split", _split_message, "all readings of a message")
-    added.add_argument("words", metavar="WORD", nargs="+")
-    added.add_argument("message", metavar="MESSAGE")
-    return parser
 
 
-def _command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
-    added: argparse.ArgumentParser = commands.add_parser(name, help=help)
-    added.add_argument("-o", dest="output", metavar="OUT", default="-", help="default: standard output")
-    added.set_defaults(run=run)
-    return added
+def _described(option: Option) -> str:
+    allowed = ", ".join(option.choices) or f"{option.minimum} to {option.maximum}"
+    default = "" if option.default is None else f"; default {option.default}"
+    return f"  --{option.name:<12} {option.description} ({allowed}{default})"
 
 
-def _split(words: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
-    """The codec's options, `--name value` or `--name=value` anywhere, and the other words."""
-    options: dict[str, Any] = {}
-    others: list[str] = []
-    remaining = iter(words)
-    for word in remaining:
-        name, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or word == "--help":
-            others.append(word)
-        else:
-            options[name] = value if equals else next(remaining, "")
-    return options, others
+def _list(given: Arguments, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    _taken(given.options)
+    for name in names():
+        codec = get(name)
+        yield f"{name:<18}{codec.kind:<16}{codec.title}: {codec.description}\n".encode()
 
 
-def _encode(parsed: argparse.Namespace, pieces: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
-    codec = get(parsed.name)
-    codec.produces("encode", **options)
-    return codec.encode_stream(pieces, **options)
+def _encode(given: Arguments, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    codec = get(given.words[0])
+    require_plain_names(given.options)
+    codec.produces("encode", **given.options)
+    return codec.encode_stream(pieces, **given.options)
 
 
-def _decode(parsed: argparse.Namespace, pieces: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
-    codec = get(parsed.name)
-    codec.produces("decode", **options)
-    return codec.decode_stream(pieces, **options)
+def _decode(given: Arguments, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    codec = get(given.words[0])
+    require_plain_names(given.options)
+    codec.produces("decode", **given.options)
+    return codec.decode_stream(pieces, **given.options)
 
 
-def _analyse(parsed: argparse.Namespace, pieces: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
-    radix = _taken(options, radix="2")["radix"]
-    return _json(_STUDIED[parsed.name].analyse_stream(pieces, _integer("radix", radix)))
+def _analyse(given: Arguments, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    radix = _taken(given.options, radix="2")["radix"]
+    return _json(_studied(given.words[0]).analyse_stream(pieces, _integer("radix", radix)))
 
 
-def _tree(parsed: argparse.Namespace, pieces: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
-    taken = _taken(options, radix="2", format="svg")
+def _tree(given: Arguments, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    taken = _taken(given.options, radix="2", format="svg")
     if taken["format"] not in _TREE_FORMATS:
         raise CodecError(
             f"option 'format': must be one of {', '.join(_TREE_FORMATS)}, not {taken['format']!a}"
         )
-    tree = _STUDIED[parsed.name].tree_stream(pieces, _integer("radix", taken["radix"]))
+    tree = _studied(given.words[0]).tree_stream(pieces, _integer("radix", taken["radix"]))
     writers = {"json": tree.to_json, "svg": tree.to_svg, "dot": tree.to_dot}
     yield writers[taken["format"]]().encode()
 
 
-def _table(parsed: argparse.Namespace, pieces: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
-    _taken(options)
+def _table(given: Arguments, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    _taken(given.options)
     return _json(morse.table())
 
 
-def _check(parsed: argparse.Namespace, pieces: Iterable[bytes], options: dict[str, Any]) -> Iterator[bytes]:
-    _taken(options)
-    return _json(prefix_codes.check(parsed.words))
+def _check(given: Arguments, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    _taken(given.options)
+    return _json(prefix_codes.check(given.words))
 
 
-def _split_message(
-    parsed: argparse.Namespace, pieces: Iterable[bytes], options: dict[str, Any]
-) -> Iterator[bytes]:
-    _taken(options)
-    return _json(prefix_codes.split(parsed.words, parsed.message))
+def _split_message(given: Arguments, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    _taken(given.options)
+    return _json(prefix_codes.split(given.words[:-1], given.words[-1]))
 
 
-def _taken(options: dict[str, Any], **known: str) -> dict[str, str]:
+def _studied(name: str) -> Any:
+    if name not in _STUDIED:
+        raise UsageError(f"NAME is {' or '.join(_STUDIED)} here, not {name!a}")
+    return _STUDIED[name]
+
+
+def _taken(options: Mapping[str, str], **known: str) -> dict[str, str]:
     """The options of a command that is no codec, with defaults."""
     for name in options:
         if name not in known:
             raise CodecError(f"option {name!a}: unknown here; known: {', '.join(known) or 'none'}")
-    return known | options
+    return {**known, **options}
 
 
 def _integer(name: str, value: str) -> int:
@@ -157,13 +201,25 @@ def _json(value: object) -> Iterator[bytes]:
     yield json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def _source(name: str | None) -> contextlib.AbstractContextManager[BinaryIO]:
-    return contextlib.nullcontext(sys.stdin.buffer) if name in (None, "-") else open(str(name), "rb")
+def _source(command: Command, words: list[str]) -> contextlib.AbstractContextManager[BinaryIO | None]:
+    if command.file is None:
+        return contextlib.nullcontext()
+    name = words[command.file] if len(words) > command.file else "-"
+    return contextlib.nullcontext(_standard(sys.stdin, "input")) if name == "-" else open(name, "rb")
 
 
-def _pieces(source: BinaryIO) -> Iterator[bytes]:
+def _standard(stream: TextIO | None, which: str) -> BinaryIO:
+    """Python has none where the caller closed it."""
+    if stream is None:
+        raise OSError(f"standard {which} is closed")
+    return stream.buffer
+
+
+def _pieces(source: BinaryIO | None) -> Iterator[bytes]:
     """What is read; meanwhile, on a terminal, the share of a file that was."""
-    shown = sys.stderr.isatty()
+    if source is None:
+        return
+    shown = sys.stderr is not None and sys.stderr.isatty()
     size = os.fstat(source.fileno()).st_size if shown else 0
     due = time.monotonic() + _PATIENCE
     done = 0
@@ -179,29 +235,13 @@ def _pieces(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _write(pieces: Iterable[bytes], name: str) -> None:
-    if name == "-":
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+    if name != "-":
+        write_file(pieces, name)
         return
-    target = Path(name)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        try:
-            for piece in pieces:
-                file.write(piece)
-            file.close()
-            _give_mode(file.name)
-            os.replace(file.name, target)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-
-
-def _give_mode(name: str) -> None:
-    """A temporary file is for its owner only; the result gets what a new file would have got."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(name, 0o666 & ~mask)
+    out = _standard(sys.stdout, "output")
+    for piece in pieces:
+        out.write(piece)
+    out.flush()
 
 
 def _line(error: Exception) -> str:
@@ -209,6 +249,23 @@ def _line(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split())
 
+
+_DIRECTIONS: Mapping[str, Direction] = {"encode": "encode", "decode": "decode"}
+
+_COMMANDS = {
+    "encode": Command(_encode, "NAME [FILE]", 1, 2, "encode FILE", file=1),
+    "decode": Command(_decode, "NAME [FILE]", 1, 2, "decode FILE", file=1),
+    "list": Command(_list, "", 0, 0, "the codecs, and what they are"),
+    "analyse": Command(_analyse, "NAME [FILE]", 1, 2, "the code of FILE as JSON (--radix 2 to 10)", file=1),
+    "tree": Command(
+        _tree, "NAME [FILE]", 1, 2, "its code tree (--format json, svg or dot; --radix 2 to 10)", file=1
+    ),
+    "table": Command(_table, "", 0, 0, "the Morse alphabet as JSON"),
+    "check": Command(
+        _check, "WORD…", 1, None, "prefix property, Kraft sum and unique decodability of a code"
+    ),
+    "split": Command(_split_message, "WORD… MESSAGE", 2, None, "all readings of a message"),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
-from wirecodes.coder import Buffer, Coder
+from wirecodes.coder import Buffer, Coder, as_bytes
 from wirecodes.codes import Construction, check_radix, code_words
 from wirecodes.kernel import histogram
+from wirecodes.prefix_codes import kraft_sum
 
 _SYMBOLS = 256
 
@@ -57,7 +59,7 @@ class SymbolCounter:
 
     def add(self, pieces: Iterable[Buffer]) -> None:
         for piece in pieces:
-            data = bytes(piece)
+            data = bytes(as_bytes(piece))
             self.counts = [count + more for count, more in zip(self.counts, histogram(data), strict=True)]
             for name, encoder in self._encoders.items():
                 self._lengths[name] += sum(map(len, encoder.feed(data)))
@@ -102,7 +104,7 @@ def analyse(
             for symbol in sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
         ],
         **_quality(entropy, expected),
-        "kraft_sum": sum(float(radix) ** -len(word) for word in words.values()),
+        "kraft_sum": kraft_sum(words.values(), radix),
         "input_bytes": total,
         "encoded_bytes": encoded_bytes,
     }
@@ -154,7 +156,7 @@ def _fixed(counts: Mapping[int, int], radix: int) -> dict[str, Any]:
     return {
         "radix": radix,
         **_quality(entropy_of(counts, radix), float(length)),
-        "kraft_sum": len(counts) * float(radix) ** -length,
+        "kraft_sum": str(Fraction(len(counts), radix**length)),
         "input_bytes": total,
         "encoded_bytes": math.ceil(total * length * math.log2(radix) / 8),
     }

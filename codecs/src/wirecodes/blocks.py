@@ -10,7 +10,7 @@ from functools import partial
 
 from wirecodes._reference import BLOCK, block_extent
 from wirecodes.codec import BuiltCodec, Description
-from wirecodes.coder import OUTPUT_PIECE, Buffer, Coder
+from wirecodes.coder import OUTPUT_PIECE, Buffer, Coder, as_bytes
 from wirecodes.errors import DecodeError
 from wirecodes.kernel import decode_blocks, encode_blocks
 
@@ -126,11 +126,11 @@ class BlockCodec(BuiltCodec):
     def encode(self, data: Buffer | str, /, **options: object) -> bytes:
         if isinstance(data, str) or options:
             return super().encode(data, **options)
-        return encode_blocks(bytes(data), 0, self._fano, _START, end=True)[0]
+        return encode_blocks(bytes(as_bytes(data)), 0, self._fano, _START, end=True)[0]
 
     def decode(self, data: Buffer | str, /, *, max_output: int | None = None, **options: object) -> bytes:
         if not isinstance(data, str) and not options:
-            whole, room = bytes(data), sys.maxsize if max_output is None else max_output
+            whole, room = bytes(as_bytes(data)), sys.maxsize if max_output is None else max_output
             try:
                 content, used, _, ended = decode_blocks(whole, len(_START), 0, room)
             except DecodeError:

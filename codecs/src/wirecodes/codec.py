@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from wirecodes.coder import OUTPUT_PIECE, Buffer, Coder, Limited, run
+from wirecodes.coder import OUTPUT_PIECE, Buffer, Coder, Limited, as_bytes, run
 from wirecodes.errors import CodecError, DecodeError, EncodeError
 from wirecodes.options import Direction, Option, parse
 
@@ -43,6 +43,11 @@ class Codec(ABC):
         bytes. Raises OptionError for an option that does not fit.
         """
 
+    def bounded_encoder(self, max_output: int | None, /, **options: object) -> Coder:
+        """An encoder that raises OutputLimitError instead of putting out more than `max_output` bytes, at any stage."""
+        coder = self.encoder(**options)
+        return coder if max_output is None else Limited(coder, max_output)
+
     def encode(self, data: Buffer | str, /, **options: object) -> bytes:
         """`data` encoded; a text codec takes str too. Raises EncodeError, and OptionError."""
         return b"".join(self.encode_stream((self._as_bytes(data, EncodeError),), **options))
@@ -70,10 +75,18 @@ class Codec(ABC):
         parse(self.options, direction, options)
         return self.output if direction == "encode" else self.input
 
+    def media_type(self, direction: Direction, /, **options: object) -> str:
+        """The media type of what comes out of this direction with these options."""
+        text = self.produces(direction, **options) == "text"
+        return "text/plain; charset=utf-8" if text else "application/octet-stream"
+
     def memory(self, direction: Direction, /, **options: object) -> int:
         """Bytes of memory that one run may need, roughly, for callers that have many at once."""
         parse(self.options, direction, options)
         return USUAL_MEMORY
+
+    def __repr__(self) -> str:
+        return f"wirecodes.get({self.name!r})"
 
     def describe(self) -> dict[str, Any]:
         """For JSON: this codec's entry in the catalogue."""
@@ -89,7 +102,7 @@ class Codec(ABC):
 
     def _as_bytes(self, data: Buffer | str, error_type: type[CodecError]) -> Buffer:
         if not isinstance(data, str):
-            return data
+            return as_bytes(data)
         if "text" not in (self.input, self.output):
             raise TypeError(f"{self.name} takes bytes, not str")
         try:

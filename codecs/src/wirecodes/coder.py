@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Self
 
 from wirecodes.errors import CodecError, OutputLimitError
 
@@ -25,8 +26,21 @@ INPUT_PIECE = 32 * 1024
 OUTPUT_PIECE = 1024 * 1024
 
 
+def as_bytes(data: object) -> Buffer:
+    """`data` where it is bytes, or a view of them. Raises TypeError for anything else, such as a number or text."""
+    if isinstance(data, bytes | bytearray):
+        return data
+    try:
+        view = memoryview(data)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"bytes are needed, not {type(data).__name__}") from None
+    if view.itemsize != 1:
+        raise TypeError(f"bytes are needed, not items of {view.itemsize} bytes")
+    return view.cast("B") if view.c_contiguous else view.tobytes()
+
+
 class Coder(ABC):
-    """An encoder or decoder at work."""
+    """An encoder or decoder at work. As a context manager it takes nothing more after the block."""
 
     #: What `_feed` gets at most in one call.
     input_piece = INPUT_PIECE
@@ -37,8 +51,8 @@ class Coder(ABC):
 
     def feed(self, piece: Buffer) -> Iterator[bytes]:
         """Take `piece` in and yield what comes out of it. Raises CodecError, and ValueError after the end."""
+        view = memoryview(as_bytes(piece))
         self._open()
-        view = memoryview(piece).cast("B")
         for start in range(0, len(view), self.input_piece):
             yield from self._feed(bytes(view[start : start + self.input_piece]))
         self._closed = False
@@ -55,6 +69,12 @@ class Coder(ABC):
     def finish(self) -> bytes:
         """What `flush` yields, in one."""
         return b"".join(self.flush())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
 
     def _open(self) -> None:
         if self._closed:

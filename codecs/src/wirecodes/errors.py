@@ -47,8 +47,8 @@ class DecodeError(CodecError):
     """The input cannot be decoded; `position` says where."""
 
 
-class OutputLimitError(DecodeError):
-    """The decoded value is longer than the caller allowed."""
+class OutputLimitError(DecodeError, EncodeError):
+    """The result, decoded or encoded, is longer than the caller allowed."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the result is longer than {limit} bytes")

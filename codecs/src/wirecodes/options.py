@@ -96,6 +96,7 @@ def parse(options: Iterable[Option], direction: Direction, given: Mapping[str, o
     """Every option of `direction` by its Python name, from `given` or by default."""
     known = {option.name: option for option in options if option.applies(direction)}
     settings = {python_name(option.name): option.default for option in known.values()}
+    require_one_spelling(given)
     for spelled, value in given.items():
         option = known.get(plain_name(spelled))
         if option is None:
@@ -105,6 +106,23 @@ def parse(options: Iterable[Option], direction: Direction, given: Mapping[str, o
         except ValueError as error:
             raise OptionError(option.name, str(error), tuple(known)) from None
     return settings
+
+
+def require_one_spelling(given: Iterable[str]) -> None:
+    """Raises OptionError where an option is given by its own and by its Python name."""
+    names = [plain_name(spelled) for spelled in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(name, f"given twice, as {name} and as {python_name(name)}", ())
+
+
+def require_plain_names(given: Iterable[str]) -> None:
+    """For options from outside of Python, where `from_` is no name. Raises OptionError."""
+    for spelled in given:
+        if plain_name(spelled) != spelled:
+            raise OptionError(
+                spelled, f"unknown here; it is spelled {plain_name(spelled)}", (plain_name(spelled),)
+            )
 
 
 def python_name(name: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from wirecodes.codec import Codec, Medium
 from wirecodes.coder import Chain, Coder
 from wirecodes.errors import OptionError
-from wirecodes.options import Direction, Option, plain_name
+from wirecodes.options import Direction, Option, plain_name, require_one_spelling
 
 #: No use for more is known, and each stage costs memory and time.
 MAX_STAGES = 8
@@ -33,9 +33,15 @@ class Pipeline(Codec):
         self.options = tuple({option.name: option for stage in stages for option in stage.options}.values())
 
     def encoder(self, /, **options: object) -> Coder:
+        return self.bounded_encoder(None, **options)
+
+    def bounded_encoder(self, max_output: int | None, /, **options: object) -> Coder:
         shares = self._shares("encode", options)
         return Chain(
-            [(stage.name, stage.encoder(**share)) for stage, share in zip(self._stages, shares, strict=True)]
+            [
+                (stage.name, stage.bounded_encoder(max_output, **share))
+                for stage, share in zip(self._stages, shares, strict=True)
+            ]
         )
 
     def decoder(self, /, *, max_output: int | None = None, **options: object) -> Coder:
@@ -53,6 +59,10 @@ class Pipeline(Codec):
         ]
         return media[-1 if direction == "encode" else 0]
 
+    def media_type(self, direction: Direction, /, **options: object) -> str:
+        which = -1 if direction == "encode" else 0
+        return self._stages[which].media_type(direction, **self._shares(direction, options)[which])
+
     def memory(self, direction: Direction, /, **options: object) -> int:
         shares = self._shares(direction, options)
         return sum(
@@ -62,6 +72,7 @@ class Pipeline(Codec):
     def _shares(self, direction: Direction, options: Mapping[str, object]) -> list[dict[str, object]]:
         """What each stage gets of `options`."""
         taken = [_names(stage.options, direction) for stage in self._stages]
+        require_one_spelling(options)
         known = tuple(dict.fromkeys(name for names in taken for name in names))
         for spelled in options:
             if plain_name(spelled) not in known:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -44,7 +44,7 @@ def check(codewords: Sequence[str]) -> dict[str, Any]:
     return {
         "prefix_free": conflict is None,
         "uniquely_decodable": ambiguous is None,
-        "kraft_sum": str(sum((Fraction(1, radix ** len(word)) for word in words), Fraction(0))),
+        "kraft_sum": kraft_sum(words, radix),
         "radix": radix,
         "conflict": conflict,
         "ambiguous": ambiguous,
@@ -54,10 +54,10 @@ def check(codewords: Sequence[str]) -> dict[str, Any]:
 def split(codewords: Sequence[str], message: str) -> dict[str, Any]:
     """How many readings the message has, exactly and as a decimal string, and the first MAX_PARSES of them.
 
-    Readings differ in their words: a word that the list has twice is one. They are listed by the order of the
-    words. Raises CodewordError for words or a message that are no digits or beyond the bounds above.
+    Readings differ in their words: a word that the list has twice is two, which makes the code ambiguous. They
+    are listed by the order of the words. Raises CodewordError for words or a message that are no digits or beyond the bounds above.
     """
-    words = list(dict.fromkeys(_checked(codewords)))
+    words = _checked(codewords)
     if not isinstance(message, str):
         raise CodewordError("the message must be a string of digits")
     if len(message) > MAX_MESSAGE:
@@ -68,6 +68,11 @@ def split(codewords: Sequence[str], message: str) -> dict[str, Any]:
     if len(message) * len(_by_length(words)) > MAX_STEPS:
         raise CodewordError(f"the message has more than {MAX_STEPS} digits times lengths of code words")
     return {"count": _decimal(_count(words, message)), "parses": list(_parses(words, message))}
+
+
+def kraft_sum(words: Iterable[str], radix: int) -> str:
+    """The sum of radix^-length over the words, exactly, as text: "1", "2/9"."""
+    return str(sum((Fraction(1, radix ** len(word)) for word in words), Fraction(0)))
 
 
 def _checked(codewords: Sequence[str]) -> list[str]:
@@ -156,7 +161,7 @@ def _count(words: list[str], message: str) -> int:
         readings = 0
         for length, of_length in by_length.items():
             if length <= end and message[end - length : end] in of_length:
-                readings += ways[-length]
+                readings += ways[-length] * of_length[message[end - length : end]]
         ways.append(readings)
         unread = 0 if readings else unread + 1
         if unread >= longest:
@@ -211,10 +216,11 @@ def _finishable(words: list[str], message: str) -> bytearray:
     return ends
 
 
-def _by_length(words: list[str]) -> dict[int, set[str]]:
-    lengths: dict[int, set[str]] = {}
+def _by_length(words: list[str]) -> dict[int, Counter[str]]:
+    """The words of each length, with how often the list has each."""
+    lengths: dict[int, Counter[str]] = {}
     for word in words:
-        lengths.setdefault(len(word), set()).add(word)
+        lengths.setdefault(len(word), Counter())[word] += 1
     return lengths
 
 

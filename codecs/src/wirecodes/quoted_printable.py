@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from wirecodes.coder import Coder
+from wirecodes.kernel import is_plain_quoted_printable
 from wirecodes.text_codes import EscapeDecoder
 
 #: What the encoder holds back at most before it knows how lines end here.
@@ -34,10 +35,18 @@ _UNFINISHED = re.compile(rb"=(?:[0-9A-Fa-f]|[ \t]{0,%d}\r?)?\Z" % _RELAY_PADDING
 _PADDED_BREAK = re.compile(rb"=[ \t]+(?=\r?\n)")
 
 
+#: A line under way is worked on when it is this long, and what may be left of it before the slower way is asked: it is
+#: for lines of different ends, and for what is at the edge of a piece.
+_LONG, _LEFT = 4096, 8192
+
+
 class QuotedPrintableEncoder(Coder):
     """Holds what is not yet written of the line under way; what was written of it ended with a soft line
     break.
     """
+
+    #: The largest whose output, all escaped, is below OUTPUT_PIECE.
+    input_piece = 256 * 1024
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -50,12 +59,38 @@ class QuotedPrintableEncoder(Coder):
             first = self._held.index(b"\n")
             self._line_end = _LINE_ENDS[self._held[:first].endswith(b"\r")]
         if self._line_end is not None or len(self._held) > FIRST_LINE:
-            yield b"".join(self._lines(self._line_end or b"\n"))
+            line_end = self._line_end or b"\n"
+            yield self._alike(line_end) + self._long(line_end)
+            if len(self._held) > _LEFT:
+                yield b"".join(self._lines(line_end))
 
     def _flush(self) -> Iterator[bytes]:
         line_end = self._line_end or b"\n"
         yield b"".join(self._lines(line_end))
         yield b"".join(self._line(bytes(self._held), line_end, b"").rows())
+
+    def _alike(self, line_end: bytes) -> bytes:
+        """The whole lines held, by binascii, where all end alike and the first one does begin a line."""
+        cut = self._held.rfind(b"\n") + 1
+        if not cut or not (self._at_start or self._held[:1] != b"."):
+            return b""
+        lines = bytes(self._held[:cut])
+        returns = lines.count(b"\r\n") if line_end == b"\r\n" else 0
+        if lines.count(b"\r") != returns or (line_end == b"\r\n" and lines.count(b"\n") != returns):
+            return b""
+        del self._held[:cut]
+        self._at_start = True
+        return binascii.b2a_qp(lines)
+
+    def _long(self, line_end: bytes) -> bytes:
+        """The rows of a long line under way that cannot change any more, by binascii."""
+        if len(self._held) < _LONG or b"\n" in self._held or b"\r" in self._held or self._held[:1] == b".":
+            return b""
+        rows = binascii.b2a_qp(bytes(self._held))
+        rows = rows[: rows.rfind(b"=\n", 0, len(rows) - 2 * _ROW) + 2]
+        del self._held[: len(rows) - 2 * rows.count(b"=\n") - 2 * (rows.count(b"=") - rows.count(b"=\n"))]
+        self._at_start = False
+        return rows if line_end == b"\n" else rows.replace(b"=\n", b"=\r\n")
 
     def _lines(self, line_end: bytes) -> Iterator[bytes]:
         """All the whole lines held, and of the last one what cannot change any more."""
@@ -122,8 +157,14 @@ def _escaped(line: bytes, terminator: bytes | None) -> bytes:
     return text
 
 
-def quoted_printable_decoder() -> EscapeDecoder:
-    return EscapeDecoder(b"=", _BAD, _UNFINISHED, _decode)
+class QuotedPrintableDecoder(EscapeDecoder):
+    input_piece = 256 * 1024
+
+    def __init__(self) -> None:
+        super().__init__(b"=", _BAD, _UNFINISHED, _decode)
+
+    def _decoded(self, text: bytes) -> bytes:
+        return binascii.a2b_qp(text) if is_plain_quoted_printable(text) else super()._decoded(text)
 
 
 def _decode(text: bytes) -> bytes:

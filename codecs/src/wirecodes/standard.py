@@ -6,18 +6,27 @@ from __future__ import annotations
 
 from functools import partial
 
-from wirecodes.bases import BASES, Base, BaseDecoder, BaseEncoder
+from wirecodes.bases import BASES, LENIENT, Base, BaseEncoder, base_decoder
 from wirecodes.codec import BuiltCodec, Codec, Description
-from wirecodes.compression import FORMATS, MAX_WINDOW, CompressionDecoder, CompressionEncoder, Format
+from wirecodes.compression import (
+    FORMATS,
+    MAX_WINDOW,
+    TRAILING,
+    CompressionDecoder,
+    CompressionEncoder,
+    Format,
+)
 from wirecodes.errors import DecodeError, EncodeError
 from wirecodes.options import Direction, parse
-from wirecodes.quoted_printable import QuotedPrintableEncoder, quoted_printable_decoder
+from wirecodes.quoted_printable import QuotedPrintableDecoder, QuotedPrintableEncoder
 from wirecodes.text_codes import PercentEncoder, Rot13, percent_decoder
 
 
 def _base(name: str, base: Base) -> Codec:
-    description = Description(name, base.title, "base encoding", "bytes", "text", base.description)
-    return BuiltCodec(description, partial(BaseEncoder, base), partial(BaseDecoder, base))
+    description = Description(
+        name, base.title, "base encoding", "bytes", "text", base.description, (LENIENT,)
+    )
+    return BuiltCodec(description, partial(BaseEncoder, base), partial(base_decoder, base))
 
 
 class CompressionCodec(BuiltCodec):
@@ -25,18 +34,22 @@ class CompressionCodec(BuiltCodec):
 
     def __init__(self, name: str, format: Format) -> None:
         description = Description(
-            name, format.title, "compression", "bytes", "bytes", format.description, (format.level,)
+            name, format.title, "compression", "bytes", "bytes", format.description, (format.level, TRAILING)
         )
         super().__init__(
             description,
-            lambda level: CompressionEncoder(format.compressor(level)),
+            partial(_compression_encoder, format),
             partial(CompressionDecoder, format),
         )
         self._format = format
 
     def memory(self, direction: Direction, /, **options: object) -> int:
         settings = parse(self.options, direction, options)
-        return MAX_WINDOW if direction == "decode" else self._format.memory(settings["level"])
+        return MAX_WINDOW if direction == "decode" else self._format.memory_of(settings["level"])
+
+
+def _compression_encoder(format: Format, level: int) -> CompressionEncoder:
+    return CompressionEncoder(format.compressor(level))
 
 
 def _text_codes() -> list[Codec]:
@@ -51,7 +64,7 @@ def _text_codes() -> list[Codec]:
                 "RFC 2045: ASCII stays, other bytes become =XX. Line ends become all like the first one.",
             ),
             QuotedPrintableEncoder,
-            quoted_printable_decoder,
+            QuotedPrintableDecoder,
         ),
         BuiltCodec(
             Description(

@@ -9,7 +9,9 @@ for morse: "ignore" leaves characters without a code out, "replace" sends a ques
 from __future__ import annotations
 
 import codecs
+import contextlib
 import functools
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,14 +69,131 @@ def _info(name: str, codec: Codec) -> codecs.CodecInfo:
         def reset(self) -> None:
             self._coder = codec.decoder(**_options(codec, self.errors, decoding=True))
 
+    class StreamWriter(_Writer):
+        making = IncrementalEncoder
+
+    class StreamReader(_Reader):
+        making = IncrementalDecoder
+        text = codec.input == codec.output == "text"
+
     return codecs.CodecInfo(
         encode,
         decode,
+        streamreader=StreamReader,
+        streamwriter=StreamWriter,
         incrementalencoder=IncrementalEncoder,
         incrementaldecoder=IncrementalDecoder,
         name=name,
         _is_text_encoding=False,  # so that str.encode() and bytes.decode() refuse it and point to codecs.encode()
     )
+
+
+class _Writer(codecs.StreamWriter):
+    """Encodes all that is written as one: the end is written by `reset`, and when the stream is closed."""
+
+    making: type[codecs.IncrementalEncoder]
+
+    def __init__(self, stream: Any, errors: str = "strict") -> None:
+        super().__init__(stream, errors)
+        self._encoder = self.making(errors)
+        self._begun = False
+        close = stream.close
+        # A wrapped stream is closed, not its writer (codecs.StreamReaderWriter has no other way).
+        with contextlib.suppress(AttributeError):
+            stream.close = functools.partial(self._close, close)
+
+    def write(self, object: Any) -> None:
+        self._begun = True
+        self._write(self._encoder.encode(object))
+
+    def writelines(self, list: Any) -> None:
+        for one in list:
+            self.write(one)
+
+    def reset(self) -> None:
+        """Write the end of what was written so far; what follows is encoded anew."""
+        if self._begun:
+            self._begun = False
+            nothing: Any = b""
+            self._write(self._encoder.encode(nothing, final=True))
+        self._encoder.reset()
+
+    def _write(self, made: Any) -> None:
+        """Text goes to a binary file as UTF-8."""
+        text = isinstance(made, str) and not isinstance(self.stream, io.TextIOBase)
+        self.stream.write(made.encode() if text else made)
+
+    def _close(self, close: Any) -> None:
+        try:
+            if not getattr(self.stream, "closed", False):
+                self.reset()
+        finally:
+            close()
+
+
+class _Reader(codecs.StreamReader):
+    """Decodes as it is read. Sizes are of what comes out."""
+
+    making: type[codecs.IncrementalDecoder]
+    #: Whether the codec takes text: from a binary file it comes as UTF-8.
+    text: bool
+    _PIECE = 64 * 1024
+
+    def __init__(self, stream: Any, errors: str = "strict") -> None:
+        super().__init__(stream, errors)
+        self.reset()
+
+    def reset(self) -> None:
+        self._decoder = self.making(self.errors)
+        self._utf8 = codecs.getincrementaldecoder("utf-8")() if self.text else None
+        self._ready: Any = None
+        self._ended = False
+
+    def read(self, size: int = -1, chars: int = -1, firstline: bool = False) -> Any:
+        wanted = chars if chars >= 0 else size
+        while not self._ended and (wanted is None or wanted < 0 or len(self._ready or b"") < wanted):
+            self._more()
+        return self._take(None if wanted is None or wanted < 0 else wanted)
+
+    def readline(self, size: int | None = None, keepends: bool = True) -> Any:
+        at = self._line_end()
+        while not at and not self._ended:
+            self._more()
+            at = self._line_end()
+        line = self._take(at or None)
+        return line if keepends else line.rstrip(self._newline(line))
+
+    def readlines(self, sizehint: int | None = None, keepends: bool = True) -> list[Any]:
+        return list(iter(lambda: self.readline(keepends=keepends), self._take(0)))
+
+    def __next__(self) -> Any:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def _more(self) -> None:
+        data: Any = self.stream.read(self._PIECE)
+        self._ended = not data
+        if self._utf8 is not None and isinstance(data, bytes):
+            data = self._utf8.decode(data, final=self._ended)
+        made = self._decoder.decode(data, final=self._ended)
+        self._ready = made if self._ready is None else self._ready + made
+
+    def _take(self, count: int | None) -> Any:
+        if self._ready is None:
+            self._more()
+        taken = self._ready[:count]
+        self._ready = self._ready[len(taken) :]
+        return taken
+
+    def _line_end(self) -> int:
+        """Behind the first line end that is ready, or 0."""
+        return 0 if self._ready is None else self._ready.find(self._newline(self._ready)) + 1
+
+    @staticmethod
+    def _newline(text: Any) -> Any:
+        return "\n" if isinstance(text, str) else b"\n"
 
 
 def _options(codec: Codec, errors: str, decoding: bool = False) -> dict[str, Any]:

@@ -12,22 +12,28 @@ _VISIBLE = re.compile(rb"[^ \t\n\v\f\r]")
 
 
 class Utf8Reader:
-    """Turns pieces of UTF-8 into text; bytes that are not UTF-8 raise the given error at their byte
-    offset.
+    """Turns pieces of UTF-8 into text; bytes that are not UTF-8 raise the given error at their byte offset.
+
+    They do so at the call after, so that what is wrong in the text before them is found first.
     """
 
     def __init__(self, error_type: type[CodecError]) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._error_type = error_type
         self._read = 0
+        self._error: CodecError | None = None
 
     def read(self, piece: bytes, final: bool = False) -> str:
-        held = len(self._decoder.getstate()[0])
+        if self._error is not None:
+            raise self._error
+        held = self._decoder.getstate()[0]
         try:
             text = self._decoder.decode(piece, final)
         except UnicodeDecodeError as error:
-            position = self._read - held + error.start
-            raise self._error_type("not UTF-8 text", position) from error
+            self._error = self._error_type("not UTF-8 text", self._read - len(held) + error.start)
+            if final:
+                raise self._error from error
+            text = (held + piece)[: error.start].decode()
         self._read += len(piece)
         return text
 

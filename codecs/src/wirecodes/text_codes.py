@@ -75,10 +75,10 @@ class EscapeDecoder(Coder):
     def _decoded(self, text: bytes) -> bytes:
         bad = self._bad.search(text)
         if bad is not None:
-            position = self._read + bad.start()
-            raise DecodeError(
-                f"{quoted(bad.group().decode('latin-1'))} is no escape and no character", position
-            )
+            # One character alone: how much of what follows is here depends on how the input was cut.
+            first = bad.group()[:1]
+            what = "begins no escape here" if first == self._mark else "does not belong here"
+            raise DecodeError(f"{quoted(first.decode('latin-1'))} {what}", self._read + bad.start())
         return self._decode(text)
 
 

@@ -50,6 +50,10 @@ class Tree:
             ]
         return "\n".join([*lines, "}", ""])
 
+    def _repr_svg_(self) -> str:
+        """What notebooks show."""
+        return self.to_svg()
+
     def to_svg(self) -> str:
         """An SVG document, complete with its style."""
         return draw(self.root)

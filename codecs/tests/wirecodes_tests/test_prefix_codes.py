@@ -79,13 +79,14 @@ def test_an_ambiguous_string_is_a_shortest_with_two_readings(codewords: list[str
 @settings(max_examples=300, deadline=None)
 @given(WORDS, st.text("012", max_size=9))
 def test_readings_are_counted_and_listed_exactly(codewords: list[str], message: str) -> None:
-    words = list(dict.fromkeys(codewords))
-
     def readings(rest: str) -> list[list[str]]:
         if not rest:
             return [[]]
         return [
-            [word, *more] for word in words if rest.startswith(word) for more in readings(rest[len(word) :])
+            [word, *more]
+            for word in codewords
+            if rest.startswith(word)
+            for more in readings(rest[len(word) :])
         ]
 
     expected = readings(message)

@@ -45,7 +45,7 @@ def test_four_symbols_of_a_quarter_each_have_two_digits_and_nothing_is_lost(
         1,
         0,
     )
-    assert (found["kraft_sum"], found["input_bytes"]) == (1, 20)
+    assert (found["kraft_sum"], found["input_bytes"]) == ("1", 20)
 
 
 def test_two_thirds_in_two_symbols_and_three_ninths_have_the_figures_of_the_theory(server: Server) -> None:

@@ -63,7 +63,7 @@ def test_a_form_whose_sender_goes_away_leaves_nothing(server: Server) -> None:
     with server.connect() as wire:
         wire.send(head.encode() + HOST + b"Content-Length: 9000000\r\n\r\n" + body[:-100])
         wire.reset()
-    assert server.logged(request_id="gone-form")["status"] == 400
+    assert server.logged(request_id="gone-form")["status"] == 499
 
 
 def test_large_bodies_go_through_the_spool_and_leave_nothing(server: Server) -> None:
@@ -85,12 +85,18 @@ def test_every_stage_of_a_pipeline_is_bounded(small: Server) -> None:
     problem(convert(small, "zlib+zlib", "decode", bomb), 413, "output-too-large")
 
 
-def test_encoding_is_not_bounded_by_the_output(small: Server) -> None:
-    assert len(convert(small, "base16", "encode", b"x" * (MIB + 1000)).body) == 2 * (MIB + 1000)
+@pytest.mark.parametrize(
+    ("codec", "body"),
+    [("base16", b"x" * (MIB + 1000)), ("base16+base16", b"x" * MIB), ("morse+gzip", b"PARIS " * 400)],
+)
+def test_encoding_beyond_the_output_is_refused_at_any_stage(small: Server, codec: str, body: bytes) -> None:
+    answer = convert(small, codec, "encode", body, "to=wav&wpm=1" if "morse" in codec else "")
+    assert problem(answer, 413, "output-too-large")["limit"] == 2 * MIB
 
 
 def test_output_for_which_the_spool_has_no_room_is_refused_and_leaves_nothing(small: Server) -> None:
-    answer = convert(small, "base16+base16", "encode", b"x" * 2 * MIB)
+    """The body and the output of one client take more than its half."""
+    answer = convert(small, "base64", "decode", base64.b64encode(b"x" * (2 * MIB - 1000)))
     assert int(answer.headers["retry-after"]) > 0
     problem(answer, 503, "spool-full")
 

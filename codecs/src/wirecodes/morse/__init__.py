@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from wirecodes.codec import BuiltCodec, Codec, Description, Medium
@@ -16,6 +17,8 @@ from wirecodes.options import Direction, Option, parse
 __all__ = ["morse_codec", "table"]
 
 _SOUND = "wav"
+
+_SOUND_OPTIONS = ("wpm", "farnsworth", "tone", "rate")
 
 _OPTIONS = (
     Option(
@@ -55,11 +58,31 @@ _OPTIONS = (
 class MorseCodec(BuiltCodec):
     """Text from end to end, but for sound."""
 
+    def encoder(self, /, **options: object) -> Coder:
+        _require_use(options)
+        return super().encoder(**options)
+
     def produces(self, direction: Direction, /, **options: object) -> Medium:
         settings = parse(self.options, direction, options)
+        if direction == "encode":
+            _require_use(options)
         if settings.get("to") == _SOUND:
             return "bytes"
         return super().produces(direction, **options)
+
+    def media_type(self, direction: Direction, /, **options: object) -> str:
+        if parse(self.options, direction, options).get("to") == _SOUND:
+            return "audio/wav"
+        return super().media_type(direction, **options)
+
+
+def _require_use(options: Mapping[str, object]) -> None:
+    """Raises OptionError for an option of sound where no sound is made: it would be accepted and ignored."""
+    if options.get("to", "text") == _SOUND:
+        return
+    for name in _SOUND_OPTIONS:
+        if name in options:
+            raise OptionError(name, f"is for to={_SOUND} only", ("to", "unknown", *_SOUND_OPTIONS))
 
 
 def morse_codec() -> Codec:
@@ -79,13 +102,7 @@ def morse_codec() -> Codec:
 def _encoder(to: str, unknown: str, **sound: Any) -> Coder:
     if to == _SOUND:
         return wav_encoder(unknown, **sound)
-    changed = [name for name, value in sound.items() if value != _DEFAULTS[name]]
-    if changed:
-        raise OptionError(changed[0], f"is for to={_SOUND} only", ("to", "unknown", *sound))
     return MorseEncoder(to, unknown)
-
-
-_DEFAULTS = {option.name: option.default for option in _OPTIONS}
 
 
 def _decoder(from_: str) -> Coder:

@@ -91,6 +91,20 @@ FOLDS = {
     **dict.fromkeys("⁄∕", "/"),
     "×": "X",
     "÷": ":",
+    "ẞ": "SS",
+}
+
+#: Reading: what is a dot, a dash, or a gap between words. Keyboards and text programs make `…` of three dots and `—` of two
+#: hyphens that were typed, so these are read as that. The middle dots, the hyphens, the minus and the en dash are how dots and
+#: dashes are printed. What is in no row here, such as the longer bars, is refused.
+SIGNAL_FOLDS = {
+    **dict.fromkeys("·•∙⋅․‧･・．﹒◦●", "."),
+    **dict.fromkeys("‐‑‒–−_－﹣˗⁃ー", "-"),
+    **dict.fromkeys("\n\x85\u2028\u2029|／｜", "/"),
+    "…": "...",
+    "⋯": "...",
+    "‥": "..",
+    "—": "--",
 }
 
 #: What is sent for a character that the alphabet lacks when it is to be replaced.

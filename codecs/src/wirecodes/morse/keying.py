@@ -7,13 +7,17 @@ reading them, only gaps of exactly the right length count, and white space is ig
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wirecodes._reference_texts import CODES as CODES_OF_LETTERS
+from wirecodes._reference_texts import LETTER_GAP, NO_GAP, SPACE, WIDTH, WORD_GAP
 from wirecodes.coder import Coder
 from wirecodes.errors import DecodeError, EncodeError, quoted
-from wirecodes.morse.alphabet import CODES, REPLACEMENT, SYMBOLS, codes_of
+from wirecodes.kernel import read_letters, write_letters
+from wirecodes.morse.alphabet import CODES, REPLACEMENT, SIGNAL_FOLDS, SYMBOLS, codes_of
 from wirecodes.text import SpacelessReader, Utf8Reader
 
 
@@ -54,10 +58,10 @@ class MorseEncoder(Coder):
         self._unknown = unknown
         self._reader = Utf8Reader(EncodeError)
         self._written = {code: self._writing.write(code) for code in CODES.values()}
+        self._table = _table(self._writing)
         self._held = ""
         self._position = 0
-        self._gap = ""
-        self._started = False
+        self._gap = NO_GAP
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
         text = self._held + self._reader.read(piece)
@@ -70,16 +74,26 @@ class MorseEncoder(Coder):
         yield self._write(self._held + self._reader.read(b"", final=True))
 
     def _write(self, text: str) -> bytes:
+        if text.isascii() and "<" not in text:
+            gaps = (self._writing.letter_gap.encode(), self._writing.word_gap.encode())
+            written = write_letters(text.encode(), self._table, *gaps, self._gap)
+            if written is not None:
+                self._position += len(text)
+                data, self._gap = written
+                return data
+        return self._write_tokens(text)
+
+    def _write_tokens(self, text: str) -> bytes:
+        gaps = ("", self._writing.letter_gap, self._writing.word_gap)
         out: list[str] = []
         for match in _TOKEN.finditer(text):
             token = match.group()
             if token.isspace():
-                self._gap = self._writing.word_gap if self._started else ""
+                self._gap = WORD_GAP if self._gap else NO_GAP
                 continue
             for code in self._codes(token, self._position + match.start()):
-                out += (self._gap, self._written[code])
-                self._gap = self._writing.letter_gap
-                self._started = True
+                out += (gaps[self._gap], self._written[code])
+                self._gap = LETTER_GAP
         self._position += len(text)
         return "".join(out).encode()
 
@@ -92,104 +106,140 @@ class MorseEncoder(Coder):
         return (CODES[REPLACEMENT],) if self._unknown == "replace" else ()
 
 
-class _Letters:
-    """Puts letters and words together; a word gap counts once, and only between letters."""
+@functools.cache
+def _table(writing: Writing) -> bytes:
+    """For `write_letters`: each ASCII character with what it is written as."""
+    rows = bytearray(256 * WIDTH)
+    for byte in range(128):
+        character = chr(byte)
+        codes = codes_of(character) if character.isprintable() else None
+        if character.isspace():
+            rows[byte * WIDTH] = SPACE
+        elif codes is not None and len(codes) == 1:
+            _set_row(rows, byte, writing.write(codes[0]).encode())
+    return bytes(rows)
 
-    def __init__(self, symbols: dict[str, str]) -> None:
-        self._symbols = symbols
-        self._gap = ""
-        self._started = False
 
-    def read(self, words: Iterable[list[str]]) -> str:
-        """`words` as lists of letters, each word after the first following a gap; KeyError for what is no
-        letter.
-        """
-        out: list[str] = []
-        for index, letters in enumerate(words):
-            if index:
-                self._gap = " " if self._started else ""
-            if letters:
-                out.append(self._gap)
-                out.extend(map(self._symbols.__getitem__, letters))
-                self._gap = ""
-                self._started = True
-        return "".join(out)
+@functools.cache
+def _symbols() -> bytes:
+    """For `read_letters`: each code with its symbol."""
+    rows = bytearray(CODES_OF_LETTERS * WIDTH)
+    for code, symbol in SYMBOLS.items():
+        _set_row(rows, int("1" + code.translate(_BINARY), 2), symbol.encode())
+    return bytes(rows)
 
-    def unknown(self, words: Iterable[list[str]], text: str) -> int:
-        """Where in `text`, from which `words` came, the first stands that is no letter."""
-        start = 0
-        for letter in (letter for letters in words for letter in letters):
-            start = text.find(letter, start)
-            if letter not in self._symbols:
-                break
-            start += len(letter)
-        return start
+
+_BINARY = str.maketrans(".-", "01")
+
+
+def _set_row(rows: bytearray, number: int, entry: bytes) -> None:
+    rows[number * WIDTH : number * WIDTH + 1 + len(entry)] = bytes((len(entry),)) + entry
 
 
 class TextDecoder(Coder):
     """Reads dots and dashes."""
 
-    _FOLDS = str.maketrans(
-        {**dict.fromkeys("·•∙⋅", "."), **dict.fromkeys("‐‑‒–—−_", "-"), "\n": "/", "|": "/"}
-    )
+    _FOLDS = str.maketrans(SIGNAL_FOLDS)
+    #: What a letter is written with, before it is folded.
+    _SIGNALS = ".-" + "".join(written for written, read in SIGNAL_FOLDS.items() if read != "/")
     _LONGEST = max(map(len, SYMBOLS))
 
     def __init__(self) -> None:
         self._reader = Utf8Reader(DecodeError)
-        self._letters = _Letters(SYMBOLS)
+        self._gap = NO_GAP
         self._held = ""
         self._position = 0
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
-        text = self._held + self._reader.read(piece).translate(self._FOLDS)
-        cut = len(text.rstrip(".-"))
+        text = self._held + self._reader.read(piece)
+        cut = len(text.rstrip(self._SIGNALS))
         yield self._decoded(text[:cut])
         self._held = text[cut:]
-        if len(self._held) > self._LONGEST:
-            raise DecodeError("no Morse code is as long as this", self._position)
+        if len(self._held.translate(self._FOLDS)) > self._LONGEST:
+            raise DecodeError(_LONG_CODE, self._position)
 
     def _flush(self) -> Iterator[bytes]:
         yield self._decoded(self._held + self._reader.read(b"", final=True))
 
     def _decoded(self, text: str) -> bytes:
-        words = [word.split() for word in text.split("/")]
-        try:
-            decoded = self._letters.read(words)
-        except KeyError as error:
-            position = self._position + self._letters.unknown(words, text)
-            raise DecodeError(f"{quoted(error.args[0])} is no Morse code", position) from None
+        folded = text.translate(self._FOLDS) if not text.isascii() else text
+        read = (
+            read_letters(folded.encode(errors="replace"), _symbols(), self._gap) if folded.isascii() else None
+        )
+        if read is None:
+            read = self._read_words(text, text.translate(self._FOLDS))
         self._position += len(text)
-        return decoded.encode()
+        decoded, self._gap = read
+        return decoded
+
+    def _read_words(self, text: str, folded: str) -> tuple[bytes, int]:
+        """What `read_letters` reads, and other white space; raises DecodeError where something is no letter."""
+        out: list[str] = []
+        gap = self._gap
+        for index, word in enumerate(folded.split("/")):
+            if index and gap:
+                gap = WORD_GAP
+            for letter in word.split():
+                if letter not in SYMBOLS:
+                    raise self._wrong(letter, text, _place(letter, folded))
+                out += (" " if gap == WORD_GAP else "", SYMBOLS[letter])
+                gap = LETTER_GAP
+        return "".join(out).encode(), gap
+
+    def _wrong(self, letter: str, text: str, place: int) -> DecodeError:
+        """Of `letter`, which stands at `place` of what `text` folds to."""
+        signals = len(letter) - len(letter.lstrip(".-"))
+        if signals > self._LONGEST:
+            reason = _LONG_CODE
+        elif signals < len(letter):
+            reason, place = f"{quoted(letter[signals])} is no dot and no dash", place + signals
+        else:
+            reason = f"{quoted(letter)} is no Morse code"
+        return DecodeError(reason, self._position + self._written(text, place))
+
+    def _written(self, text: str, offset: int) -> int:
+        """Where in `text` character `offset` of what it folds to stands."""
+        folded = 0
+        for index, character in enumerate(text):
+            folded += len(character.translate(self._FOLDS))
+            if folded > offset:
+                return index
+        return len(text)
+
+
+_LONG_CODE = "no Morse code is as long as this"
+
+
+def _place(letter: str, text: str) -> int:
+    """Where the first word of `text` stands that is this letter."""
+    return next(match.start() for match in re.finditer(r"[^\s/]+", text) if match.group() == letter)
 
 
 class DigitsDecoder(Coder):
     """Reads `units` or `prefix`: in both a letter ends with a zero, so three zeros part letters and seven
-    part words.
+    part words. What is wrong is found in order, letter by letter, however the input is cut.
     """
 
-    _LETTER_GAP = "000"
-    _WORD_GAP = "0000000"
+    #: A letter from its first one to its last, and the zeros behind it, which belong to the gap.
+    _LETTER = re.compile(r"((?:1|0{1,2}(?=1))*)(0*)")
     #: Held at most: the longest letter in units (zero: five dashes; SOS is longer still), and a word gap.
     _LONGEST = 64
 
     def __init__(self, writing: Writing) -> None:
-        symbols = {writing.write(code)[:-1]: symbol for code, symbol in SYMBOLS.items()}
-        self._letters = _Letters(symbols)
+        self._symbols = {writing.write(code)[:-1]: symbol for code, symbol in SYMBOLS.items()}
         self._input = SpacelessReader()
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
         digits = self._input.add(piece)
         invalid = re.search(b"[^01]", digits)
-        if invalid:
-            raise DecodeError(
-                f"{quoted(chr(invalid.group()[0]))} is no 0 and no 1", self._input.offset(invalid.start())
-            )
-        text = digits.decode()
-        boundary = text.rfind(self._LETTER_GAP + "1")
-        cut = boundary + len(self._LETTER_GAP) if boundary >= 0 else 0
+        text = digits[: invalid.start() if invalid else None].decode()
+        cut = text.rfind("0001") + 3 if "0001" in text else 0
         yield self._decoded(text[:cut])
         if len(text) - cut > self._LONGEST:
-            raise DecodeError("no Morse letter is as long as this", self._input.offset(cut))
+            raise DecodeError(_TOO_LONG, self._input.offset(cut))
+        if invalid:
+            reason = f"{quoted(chr(invalid.group()[0]))} is no 0 and no 1"
+            raise DecodeError(reason, self._input.offset(invalid.start()))
         self._input.keep(cut)
 
     def _flush(self) -> Iterator[bytes]:
@@ -198,23 +248,30 @@ class DigitsDecoder(Coder):
             return
         if not text.endswith("10"):
             raise DecodeError("the input ends inside a signal or with a gap", self._input.read)
-        yield self._decoded(text[:-1])
+        yield self._decoded(text + "00")
 
     def _decoded(self, text: str) -> bytes:
-        words = self._words(text)
-        try:
-            return self._letters.read(words).encode()
-        except KeyError:
-            offset = self._input.offset(self._letters.unknown(words, text))
-            raise DecodeError("no Morse letter, or a gap of a wrong length", offset) from None
+        """`text` is whole letters, each with the gap behind it."""
+        out: list[str] = []
+        start = 0
+        while start < len(text):
+            match = self._LETTER.match(text, start)
+            assert match is not None
+            letter, zeros = match.groups()
+            symbol, gap = self._symbols.get(letter), _GAPS.get(len(zeros))
+            if symbol is None or gap is None or match.end() - start > self._LONGEST:
+                raise self._wrong(match)
+            out += (symbol, gap)
+            start = match.end()
+        return "".join(out).encode()
 
-    def _words(self, text: str) -> list[list[str]]:
-        """Gaps of a wrong length leave an empty letter or one that begins or ends with a zero, which no table
-        has.
-        """
-        if not text:
-            return []
-        body, after = text.removesuffix(self._LETTER_GAP), list[list[str]]()
-        if text.endswith(self._WORD_GAP):
-            body, after = text.removesuffix(self._WORD_GAP), [[]]
-        return [word.split(self._LETTER_GAP) for word in body.split(self._WORD_GAP)] + after
+    def _wrong(self, match: re.Match[str]) -> DecodeError:
+        long = match.end() - match.start() > self._LONGEST
+        reason = _TOO_LONG if long else "no Morse letter, or a gap of a wrong length"
+        return DecodeError(reason, self._input.offset(match.start()))
+
+
+#: What zeros behind a letter part: letters and words.
+_GAPS = {3: "", 7: " "}
+
+_TOO_LONG = "no Morse letter is as long as this"
