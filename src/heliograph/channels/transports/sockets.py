@@ -34,7 +34,7 @@ from heliograph.channels.transports.publisher import (
     SocketPublisher,
 )
 from heliograph.channels.transports.tokens import Grant
-from heliograph.problems import BadOption, TooManyRequests
+from heliograph.problems import TooManyRequests
 from heliograph.request.client import current_client
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.connection import WebSocketConnection
@@ -110,9 +110,7 @@ def _prepare(name: str) -> SubscribeRequest:
 
 
 def _prepare_plain() -> SubscribeRequest:
-    name = request.args.get("channel")
-    if name is None:
-        raise BadOption("Give the name of one: /events?channel=lebowski", option="channel")
+    name = request.args.get("channel", current_channels().default_channel)
     granted = access.require_subscribe(current_channels(), name, stream=True)
     # This client is not told when it is subscribed, so its stream begins now: before its handshake is complete.
     return SubscribeRequest(name, granted, _probe(name))
@@ -146,9 +144,10 @@ def channel(socket: Socket, wanted: SubscribeRequest) -> None:
     bp,
     "/events",
     "Plain texts both ways",
-    "What is published on `?channel=` arrives, what the client sends is published. `?ticket=` stands for a token.",
+    "What is published on `?channel=` (or HELIOGRAPH_DEFAULT_CHANNEL) arrives, what the client sends is published. "
+    "`?ticket=` stands for a token.",
     prepare=_prepare_plain,
-    problems=(*_PROBLEMS, BadOption),
+    problems=_PROBLEMS,
 )
 def plain(socket: Socket, wanted: SubscribeRequest) -> None:
     connection = socket.accept()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import requests
 from websockets.sync.client import connect
 
 from tests.heliograph.channels.served.talking import (
@@ -38,3 +39,12 @@ def test_what_is_published_right_after_the_handshake_arrives(alone: Server) -> N
         with connect(f"{alone.websocket_url}/events?channel={channel}") as socket:
             publish(alone, channel, "at once")
             assert socket.recv(PATIENCE) == "at once"
+
+
+def test_without_a_channel_events_and_push_meet_on_the_default_one(alone: Server) -> None:
+    """As the program of an article has it: what /push takes arrives as JSON."""
+    with connect(f"{alone.websocket_url}/events") as socket:
+        for message in ("hello", {"n": 1}, None):
+            answer = requests.post(f"{alone.url}/push", json={"message": message}, timeout=PATIENCE).json()
+            assert (answer["channel"], answer["message"]) == ("lebowski", message)
+            assert json.loads(socket.recv(PATIENCE)) == message
