@@ -26,6 +26,9 @@ M = TypeVar("M", bound=BaseModel)
 #: Bytes of a JSON body: several times what the bounds on words and messages let through.
 MAX_DOCUMENT = 1 << 20
 
+#: JSON as every other answer has it: no spaces, and the keys as they come.
+COMPACT = json.JSONEncoder(separators=(",", ":"))
+
 
 @bp.post("/codes/check")
 @operation(
@@ -77,4 +80,4 @@ def _answer(study: Callable[[], dict[str, Any]]) -> Response:
 
 def _json(found: dict[str, Any]) -> str:
     """Megabytes of readings in pieces: made in one go they would keep Python's lock, and so the event loop."""
-    return "".join(json.JSONEncoder().iterencode(found)) + "\n"
+    return "".join(COMPACT.iterencode(found)) + "\n"
