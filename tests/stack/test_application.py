@@ -186,7 +186,7 @@ def test_lines_arrive_one_by_one_through_all_layers(stack: Stack) -> None:
 
 def in_flight(stack: Stack) -> int:
     backends = requests.get(f"{stack.admin_url}/status", timeout=10).json()["backends"]
-    return sum(b["active"] for b in backends)
+    return sum(b["active"] + b["tunnels"] for b in backends)  # a stream of lines counts as a tunnel
 
 
 def test_websockets_echo_on_every_layer(url: str) -> None:

@@ -19,7 +19,12 @@ def running_alone(
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("alone")
     url = "memory://" if request.param == "memory" else f"sqlite:///{folder}/channels.db"
-    with Server(folder, {"HELIOGRAPH_CHANNELS": url, "HELIOGRAPH_INSTANCE": "alone1"}) as server:
+    settings = {
+        "HELIOGRAPH_CHANNELS": url,
+        "HELIOGRAPH_INSTANCE": "alone1",
+        "HELIOGRAPH_RATE": "0",  # all tests are one client to it
+    }
+    with Server(folder, settings) as server:
         yield server.started()
     assert "Traceback" not in server.output
 

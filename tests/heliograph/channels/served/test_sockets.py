@@ -88,7 +88,7 @@ def test_a_resume_from_the_top_has_nothing_to_replay(alone: Server) -> None:
 
 def test_a_resume_of_a_long_history_is_whole_and_in_order(alone: Server) -> None:
     channel = new_channel()
-    for start in range(0, 2400, 800):  # within the rate of a connection
+    for start in range(0, 2400, 800):  # so that little waits to be sent
         with talking(alone, channel) as (_, talk):
             for number in range(start, start + 800):
                 talk.publish(number)
