@@ -70,6 +70,13 @@ class TestOneSender:
         errors = [error(sent(TEXT, Sender(wpm=28, jitter=0.15), seed), TEXT) for seed in range(5)]
         assert sum(errors) / len(errors) <= 0.02
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("wpm", [18, 28])
+    def test_jitter_of_many_hands(self, wpm: float) -> None:
+        """Over more characters than one text has, of which one wrong character is 2 % already."""
+        errors = [error(sent(TEXT, Sender(wpm=wpm, jitter=0.15), seed), TEXT) for seed in range(25)]
+        assert sum(errors) / len(errors) <= 0.01
+
     @pytest.mark.parametrize("acceleration", [0.5, 2])
     def test_speed_that_changes(self, acceleration: float) -> None:
         assert error(sent(TEXT, Sender(wpm=20, acceleration=acceleration)), TEXT) <= 0.01

@@ -144,5 +144,7 @@ class TestSending:
         assert MORSE.produces("decode", **{"from": "wav"}) == "text"
 
     def test_nothing_is_a_file_without_sound(self) -> None:
-        assert len(MORSE.encode("", to="wav")) == 44
-        assert MORSE.decode(MORSE.encode("", to="wav"), from_="wav") == b""
+        file = MORSE.encode("", to="wav")
+        assert len(file) == 44
+        with pytest.raises(wirecodes.DecodeError, match="no Morse heard"):
+            MORSE.decode(file, from_="wav")
