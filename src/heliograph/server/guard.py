@@ -30,7 +30,10 @@ def hosts(address: Address) -> list[str]:
         return [host]
     try:
         return [str(found[4][0]) for found in _socket.getaddrinfo(host, address[1], type=_socket.SOCK_STREAM)]
-    except OSError:
+    except (
+        OSError,
+        UnicodeError,
+    ):  # UnicodeError: no name at all, such as one with an empty or too long label
         return [host]  # binding will fail as well
 
 
@@ -48,8 +51,13 @@ def refuse_open_sockets(access: AccessOptions) -> None:
     context = click.get_current_context(silent=True) if click else None
     while context is not None:
         if context.info_name == "run" and isinstance(context.params.get("host"), str):
-            refuse_open(access, [(context.params["host"], 0)], "--host")
+            refuse_open(access, [_flask_address(context.params["host"])], "--host")
         context = context.parent
+
+
+def _flask_address(host: str) -> Address:
+    """`flask run --host` takes the path of a Unix socket as well."""
+    return host.removeprefix("unix://") if host.startswith("unix://") else (host, 0)
 
 
 def _listening() -> Iterator[int]:

@@ -125,6 +125,12 @@ def test_loopback_and_unix_sockets_are_always_allowed(tmp_path: Path) -> None:
         guard.refuse_open_sockets(CLOSED)
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "a..b." + "y" * 300])
+def test_what_can_be_no_name_is_refused_in_the_same_words(host: str) -> None:
+    with pytest.raises(SettingError, match="beyond loopback"):
+        guard.refuse_open(CLOSED, [(host, 1)], "--host")
+
+
 def test_a_process_that_listens_for_everybody_is_seen() -> None:
     guard.refuse_open_sockets(CLOSED)
     with (
