@@ -163,7 +163,7 @@ def _unknown_hosts(hosts: set[str]) -> set[str]:
     def look_up(host: str) -> None:
         try:
             socket.getaddrinfo(host, None)
-        except (OSError, UnicodeError):  # UnicodeError: an empty or too long label
+        except OSError:
             return
         missing.discard(host)
 
