@@ -66,7 +66,7 @@ class TrustedPeers:
 
 
 def read_trusted(texts: Iterable[str]) -> TrustedPeers:
-    """Addresses, networks and `unix`. Raises ValueError, whose text is the one that is none of these."""
+    """Addresses, networks and `unix`. Raises ValueError: its text is the one that is none of these, its note says why."""
     networks: list[IPNetwork] = []
     unix = False
     for text in texts:
@@ -76,7 +76,9 @@ def read_trusted(texts: Iterable[str]) -> TrustedPeers:
         try:
             networks.append(read_network(text))
         except ValueError as exc:
-            raise ValueError(text) from exc
+            wrong = ValueError(text)
+            wrong.add_note(str(exc))  # compiled, a `raise … from` leaves no __cause__
+            raise wrong from exc
     return TrustedPeers(tuple(networks), unix)
 
 

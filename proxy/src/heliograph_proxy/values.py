@@ -212,4 +212,4 @@ def trusted(value: Any) -> TrustedPeers:
     try:
         return read_trusted(value)
     except ValueError as exc:
-        raise Wrong(f"{allowed}: {exc.__cause__}") from exc
+        raise Wrong(f"{allowed}: {exc.__notes__[0]}") from exc

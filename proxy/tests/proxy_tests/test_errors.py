@@ -25,8 +25,8 @@ from heliograph_proxy.errors import (
 STATUSES = {
     400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed",
     408: "request-timeout", 409: "conflict", 413: "body-too-large", 414: "uri-too-long", 415: "unsupported-media-type",
-    417: "expectation-failed", 421: "unknown-host", 431: "headers-too-large", 500: "internal-error", 501: "not-implemented",
-    502: "bad-gateway", 503: "unavailable", 504: "gateway-timeout", 505: "http-version-not-supported",
+    417: "expectation-failed", 421: "unknown-host", 429: "too-many-requests", 431: "headers-too-large", 500: "internal-error",
+    501: "not-implemented", 502: "bad-gateway", 503: "unavailable", 504: "gateway-timeout", 505: "http-version-not-supported",
 }  # fmt: skip
 
 

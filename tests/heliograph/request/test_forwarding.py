@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 
 import pytest
 from heliograph_proxy.trust import MAX_HOPS, TrustedPeers, read_trusted
@@ -158,8 +157,9 @@ def test_networks_are_read_as_addresses_are(network: str, inside: str, outside: 
     "network", ["fe80::1%eth0", "fe80::%1/10", "10.0.0.1/8", "::ffff:10.0.0.1/104", "x", ""]
 )
 def test_what_is_no_network_is_named(network: str) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(network)}$"):
+    with pytest.raises(ValueError, match=r"network|zone|host bits") as error:
         read_trusted(["127.0.0.1", network])
+    assert str(error.value) == network
 
 
 def test_of_lists_the_last_entry_counts() -> None:
