@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib import metadata
+
+import heliograph
 
 #: Each command and its line of help. The module of this name in this package runs it.
 COMMANDS = {
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(usage())
         return 0
     if name == "--version":
-        print(f"heliograph {metadata.version('heliograph')}")
+        print(f"heliograph {heliograph.__version__}")
         return 0
     if name not in COMMANDS:
         return refuse(f"{name!r} is not one of its commands: {', '.join(COMMANDS)}")

@@ -7,9 +7,9 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 from heliograph_proxy.limits import raise_descriptor_limit
@@ -118,16 +118,22 @@ def gunicorn() -> tuple[str, ...]:
     Not `python -m gunicorn`: at SIGUSR2 it would start itself anew by the path of a file in its own folder, whose `http` then
     hides the library's.
     """
-    scripts = [Path(sys.executable).parent / "gunicorn", Path(sysconfig.get_path("scripts")) / "gunicorn"]
-    for file in metadata.distribution("gunicorn").files or ():
-        if file.name == "gunicorn" and file.parent.name == "bin":
-            scripts.append(Path(str(file.locate())))
-    for script in scripts:
+    folders = Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))
+    for script in chain((one / "gunicorn" for one in folders), _installed_gunicorn()):
         if script.is_file():
             return (sys.executable, str(script))
     raise NoProject(
         f"there is no command gunicorn beside {sys.executable}; install the package gunicorn anew"
     )
+
+
+def _installed_gunicorn() -> Iterator[Path]:
+    """Where the package's own list of files has the command."""
+    from importlib import metadata  # noqa: PLC0415 (large, and needed for unusual installations only)
+
+    for file in metadata.distribution("gunicorn").files or ():
+        if file.name == "gunicorn" and file.parent.name == "bin":
+            yield Path(str(file.locate()))
 
 
 def proxy_host(root: Path, environ: Mapping[str, str]) -> str:

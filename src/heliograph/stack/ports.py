@@ -8,8 +8,6 @@ import re
 import socket
 from dataclasses import dataclass
 
-import psutil
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -67,6 +65,8 @@ def _why(want: Wanted, error: OSError) -> str:
 
 def owner(port: int) -> int | None:
     """The process that listens on a port; None when there is none, or none that we may look into."""
+    import psutil  # noqa: PLC0415 (large, and needed for a port that is taken only)
+
     for connection in psutil.net_connections("tcp"):
         here = connection.laddr
         if connection.status == psutil.CONN_LISTEN and here and here.port == port and connection.pid:
@@ -75,6 +75,8 @@ def owner(port: int) -> int | None:
 
 
 def _describe(pid: int) -> str:
+    import psutil  # noqa: PLC0415 (as above)
+
     try:
         command = " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:
