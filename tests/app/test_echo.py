@@ -220,5 +220,5 @@ def test_a_reader_that_goes_away_ends_the_stream(server: Server) -> None:
         assert wire.socket.recv(1000)
         wire.reset()
     line = server.logged(request_id="gone-reader")
-    assert (line["status"], line["complete"]) == (200, False)
+    assert (line["status"], line["complete"]) == (499, False)
     assert line["bytes"] < 5_000_000_000

@@ -174,7 +174,7 @@ def test_a_sender_that_goes_away_leaves_a_line_in_the_log_and_nothing_else(
         wire.send(chunked(b"x" * size, end=b"") if way == "chunked" else b"x" * size)
         until(lambda: server.metrics()["heliograph_requests_in_flight"] == 2, "the request to be under way")
         wire.reset()
-    assert server.logged(request_id=name.decode())["status"] == 400
+    assert server.logged(request_id=name.decode())["status"] == 499
 
 
 def test_half_a_body_is_an_incomplete_one(server: Server) -> None:
