@@ -136,7 +136,8 @@ def test_a_closed_standard_stream_is_one_line(closing: str, stream: str) -> None
 
 def test_help_names_commands_codecs_and_options() -> None:
     assert run("--version").stdout.decode() == f"wirecodes {wirecodes.__version__}\n"
-    assert all(name.encode() in run("--help").stdout for name in wirecodes.names())
+    explained = run("--help").stdout.decode()
+    assert all(name in explained for name in wirecodes.names())
     assert b"--wpm" in run("encode", "morse", "--help").stdout
     assert b"--wpm" not in run("decode", "morse", "--help").stdout
     listed = run("list").stdout.decode()
