@@ -14,33 +14,45 @@ from heliograph.websocket.masking import apply_mask
 #: Fragments of one message. Autobahn's case 9.3.1 sends 4 MiB in 65,536 of them; without a bound, empty ones could go on for ever.
 MAX_FRAGMENTS = 1 << 17
 
+#: Bytes of a compressed fragment that may inflate to nothing. A message of exactly the longest length would be refused for them.
+COMPRESSED_END = 1024
+
 _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class TooManyFragments(Exception):
-    """A message has more than MAX_FRAGMENTS."""
+    """A message has more than MAX_FRAGMENTS, or more bytes than one may have; its text says which."""
 
 
 class Fragments:
     """Those of one message so far."""
 
-    __slots__ = ("_count", "_data", "_decoder", "compressed")
+    __slots__ = ("_count", "_data", "_decoder", "_most", "compressed")
 
-    def __init__(self, *, text: bool, compressed: bool) -> None:
+    def __init__(self, most: int, *, text: bool, compressed: bool) -> None:
+        """`most`: bytes of the whole message."""
         self.compressed = compressed
         self._data = bytearray()
+        self._most = most
         self._count = 0
         self._decoder = _utf8_decoder() if text else None
 
     def __len__(self) -> int:
         return len(self._data)
 
+    @property
+    def counted(self) -> int:
+        """What a further frame's length is added to, to compare it with the longest message."""
+        return max(0, len(self._data) - COMPRESSED_END) if self.compressed else len(self._data)
+
     def add(self, data: bytes, final: bool) -> None:
         """The next one. Raises UnicodeDecodeError and TooManyFragments."""
         self._data += data
         self._count += 1
         if self._count > MAX_FRAGMENTS:
-            raise TooManyFragments
+            raise TooManyFragments("too many fragments")
+        if len(self._data) > self._most:
+            raise TooManyFragments("too long")
         if self._decoder is not None:
             self._decoder.decode(data, final)
 

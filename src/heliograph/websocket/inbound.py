@@ -107,8 +107,7 @@ class Inbound:
 
     def resume(self) -> None:
         """Go on with what was left."""
-        rest = self.rest
-        self.stalled = False
+        rest, self.stalled = self.rest, False
         if rest is None:
             return
         used = self._read(rest, len(rest))
@@ -134,8 +133,7 @@ class Inbound:
 
     def _read(self, data: bytearray, end: int) -> int:
         """Read frames of `data` before `end` until enough was read; return where the first one that was not read begins."""
-        at = others = 0
-        messages = self.messages
+        at, others, messages = 0, 0, self.messages
         # A masked frame has at least 6 bytes. Spelled out for speed: this loop sees every message.
         while end - at >= 6:
             if self.unread >= MAX_UNREAD or others == FRAMES_A_TURN:
@@ -183,7 +181,7 @@ class Inbound:
 
     def _read_other(self, data: bytearray, at: int, end: int) -> int:
         """Read the frame at `at`, which is not an ordinary message; return the bytes that this used up, 0 if too few are there."""
-        begun = len(self._message) if self._message is not None else None
+        begun = None if self._message is None else self._message.counted
         head = read_head(data, at, end, begun, self.max_message, deflated=self._deflate is not None)
         if head is None:
             return 0
@@ -215,7 +213,9 @@ class Inbound:
     def _take(self, frame: Frame) -> None:
         """A part of a message, or the whole of one that was compressed."""
         if frame.opcode is not Opcode.CONT:
-            self._message = Fragments(text=frame.opcode is Opcode.TEXT, compressed=self._compressed)
+            self._message = Fragments(
+                self.max_message, text=frame.opcode is Opcode.TEXT, compressed=self._compressed
+            )
         message = self._message
         assert message is not None
         if not self._closing:
@@ -223,8 +223,8 @@ class Inbound:
                 message.add(bytes(frame.data), frame.fin)
             except UnicodeDecodeError:
                 self._fail(NOT_UTF8, "not UTF-8")
-            except TooManyFragments:
-                self._fail(TOO_LONG, "too many fragments")
+            except TooManyFragments as exc:
+                self._fail(TOO_LONG, str(exc))
         if frame.fin:
             self._message = None
             if self.ending is None and not self._closing:

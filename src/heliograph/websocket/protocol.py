@@ -10,6 +10,7 @@ from websockets.protocol import OPEN, SEND_EOF
 from websockets.server import ServerProtocol
 
 from heliograph.websocket.deflate import Deflate
+from heliograph.websocket.fragments import COMPRESSED_END
 from heliograph.websocket.frames import CLOSE, short_reason
 
 
@@ -30,7 +31,8 @@ class FallbackProtocol:
     __slots__ = ("_protocol", "ending", "replies")
 
     def __init__(self, max_message: int, deflate: Deflate | None) -> None:
-        self._protocol = ServerProtocol(state=OPEN, max_size=max_message)
+        # `Fragments` compares what was inflated.
+        self._protocol = ServerProtocol(state=OPEN, max_size=max_message + COMPRESSED_END)
         if deflate is not None:
             self._protocol.extensions = [deflate.extension()]
         #: What `read` wants to be answered, and how it wants the connection to end.

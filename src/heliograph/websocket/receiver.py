@@ -14,6 +14,7 @@ from greenlet import getcurrent
 from heliograph.websocket.inbound import MAX_UNREAD, Inbound
 from heliograph.websocket.memory import FLOOR
 from heliograph.websocket.pings import Heartbeat
+from heliograph.websocket.protocol import Ending
 
 #: One read: large enough for a message of 64 KiB, small enough that no other connection waits long.
 READ_SIZE = 256 << 10
@@ -21,11 +22,18 @@ READ_SIZE = 256 << 10
 #: Where everything is read to. One for all: what is not used up at once is copied out before anything else runs.
 _buffer = bytearray(READ_SIZE)
 
+#: A peer that has ended its half without a close frame gets none, and nothing more is read of it.
+HALF_CLOSED = Ending(b"", clean=True)
+
 _READ = 1  # the event bit of loop.io()
 
 
 class ReceiverOwner(Protocol):
     """The connection whose receiver this is."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still be sent."""
 
     def abort(self) -> None:
         """The peer is gone."""
@@ -112,10 +120,9 @@ class Receiver:
         except BlockingIOError:
             return
         except OSError:
-            size = 0
-        if not size:
-            if self._owner is not None:
-                self._owner.abort()
+            size = -1
+        if size <= 0:
+            self._end_of_input(reset=size < 0)
             return
         self._heartbeat.alive = True
         inbound = self._inbound
@@ -125,6 +132,17 @@ class Receiver:
             if not inbound.stalled and inbound.rest is None and not self._accounted:
                 return
         self._dispatch()
+
+    def _end_of_input(self, *, reset: bool) -> None:
+        """The peer is gone, or has only ended its half: then a view that works on its last message may answer."""
+        owner, inbound = self._owner, self._inbound
+        if owner is None:
+            return
+        if reset or inbound.ending is not None or not owner.is_open:
+            owner.abort()
+        else:
+            inbound.ending = HALF_CLOSED
+            owner.prepare_end()
 
     def take(self, early: bytes) -> None:
         """Bytes that were read from the socket before."""

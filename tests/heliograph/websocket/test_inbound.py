@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
 from heliograph.websocket import fragments
+from heliograph.websocket.deflate import Deflate
 from heliograph.websocket.frames import PONG
 from heliograph.websocket.inbound import FRAMES_A_TURN, MAX_UNREAD, MESSAGE_WEIGHT, Inbound
 from tests.heliograph.websocket.breaches import BREACHES, LIMIT
@@ -226,3 +229,16 @@ def test_after_our_close_a_flood_leaves_others_a_turn_too(one: bytes) -> None:
     assert inbound.ending is not None
     assert inbound.ending.clean
     assert inbound.messages == []
+
+
+def test_a_compressed_message_of_the_longest_length_may_come_in_fragments() -> None:
+    """The last fragment has some bytes that inflate to nothing."""
+    for extra, whole in ((0, True), (1, False)):
+        compressor = zlib.compressobj(wbits=-15)
+        data = compressor.compress(b"0" * (1000 + extra)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        data = data.removesuffix(b"\0\0\xff\xff")
+        inbound = Inbound(1000, Deflate(15))
+        for piece in (frame(TEXT, data[:-1], fin=False, flags=0x40), frame(CONTINUATION, data[-1:])):
+            inbound.feed(bytearray(piece), len(piece))
+        assert (inbound.messages == ["0" * 1000]) is whole
+        assert (inbound.ending is None) is whole

@@ -143,7 +143,7 @@ registered: list[Socket] = []
 def register(environ: dict[str, Any]) -> list[bytes]:
     """Keeps its socket and waits, as a program that pushes does."""
     registered.append(environ["wsgi.websocket"])
-    gevent.sleep(20)
+    gevent.sleep(1)
     return []
 
 
