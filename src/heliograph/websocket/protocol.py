@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from websockets.exceptions import ProtocolError
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame
 from websockets.protocol import OPEN, SEND_EOF
 from websockets.server import ServerProtocol
 
 from heliograph.websocket.deflate import Deflate
 from heliograph.websocket.fragments import COMPRESSED_END
-from heliograph.websocket.frames import CLOSE, short_reason
+from heliograph.websocket.frames import CLOSE, FIN, TOO_LONG, serialize, short_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,10 @@ class Ending:
 class FallbackProtocol:
     """Made when a connection first needs one: most never do, and it takes 3 KiB."""
 
-    __slots__ = ("_protocol", "ending", "replies")
+    __slots__ = ("_most", "_protocol", "ending", "replies")
 
     def __init__(self, max_message: int, deflate: Deflate | None) -> None:
+        self._most = max_message
         # `Fragments` compares what was inflated.
         self._protocol = ServerProtocol(state=OPEN, max_size=max_message + COMPRESSED_END)
         if deflate is not None:
@@ -54,7 +55,11 @@ class FallbackProtocol:
         self.replies = protocol.data_to_send()
         if SEND_EOF in self.replies:
             clean = protocol.close_rcvd is not None and protocol.parser_exc is None
-            self.ending, self.replies = Ending(b"".join(self.replies), clean), []
+            last = b"".join(self.replies)
+            if isinstance(protocol.parser_exc, PayloadTooBig):  # whose text has the limit and COMPRESSED_END
+                reason = f"the message is longer than {self._most} bytes"
+                last = serialize(FIN | CLOSE, TOO_LONG.to_bytes(2, "big") + reason.encode())
+            self.ending, self.replies = Ending(last, clean), []
         return frames
 
     def expect_close(self) -> None:
