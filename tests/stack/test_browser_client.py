@@ -133,6 +133,7 @@ def test_two_pages_on_one_channel_tell_each_other_everything(
     assert "closed" in one.publish("x")["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transports", [["websocket"], ["sse"]], ids=lambda value: value[0])
 def test_a_page_gets_everything_once_in_order_through_crashes(
     context: BrowserContext, instance: Instance, name: str, transports: list[str]

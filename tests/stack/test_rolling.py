@@ -99,6 +99,7 @@ class Load:
                     self.closed.append(exc.rcvd.code if exc.rcvd else ABNORMAL)
 
 
+@pytest.mark.slow
 def test_all_instances_are_restarted_and_no_request_fails(tmp_path: Path) -> None:
     root, runs = copy_checkout(tmp_path), tmp_path / "runs"
     with (root / "wsgi.py").open("a") as wsgi:

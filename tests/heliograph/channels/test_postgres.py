@@ -84,6 +84,7 @@ def test_connections_that_were_cut_heal_without_a_hole(url: str) -> None:
         follower.stop()
 
 
+@pytest.mark.slow
 @patched
 def test_notifications_that_stop_without_an_error_are_noticed() -> None:
     with PostgresServer() as server, Relay(server.port) as relay:

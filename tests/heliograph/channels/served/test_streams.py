@@ -93,6 +93,7 @@ def test_history_that_is_lost_while_connected_is_an_event(tmp_path: Path) -> Non
             assert stream.next()[0] == "lost"
 
 
+@pytest.mark.slow
 def test_a_silent_stream_has_a_comment_every_15_s(two: Two) -> None:
     with streaming(two[0], new_channel()) as stream:
         began, text = time.monotonic(), b""
