@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import pytest
 import wirecodes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wirecodes.morse.wave_file import WaveReader
 
 MORSE = wirecodes.get("morse")
 TEXT = "CQ DE W1AW"
@@ -109,6 +112,43 @@ def test_rates_from_4_to_192_khz_are_read(rate: int) -> None:
 def test_of_any_number_of_channels_the_strongest_is_heard(levels: tuple[float, ...]) -> None:
     frames = (struct.pack("<h", round(level * value)) for value in SAMPLES for level in levels)
     assert heard(riff(header(channels=len(levels)), chunk(b"data", b"".join(frames)))) == TEXT
+
+
+@pytest.mark.parametrize("tone", [500, 8000 / 14, 8000 / 11, 1000, 8000 / 7, 2000])
+@pytest.mark.parametrize("offset", [0, 9000])
+def test_a_channel_of_hiss_or_of_an_offset_is_never_the_strongest(tone: float, offset: int) -> None:
+    dice = random.Random(1)
+    samples = array("h", MORSE.encode("SOS", to="wav", wpm=40, tone=tone)[44:])
+    frames = (struct.pack("<hh", offset + dice.randrange(-20, 20), value) for value in samples)
+    assert heard(riff(header(channels=2), chunk(b"data", b"".join(frames)))) == "SOS"
+
+
+@given(st.lists(st.integers(1, 9000), min_size=1, max_size=12))
+@settings(max_examples=20, deadline=None)
+def test_the_channel_is_chosen_alike_however_the_file_is_cut(steps: list[int]) -> None:
+    dice = random.Random(2)
+    samples = SAMPLES[: len(SAMPLES) // 4]
+    frames = (struct.pack("<hh", dice.randrange(-9000, 9000), value) for value in samples)
+    file = riff(header(channels=2), chunk(b"data", b"".join(frames), 0))[:-1]
+    reader, at, found = WaveReader(), 0, array("h")
+    for step in [*steps, len(file)]:
+        for part in reader.feed(file[at : at + step]):
+            found += part
+        at += step
+    found += reader.finish()
+    whole = WaveReader()
+    assert found == sum(whole.feed(file), array("h")) + whole.finish()
+    assert len(found) == len(samples) - 1
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_what_follows_a_sample_that_is_not_whole_is_read(cut: int) -> None:
+    frames = b"".join(struct.pack("<hh", value, value) for value in SAMPLES)
+    first = chunk(b"data", frames + bytes(32000 + cut))
+    reader, found = WaveReader(), array("h")
+    for part in reader.feed(riff(header(channels=2), first, chunk(b"data", frames))):
+        found += part
+    assert found + reader.finish() == SAMPLES + array("h", bytes(16000)) + SAMPLES
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, len(SOUND) + 1000])

@@ -45,7 +45,7 @@ class WavDecoder(Coder):
                 yield self._text(final=False)
 
     def _flush(self) -> Iterator[bytes]:
-        self._reader.finish()
+        self._samples += self._reader.finish()
         if self._samples:
             self._listen()
         yield self._text(final=True)
