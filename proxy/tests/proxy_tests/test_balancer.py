@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from time import monotonic
 
 import gevent
@@ -161,6 +162,40 @@ def test_a_slot_that_comes_together_with_the_end_of_its_waiter_is_given_back(set
     setting.release("a")  # it has the slot, and will not run anymore
     waiting.join()
     assert setting.counted() == (3, [1, 2, 0])
+
+
+class Mistaken:
+    """A user's strategy that chooses nothing for one client and raises for another."""
+
+    def select(self, backends: Sequence[Backend], request: RequestInfo) -> Backend:
+        if request.client == "raises":
+            raise LookupError("no choice")
+        return None if request.client == "none" else backends[0]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("client", ["raises", "none"])
+def test_the_mistake_of_a_strategy_is_that_of_its_own_request(setting: Setting, client: str) -> None:
+    def ask(client: str) -> str:
+        request = RequestInfo(client, monotonic())
+        try:
+            return setting.balancer.acquire(request, (), setting.client, tunnel=False).backend.name
+        except Exception as exc:
+            return str(exc)
+
+    setting.balancer.strategy = Mistaken()
+    setting.line.configure(3, 60.0, 3)
+    wrong = ask(client)
+    assert "choice" in wrong or "None" in wrong
+    assert setting.counted() == (0, [0, 0, 0])
+    setting.balancer.strategy = RoundRobin()
+    fill(setting)
+    setting.balancer.strategy = Mistaken()
+    asked = [gevent.spawn(ask, one) for one in (client, "10.0.0.2", "10.0.0.3")]
+    until(lambda: len(setting.line) == 3, "all to wait")
+    setting.a.settings = setting.b.settings = replace(setting.a.settings, max_connections=3)
+    setting.balancer.changed()  # both have room: there is a choice
+    assert [one.get(timeout=5) for one in asked] == [wrong, "a", "b"]
+    assert (setting.counted(), len(setting.line)) == ((6, [3, 3, 0]), 0)
 
 
 def calls_of_a_release(setting: Setting, waiting: int) -> int:

@@ -102,10 +102,13 @@ class Balancer:
             if not free:
                 kinds.remove(chosen.kind)
                 continue
-            queue.take(chosen)
             request = chosen.request
             request.waited, request.now = now - request.now, now
-            chosen.slot = self._take(free, request, tunnel)
+            try:
+                chosen.slot = self._take(free, request, tunnel)
+            except Exception as exc:  # a user's strategy: its mistake is this request's, and not the caller's
+                chosen.failure = exc
+            queue.take(chosen)
             chosen.ready.set()
 
     def changed(self) -> None:
@@ -162,15 +165,15 @@ class Balancer:
         backend = _preferred(free, request.preferred)
         if backend is None:
             backend = self.strategy.select(free, request) if len(free) > 1 else free[0]
+        slot = Slot(backend, request.client, tunnel)
         self.in_flight += 1
-        return Slot(backend, request.client, tunnel)
+        return slot
 
     def _wait(self, waiting: WaitingRequest, client: SocketStream, usable: list[Backend]) -> Slot:
         self.queue.add(waiting)
         self.assign()
-        given = waiting.given()
-        if given is not None:
-            return given
+        if waiting.taken():
+            return waiting.result()
         shown_in = min(usable, key=lambda one: one.queued / one.weight)
         try:
             return self.queue.wait(waiting, client, shown_in)

@@ -26,7 +26,7 @@ Kind = tuple[bool, frozenset[str]]
 class WaitingRequest:
     """A request that waits, or that has just got its slot."""
 
-    __slots__ = ("client", "gone", "kind", "number", "ready", "request", "slot")
+    __slots__ = ("client", "failure", "gone", "kind", "number", "ready", "request", "slot")
 
     def __init__(self, request: RequestInfo, tried: Collection[str], tunnel: bool) -> None:
         self.request = request
@@ -35,6 +35,8 @@ class WaitingRequest:
         #: Its place in the order of all arrivals; set by the queue.
         self.number = 0
         self.slot: Slot | None = None
+        #: Why it gets none although there was one for it.
+        self.failure: Exception | None = None
         #: The client went away.
         self.gone = False
         #: Something about it has changed.
@@ -42,6 +44,17 @@ class WaitingRequest:
 
     def given(self) -> Slot | None:
         """Its slot, at this moment: of `slot` itself mypy, and so what mypyc makes, believes that no call changes it."""
+        return self.slot
+
+    def taken(self) -> bool:
+        """Whether it has left the queue, with a slot or a failure."""
+        return self.slot is not None or self.failure is not None
+
+    def result(self) -> Slot:
+        """Its slot, once it was taken. Raises its failure."""
+        if self.failure is not None:
+            raise self.failure
+        assert self.slot is not None
         return self.slot
 
 
@@ -99,7 +112,7 @@ class RequestQueue:
         return None
 
     def take(self, waiting: WaitingRequest) -> None:
-        """It has a slot. The other clients are next."""
+        """It has a slot, or fails. The other clients are next."""
         self._remove(waiting)
         clients = self._kinds.get(waiting.kind)
         if clients and waiting.client in clients:
@@ -112,14 +125,13 @@ class RequestQueue:
             self._check_bounds(waiting)
             self._wait(waiting, client, shown_in)
         finally:
-            if waiting.given() is None:
+            if not waiting.taken():
                 self._remove(waiting)
         if waiting.gone:
             raise ClientGone("the client went away while waiting in the queue")
-        slot = waiting.given()
-        if slot is None:
+        if not waiting.taken():
             raise Unavailable("all backends were busy for too long")
-        return slot
+        return waiting.result()
 
     def _check_bounds(self, waiting: WaitingRequest) -> None:
         if self._count > self._length:
@@ -133,7 +145,7 @@ class RequestQueue:
         client.on_readable = lambda: self._look_after(waiting, client)
         try:
             client.arm()
-            while waiting.given() is None and not waiting.gone:
+            while not waiting.taken() and not waiting.gone:
                 left = begun + self._seconds - monotonic()
                 if left <= 0:
                     return
