@@ -57,6 +57,8 @@ class ClientSession:
         self._ended = monotonic()
         #: Nothing was answered yet.
         self._first = True
+        #: The stack's manager asks whether this process answers, which is neither logged nor counted.
+        self._probe = False
         #: Nothing of a request has come yet.
         self.idle = True
 
@@ -110,7 +112,7 @@ class ClientSession:
             after = self._exchange(head, record)
         except Problem as problem:
             after = self._refuse(problem, record)
-            if record.target == PROBE and self._forwarding.trusted:
+            if self._probe:
                 self._linger()
                 return After.CLOSE
         except StreamError:
@@ -143,14 +145,16 @@ class ClientSession:
         if settings.trusted is not self._trusted:
             self._trusted, self._forwarding = settings.trusted, Forwarding(self._peer, settings.trusted)
         stream.least_rate, stream.write_patience = settings.client.answer_rate, settings.timeouts.body
-        private = self._runtime.settings.private
-        if private and covers(private, head.target):
-            raise NotFound("there is nothing at this path")
         forwarding, before = self._forwarding, self._stream.sent
         record.client = forwarding.client(head)
+        record.request_id = request_id = forwarding.request_id(head, record.request_id)
+        private = settings.private
+        if private and covers(private, head.target):
+            # A peer that asks for another tells of it.
+            self._probe = head.target_text == PROBE and forwarding.trusted and not head.forwarding
+            raise NotFound("there is nothing at this path")
         if forwarding.trusted and self._runtime.clients.counts_connections:
             self._count_for(record.client)
-        record.request_id = request_id = forwarding.request_id(head, record.request_id)
         added = forwarding.lines(head, head.host or self._default_host)
         wire = headers.request_head(head, added, request_id.encode(), self._default_host)
         try:

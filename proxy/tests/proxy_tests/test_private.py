@@ -71,6 +71,18 @@ def test_the_proxy_answers_them_itself(start_proxy: StartProxy, backend: Backend
         assert client.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
 
 
+TOLD = {"X_Forwarded_For": "203.0.113.7", "X_Request_Id": "told-1"}
+
+
+def test_a_refusal_names_the_client_and_the_id_that_a_trusted_peer_tells(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    proxy = start_proxy(backend, private=["/metrics"])
+    assert proxy.get("/metrics", **TOLD).field("X-Request-Id") == "told-1"
+    [record] = proxy.records()
+    assert (record["client"], record["request_id"], record["status"]) == ("203.0.113.7", "told-1", 404)
+
+
 def test_the_managers_question_is_neither_logged_nor_counted(
     start_proxy: StartProxy, backend: Backend
 ) -> None:
@@ -78,4 +90,14 @@ def test_the_managers_question_is_neither_logged_nor_counted(
     assert proxy.get(PROBE).status == 404
     assert proxy.get("/").status == 200
     assert [record["target"] for record in proxy.records(1)] == ["/"]
+    assert proxy.runtime.metrics.requests == 1
+
+
+def test_the_question_of_a_client_behind_a_trusted_peer_is_logged(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    proxy = start_proxy(backend, private=[PROBE])
+    assert proxy.get(PROBE, **TOLD).status == 404
+    [record] = proxy.records()
+    assert (record["client"], record["target"]) == ("203.0.113.7", PROBE)
     assert proxy.runtime.metrics.requests == 1
