@@ -17,6 +17,9 @@ WEBSOCKET_VERSION = "wsgi.websocket_version"
 #: The same socket where looking at it does not complete the handshake (`websocket.offer`).
 OFFER = "heliograph.websocket"
 
+#: True where the application took the client's socket from the server and answered itself, as flask-sock does.
+TAKEN = "heliograph.taken"
+
 #: The subject of a token that was verified for this request. Ask `client.client_of` who the client is.
 SUBJECT = "heliograph.subject"
 

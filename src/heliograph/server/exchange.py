@@ -14,7 +14,7 @@ from heliograph_proxy.mediatypes import is_stream
 
 from heliograph.problems import InternalError
 from heliograph.request import logs
-from heliograph.request.environ import EXCHANGE, OFFER
+from heliograph.request.environ import EXCHANGE, OFFER, TAKEN
 from heliograph.request.forwarding import ResolvedClient
 from heliograph.server.body import BodyError, SilentBody
 
@@ -107,7 +107,8 @@ class WrappedRequest:
             return
         self._closed = True
         websocket = self.environ.get(OFFER)
-        if websocket is not None and websocket.accepted:
+        taken = not self.status and TAKEN in self.environ
+        if taken or (websocket is not None and websocket.accepted):
             self.status, self.complete, self.stream = 101, True, True
         elif self.left or self._cut:
             self.status = CLIENT_LEFT

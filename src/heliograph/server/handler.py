@@ -41,14 +41,12 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
         websocket = self._websocket_asked_for()
         if websocket is None:
             super(WebSocketHandler, self).run_application()
-            self._require_answer()
             return
         self.websocket = websocket
         self.environ = offering(self.environ, websocket)
         try:
             super(WebSocketHandler, self).run_application()
             websocket.finish()
-            self._require_answer()
         except WebSocketError as exc:  # the application need not care that its client is gone
             log.debug("a WebSocket ended: %s", exc)
         except BaseException as exc:  # gevent.Timeout and SystemExit, too
@@ -59,11 +57,6 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
             self.clients.pop(self, None)
             self.websocket = None
             withdraw(self.environ)
-
-    def _require_answer(self) -> None:
-        """An application that answered nothing has used the socket itself, as flask-sock does: no request can follow."""
-        if self.status is None:
-            self.close_connection = True
 
     def _websocket_asked_for(self) -> Socket | None:
         """None also for a handshake that is not valid: the application says what is wrong with it."""
@@ -80,7 +73,7 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
     def take_over(self) -> bytes:
         """The socket belongs to the WebSocket now. Let go of all that was for the request alone."""
         early = read_ahead(self.socket, self.rfile)
-        self.code, self.status, self.headers_sent, self.close_connection = 101, b"101", True, True
+        self._mark_upgraded()
         self.rfile.close()
         self.wsgi_input = self.environ["wsgi.input"] = _NO_INPUT
         for name in ("rfile", "headers", "requestline"):

@@ -15,6 +15,18 @@ class Incoming(io.RawIOBase):
         self._deadline: float | None = None
         #: Whether anything came since the deadline was set.
         self.began = False
+        #: Whether the application has taken the socket.
+        self.taken = False
+
+    @property
+    def _sock(self) -> Any:
+        """The socket, by the name that it has in `socket.SocketIO`: simple-websocket takes it from there under servers of gevent.
+
+        It is the application's from then on, and has no time limits of ours.
+        """
+        self.taken = True
+        self._connection.settimeout(None)
+        return self._connection
 
     def readable(self) -> bool:
         return True

@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 
@@ -23,6 +24,7 @@ from heliograph.problems import (
 )
 from heliograph.request import logs
 from heliograph.request.answers import response_of
+from heliograph.request.environ import TAKEN
 from heliograph.server import body
 from heliograph.server.body import BoundedInput, SilentBody, discard
 from heliograph.server.head import (
@@ -60,6 +62,7 @@ class StrictHandler(FramingHandler):
 
     path: str
     wsgi_input: Any
+    socket: Any
     _expects_continue = False
 
     def __init__(self, connection: Any, address: Any, server: Any) -> None:
@@ -143,6 +146,9 @@ class StrictHandler(FramingHandler):
 
     def handle_one_request(self) -> Any:
         result = super().handle_one_request()
+        if self._incoming.taken:
+            self._leave_taken_socket()
+            return None
         if not isinstance(result, tuple):
             return result
         status, answer = result
@@ -158,6 +164,24 @@ class StrictHandler(FramingHandler):
         except OSError:  # the client is gone
             return
         self._linger()
+
+    def write(self, data: bytes) -> None:
+        if self._incoming.taken:  # what the application sent there was the answer
+            self._mark_upgraded()
+            self.environ[TAKEN] = True
+        else:
+            super().write(data)
+
+    def _mark_upgraded(self) -> None:
+        """No answer follows, and no further request."""
+        self.code, self.status, self.headers_sent, self.close_connection = 101, b"101", True, True
+
+    def _leave_taken_socket(self) -> None:
+        """End our part of it. What still comes is for the application's copy: pywsgi would read, and lose, the close frame."""
+        connection, self.socket = self.socket, None
+        with suppress(OSError):  # the peer was faster
+            connection.shutdown(socket.SHUT_WR)
+        connection.close()
 
     def _linger(self) -> None:
         """Let the peer read our last bytes: closing while its own are still coming would reset the connection under them."""
@@ -193,7 +217,7 @@ class StrictHandler(FramingHandler):
 
     def _send_error_response_if_possible(self, error_code: int) -> None:
         self.close_connection = True
-        if self.response_length or self.headers_sent:
+        if self.response_length or self.headers_sent or self._incoming.taken:
             return
         problem = _OF_BODIES.get(error_code, InternalError)()
         self.status, self.headers_sent = str(problem.status).encode(), True
