@@ -10,11 +10,20 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from heliograph.request import logs
 from tests.serving import Server
 
 # The same examples in each run: a test that fails says something about the change, not about luck.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def lines_of_this_test() -> Iterator[None]:
+    """What a test logs through an application in this process is written before the next test begins."""
+    yield
+    logs.flush_all()
+
 
 CHROMIUM = shutil.which("chromium", path=f"{os.environ.get('PATH', '')}:/usr/bin")
 

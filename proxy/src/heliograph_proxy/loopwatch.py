@@ -3,8 +3,9 @@
 The loop itself does nothing for it. The thread looks at the number of the loop's iteration and at the stack of the loop's
 thread, every BUSY seconds, and less often while the loop waits. A loop that is in the same iteration as before and does not
 wait is held. How long it was held before the first and after the last such look is known by the time on a core that its
-thread used meanwhile. Time in which the thread waited for a core is not counted: then the machine is busy, not the loop. Where
-the stack begins elsewhere than at the last look, the loop works for several greenlets in turn, and the count begins anew.
+thread used meanwhile. Time in which the thread waited for a core is not counted, nor time in which a virtual machine waited
+for one of its host's: then the machine is busy, not the loop. Where the stack begins elsewhere than at the last look, the loop
+works for several greenlets in turn, and the count begins anew.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ MAX_FRAMES: Final = 40
 FEW: Final = 2
 
 _NANOSECOND: Final = 1e-9
+#: Seconds of a tick, and where the first line of /proc/stat has the ticks of "steal".
+_TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
+_STEAL: Final = 8
 
 
 class Times(NamedTuple):
@@ -152,14 +156,15 @@ def families(name: str, seconds: float) -> Iterator[Metric]:
 
 
 class LoopThread:
-    """What `LoopWatch.look` wants to know of the loop's thread, by its descriptor in /proc (schedstat)."""
+    """What `LoopWatch.look` wants to know of the loop's thread, by its descriptors in /proc (schedstat, stat)."""
 
     def __init__(self, native_id: int, clock: Callable[[], float]) -> None:
         self._clock = clock
-        try:
-            self._schedule = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:  # the kernel does not tell
-            self._schedule = -1
+        self._schedule = _descriptor(f"/proc/self/task/{native_id}/schedstat")
+        self._machine = _descriptor("/proc/stat")
+        if not self._stolen():  # no hypervisor: that needs not be read again
+            os.close(self._machine)
+            self._machine = -1
 
     def times(self) -> Times:
         """Where the kernel does not tell, the thread never waits for a core, and its work is not known."""
@@ -168,4 +173,20 @@ class LoopThread:
             run, waited = os.pread(self._schedule, 64, 0).split()[:2]
         except (OSError, ValueError):
             return Times(now, 0.0, 0.0)
-        return Times(now, int(run) * _NANOSECOND, int(waited) * _NANOSECOND)
+        return Times(now, int(run) * _NANOSECOND, int(waited) * _NANOSECOND + self._stolen())
+
+    def _stolen(self) -> float:
+        """Seconds in which a virtual machine had to wait for a core of its host: the mean of all of its cores."""
+        if self._machine < 0:
+            return 0.0
+        try:
+            return int(os.pread(self._machine, 256, 0).split()[_STEAL]) * _TICK / (os.cpu_count() or 1)
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
+
+def _descriptor(file: str) -> int:
+    try:
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # the kernel does not tell
+        return -1

@@ -229,6 +229,7 @@ def quick_counting() -> None:
 def nothing_left(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     """No greenlet and no descriptor outlives its test, and nothing failed behind its back."""
     before = _greenlets(), _descriptors()
+    capfd.readouterr()  # what another test wrote
     yield
     until(lambda: _greenlets() <= before[0], "greenlets to end")
     until(lambda: _descriptors() <= before[1], "descriptors to be closed")

@@ -206,7 +206,8 @@ def _direct_loggers() -> None:
 
 
 @atexit.register
-def _flush_all() -> None:
+def flush_all() -> None:
+    """Write what waits in the logs of all applications of this process, blocking."""
     for one in _open:
         for writer in one.writers:
             writer.flush()

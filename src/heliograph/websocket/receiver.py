@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from gevent.hub import get_hub
 from greenlet import getcurrent
 
+from heliograph.request.pauses import Pauses
 from heliograph.websocket.inbound import MAX_UNREAD, Inbound
 from heliograph.websocket.memory import FLOOR
 from heliograph.websocket.pings import Heartbeat
@@ -59,6 +60,7 @@ class Receiver:
         "_heartbeat",
         "_inbound",
         "_owner",
+        "_pauses",
         "_sock",
         "_view",
         "_watcher",
@@ -81,6 +83,8 @@ class Receiver:
         #: Whether nothing is read, for the view has not taken what arrived before.
         self.paused = False
         self._catching_up = False
+        #: While the view takes messages that were there already.
+        self._pauses: Pauses | None = None
         #: Whether `account` was called for what the inbound holds.
         self._accounted = False
         self._watcher: Any = get_hub().loop.io(sock.fileno(), _READ)
@@ -94,7 +98,10 @@ class Receiver:
     def receive(self) -> str | bytes | None:
         """The next message; None when the connection ends. One greenlet at a time."""
         inbound = self._inbound
+        if inbound.messages:
+            self._pause()
         while not inbound.messages:
+            self._pauses = None
             inbound.unread = 0
             if self._accounted:
                 self._account()
@@ -112,6 +119,12 @@ class Receiver:
             finally:
                 self._view = None
         return inbound.messages.pop(0)
+
+    def _pause(self) -> None:
+        """Thousands of short messages may arrive at once: the view must not have the loop until the last of them."""
+        if self._pauses is None:
+            self._pauses = Pauses()
+        self._pauses()
 
     def read(self) -> None:
         """Read what is there."""

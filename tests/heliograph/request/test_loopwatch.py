@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import psutil
 import pytest
 from heliograph_proxy.loopwatch import BUSY, IDLE, LIMIT, STANDING, LoopThread, LoopWatch, Stall, Times
 from proxy_tests.processes import until
@@ -143,6 +145,17 @@ def test_without_a_word_of_the_kernel_a_thread_is_never_without_a_core() -> None
     times = LoopThread(threading.get_native_id(), lambda: 3.0).times()
     assert times.now == 3.0
     assert times.run > 0
+
+
+def test_what_the_host_took_from_this_machine_counts_as_waiting() -> None:
+    thread = LoopThread(threading.get_native_id(), lambda: 0.0)
+    thread._schedule = os.memfd_create("schedstat")
+    os.write(thread._schedule, b"0 2000000000 0")
+    before = psutil.cpu_times().steal
+    waited = thread.times().waited
+    cores = os.cpu_count() or 1
+    assert before / cores <= waited - 2 + 0.001 <= psutil.cpu_times().steal / cores + 0.002
+    os.close(thread._schedule)
 
 
 def test_a_view_that_computes_is_logged_and_counted(tmp_path: Path) -> None:

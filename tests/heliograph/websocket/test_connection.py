@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+
 import gevent
 import pytest
 from geventwebsocket.exceptions import WebSocketError
 
+from heliograph.request.pauses import WORK
 from heliograph.websocket import connection as module
 from heliograph.websocket.inbound import FRAMES_A_TURN, MAX_UNREAD, MESSAGE_WEIGHT
 from heliograph.websocket.receiver import READ_SIZE
@@ -111,6 +115,26 @@ def test_a_flood_lets_others_have_their_turn(one: bytes, at_once: int) -> None:
         reader.get()
         gevent.killall([view, busy])
     assert len(had) >= count // at_once
+
+
+def test_a_view_with_long_work_lets_others_have_their_turn_between_messages() -> None:
+    turn, of_messages = 0, Counter[int]()
+
+    def view() -> None:
+        while made.connection.receive() is not None:
+            of_messages[turn] += 1
+            until = time.monotonic() + WORK
+            while time.monotonic() < until:
+                pass
+
+    with pair() as made:
+        worker = gevent.spawn(view)
+        made.send(frame(TEXT) * 100 + frame(CLOSE))
+        while not worker.ready():
+            gevent.sleep(0)
+            turn += 1
+    assert sum(of_messages.values()) == 100
+    assert max(of_messages.values()) <= 3
 
 
 def test_the_answer_to_our_close_is_found_behind_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
