@@ -217,17 +217,24 @@ def test_two_databases_of_one_server_do_not_hear_each_other() -> None:
 def test_names_leave_when_their_history_has_ended_and_nobody_follows() -> None:
     with RedisServer() as server, server.client() as client:
         limits = Limits(history_ttl=1.0, check_interval=0.2)
-        with opened(server.url, limits, count=2) as (log, other):
+        with opened(server.url, limits, count=3) as (log, other, third):
             epoch = publish(log, "x", "ended").epoch
             publish(log, "x", "followed")
-            follower = Follower(other, "followed")
-            eventually(lambda: not client.hexists("heliograph:channels", "ended"), "the end of the name")
+            follower, waiting = Follower(other, "followed"), Follower(third, "unused")
+            unused = waiting.position
+            eventually(lambda: not client.hexists("heliograph:sizes", "ended"), "the end")
             assert client.hkeys("heliograph:sizes") == [b"followed"]
             assert client.hexists("heliograph:channels", "followed")
             assert publish(log, "y", "followed").offset == 2
             follower.until(1)
             assert follower.lost == 0
             follower.stop()
+            assert log.tops(["unused"])["unused"] == unused
+            publish(log, "first", "unused")
+            assert texts(waiting.until(1)) == ["first"]
+            assert waiting.lost == 0
+            waiting.stop()
+            assert "ended" not in [info.name for info in log.channels()]
             again = publish(log, "x", "ended")
             assert again.offset == 1
             assert again.epoch != epoch

@@ -17,8 +17,8 @@ from heliograph.channels.records import KEY_TTL, Appended, Limits
 #: The notification channel, and the bytes that one notification may have (PostgreSQL: fewer than 8000).
 CHANNEL, MAX_PAYLOAD = "heliograph", 7900
 
-#: Channels that are forgotten at once.
-FORGET_ROWS = 1000
+#: Channels that are forgotten at once: as many as possible, as all names that are not used get another epoch then.
+FORGET_ROWS = 10_000
 
 
 class _Conflict(Exception):

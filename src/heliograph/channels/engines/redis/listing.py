@@ -59,7 +59,8 @@ class ChannelListing:
                 found.era = stored.decode()
             elif not name.startswith("="):
                 found.used[name] = stored
-                found.names.add(name)
+                if stored.split()[1] != b"0":  # else its history has ended
+                    found.names.add(name)
         for key in self._presence.count_keys():
             for name, count in self._fields(key):
                 if name != "=":

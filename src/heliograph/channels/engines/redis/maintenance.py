@@ -72,13 +72,14 @@ class RedisMaintenance:
         self._cut(weights)
 
     def _channels(self) -> Iterator[list[tuple[str, int]]]:
-        """All channels, with the times of their last messages in microseconds, some at a time."""
+        """Channels with messages, and the times of their last ones in microseconds, some at a time."""
         cursor: object = b"0"
         while True:
             answer = self._pool.request("HSCAN", TABLE, cursor, "COUNT", SCAN)
             cursor, fields = cast("tuple[bytes, list[bytes]]", answer)
             pairs = zip(fields[::2], fields[1::2], strict=True)
-            found = [(name.decode(), int(kept.split()[2])) for name, kept in pairs if name[:1] != b"="]
+            kept = [(name, *stored.split()) for name, stored in pairs if name[:1] != b"="]
+            found = [(name.decode(), int(time)) for name, _, top, time in kept if top != b"0"]
             for start in range(0, len(found), SCAN):  # a small table comes at once
                 yield found[start : start + SCAN]
                 gevent.sleep(0)

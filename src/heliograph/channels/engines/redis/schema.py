@@ -1,9 +1,10 @@
 """What happens in the server, each script at once. Pure text.
 
 Keys: one hash has all channels, `name -> birth top time`, and three fields of the log (`=run`, `=era`, `=birth`; no channel's name
-has a `=`). As it is one key, it cannot be evicted in part: without it the log starts again with new epochs. Each channel has a
-stream; the ids of its entries are the offsets. A second hash has the bytes of all messages that a channel ever had, and each entry
-has the bytes that came before it (`b`), so that no sum has to be looked for. Entries that an earlier version wrote have none.
+has a `=`). One whose history has ended has the top 0 and a new birth until room is needed. As it is one key, it cannot be evicted
+in part: without it the log starts again with new epochs. Each channel has a stream; the ids of its entries are the offsets. A
+second hash has the bytes of all messages that a channel ever had, and each entry has the bytes that came before it (`b`), so that
+no sum has to be looked for. Entries that an earlier version wrote have none.
 
 An epoch is era and birth. `=run` is the id of the server's process that wrote last. Another id means a restart or a fail-over: the
 server may have come back without messages that it acknowledged, so the era changes, unless each write reached the disk first.

@@ -6,8 +6,10 @@ from heliograph.channels.engines import quota
 from heliograph.channels.engines.redis.schema import BEGINS, STATE
 
 #: KEYS: table, sizes. ARGV[5]: ttl of the history (ms), [6]: prefix of the streams, [7]: the name that asks, [8]: where
-#: notifications are published, or nothing, [9…]: names, or none for all. Forgets channels whose messages are all too old; a name
-#: that is used again must get another epoch. With [8] those that somebody follows stay. Answers how many.
+#: notifications are published, or nothing, [9…]: names, or none for all. Forgets channels whose messages are all too old, and
+#: answers how many. A name that is used again must get another epoch. With [8] each gets it now and keeps its field, unless
+#: somebody follows it: other channels, and who waits for a first message, notice nothing. Without [8], when room is needed, the
+#: fields go, too, and all names that have none get another epoch.
 FORGET = (
     STATE
     + """
@@ -22,16 +24,21 @@ end
 for _, name in ipairs(names) do
   local stored = string.sub(name, 1, 1) ~= '=' and name ~= ARGV[7] and redis.call('HGET', KEYS[1], name)
   if stored then
-    local _, _, time = known(stored)
-    if time < before and (ARGV[8] == '' or redis.call('PUBSUB', 'NUMSUB', ARGV[8] .. name)[2] == 0) then
-      redis.call('HDEL', KEYS[1], name)
+    local _, top, time = known(stored)
+    local all = ARGV[8] == ''
+    if time < before and (all or (top > 0 and redis.call('PUBSUB', 'NUMSUB', ARGV[8] .. name)[2] == 0)) then
+      if all then
+        redis.call('HDEL', KEYS[1], name)
+      else
+        redis.call('HSET', KEYS[1], name, ARGV[3] .. ' 0 ' .. whole(time))
+      end
       redis.call('HDEL', KEYS[2], name)
       redis.call('DEL', ARGV[6] .. name)
       ended = ended + 1
     end
   end
 end
-if ended > 0 then redis.call('HSET', KEYS[1], '=birth', ARGV[3]) end
+if ended > 0 and ARGV[8] == '' then redis.call('HSET', KEYS[1], '=birth', ARGV[3]) end
 return ended
 """
 )

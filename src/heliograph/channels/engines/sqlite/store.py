@@ -19,8 +19,8 @@ from heliograph.channels.engines.sqlite.transactions import SHORT, writing
 from heliograph.channels.message import Append
 from heliograph.channels.records import FORGET_INTERVAL, KEY_TTL, Appended, Limits, Notification, Outcome
 
-#: Channels that are forgotten at once.
-FORGET_ROWS = 256
+#: Channels that are forgotten at once: as many as possible, as all names that are not used get another epoch then.
+FORGET_ROWS = 10_000
 
 
 @dataclass(frozen=True)
