@@ -8,6 +8,7 @@ from heliograph_proxy.balancing.health import says_unready
 
 from proxy_tests.backends import CLOSE, Backend, Peer, Received, close_early, silent
 from proxy_tests.conftest import Proxy, StartProxy, until
+from proxy_tests.reloading import LONG, Reloading
 
 FAST = {"interval": 0.05, "timeout": 0.2}
 
@@ -259,3 +260,36 @@ def test_checks_hold_nothing_open(start_proxy: StartProxy, backend: Backend) -> 
     before = len(proxy.runtime.sweeper)
     gevent.sleep(0.3)
     assert len(proxy.runtime.sweeper) <= before + 1
+
+
+def test_reloads_at_the_same_time_leave_one_check_for_each_backend(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    one = Reloading(start_proxy, backend, another)
+    one.start()
+    for server in (backend, another):
+        server.health, server.script = None, silent
+    gevent.joinall(
+        [
+            gevent.spawn(one.reload, health={"interval": LONG + number, "timeout": LONG})
+            for number in range(1, 4)
+        ],
+        raise_error=True,
+    )
+    for server in (backend, another):
+        until(lambda server=server: server.requests, "a check")  # type: ignore[misc]
+        until(lambda server=server: len(server._open) == 1, "the other checks to end")  # type: ignore[misc]
+
+
+def test_a_backend_that_leaves_during_a_reload_is_checked_no_more(
+    start_proxy: StartProxy, backend: Backend, another: Backend
+) -> None:
+    one = Reloading(start_proxy, backend, another)
+    proxy = one.start()
+    for server in (backend, another):
+        server.health, server.script = None, silent
+    reloading = gevent.spawn(one.reload, health={"interval": LONG + 1, "timeout": LONG})
+    removing = gevent.spawn(proxy.server.control.remove, "b2")
+    gevent.joinall([reloading], raise_error=True)
+    gevent.joinall([removing], raise_error=True)
+    until(lambda: backend.requests and not another._open, "only the check of the backend that stays")

@@ -129,6 +129,27 @@ def test_a_check_finds_the_address_that_is_well(
         assert proxy.get().status == 200
 
 
+def test_a_check_that_a_reload_ended_says_nothing_of_the_address(
+    start_proxy: StartProxy, names: NameServer, backend: Backend
+) -> None:
+    names.hosts = [SILENT, "127.0.0.1"]
+    with socket.create_server((SILENT, backend.port)):
+        table = {"name": "b1", "address": f"127.0.0.1:{backend.port}"}
+        proxy = start_proxy(table, health={"timeout": 600.0})
+        one, connections = proxy.backends[0], proxy.runtime.connections
+        connections._resolver = Resolver(names.look_up)
+        one.configure(
+            replace(one.settings, address=Address("svc", backend.port)), proxy.runtime.settings.health
+        )
+        streams = proxy.runtime.sweeper._streams
+        before = set(streams)
+        for _ in range(2):
+            proxy.server.checker.configured()
+            until(lambda before=before: len(streams) == 1 and streams != before, "another check")  # type: ignore[misc]
+            before = set(streams)
+        assert connect(connections, backend) == SILENT
+
+
 def test_a_name_is_looked_up_again(
     connections: Connections, names: NameServer, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from random import uniform
 from time import monotonic
 
@@ -20,6 +20,7 @@ from heliograph_proxy.errors import AttemptFailed, FramingError, StreamError, Ti
 from heliograph_proxy.http1 import grammar, responses
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
+from heliograph_proxy.values import Address
 
 #: Checks of several proxies and backends must not fall into step.
 JITTER = 0.1
@@ -44,9 +45,6 @@ PATH = "/-/health"
 #: Statuses from here on are no success, of a path that the configuration names and of ours.
 CLIENT_ERRORS, SERVER_ERRORS = 400, 500
 
-#: There was no answer.
-NO_STATUS = 1000
-
 
 class Checker:
     """One greenlet for each backend."""
@@ -63,9 +61,10 @@ class Checker:
         self._greenlets.clear()
 
     def stop_one(self, backend: Backend) -> None:
+        """Does not wait for its end: nothing else may change the backends in between."""
         greenlet = self._greenlets.pop(backend, None)
         if greenlet is not None:
-            greenlet.kill()
+            greenlet.kill(block=False)
 
     def configured(self) -> None:
         """The settings are new: no pause and no check goes on by the old ones."""
@@ -86,20 +85,15 @@ class Checker:
 
     def check(self, backend: Backend) -> Check:
         """One check, whose result may be that it did not end in time. Unavailable if it could not be made."""
-        settings = self._runtime.settings.health
-        begun, stream, status = monotonic(), None, NO_STATUS
+        settings, address = self._runtime.settings.health, backend.settings.address
+        begun = monotonic()
         try:
-            stream = self._runtime.connections.connect(backend.settings.address, settings.timeout)
-            status, body = self._ask(stream, begun + settings.timeout)
+            with closing(self._runtime.connections.connect(address, settings.timeout)) as stream:
+                status, body = self._ask_or_distrust(address, stream, begun + settings.timeout)
         except TimedOut:
             return _failed(begun, f"no answer within {settings.timeout:g} s")
         except (AttemptFailed, StreamError, FramingError) as exc:
             return _failed(begun, str(exc))
-        finally:
-            if stream is not None:
-                if not self._well(status):
-                    self._runtime.connections.distrust(backend.settings.address, stream)
-                stream.close()
         passed = self._well(status)
         stopping = not passed and STOPPING in body
         ready = not (passed and says_unready(body))
@@ -110,6 +104,16 @@ class Checker:
 
     def _well(self, status: int) -> bool:
         return status < (CLIENT_ERRORS if self._runtime.settings.health.path else SERVER_ERRORS)
+
+    def _ask_or_distrust(self, address: Address, stream: SocketStream, deadline: float) -> tuple[int, bytes]:
+        try:
+            status, body = self._ask(stream, deadline)
+        except (StreamError, FramingError):
+            self._runtime.connections.distrust(address, stream)
+            raise
+        if not self._well(status):
+            self._runtime.connections.distrust(address, stream)
+        return status, body
 
     def _ask(self, stream: SocketStream, deadline: float) -> tuple[int, bytes]:
         settings = self._runtime.settings.health
