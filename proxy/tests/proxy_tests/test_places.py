@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 from contextlib import ExitStack
 
 import pytest
+from heliograph_proxy.admin.listener import Visitor
 from heliograph_proxy.admin.places import KEPT, MOST, Places, most_places
 
 from proxy_tests.backends import Backend
@@ -55,6 +57,23 @@ def test_silent_connections_do_not_keep_an_operator_out(small: StartProxy, token
         # The oldest had to go, with words and without a reset.
         assert waiting[0].response().problem()["status"] == 503
         assert places(proxy) <= 20
+
+
+def test_connections_that_lost_their_places_are_bounded_and_leave_nothing(
+    small: StartProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heliograph_proxy.admin.listener.LINGER_SECONDS", 600.0)
+    monkeypatch.setattr("heliograph_proxy.admin.listener.MAX_REFUSING", 5)
+    proxy = small()
+    serving = proxy.server._admin._greenlets
+    with ExitStack() as stack:
+        silent(proxy, stack, 60)
+        with proxy.admin() as client:
+            assert client.ask(STATUS % b"").status == 200
+        until(lambda: len(serving) <= 20 + 5, "the other connections to be closed")
+    until(lambda: not serving, "the connections to end")
+    gc.collect()
+    assert not [one for one in gc.get_objects() if isinstance(one, Visitor)]
 
 
 def test_without_the_token_neither_pages_nor_heads_keep_its_holders_out(small: StartProxy) -> None:

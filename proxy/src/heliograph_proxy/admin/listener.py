@@ -55,10 +55,8 @@ MAX_BODY = 16384
 ANSWER_SECONDS = 10.0
 #: After a refusal the client gets this long to read it before its connection is closed under it.
 LINGER_SECONDS = 1.0
-#: Refused connections that are waited for. Others are closed at once.
+#: Connections without a place that are waited for. Others are closed at once.
 MAX_REFUSING = 100
-
-TOO_MANY = Unavailable("too many connections to the admin listener")
 
 #: What pages of other sites cannot have as their name: besides these, localhost and the names below it.
 LOCAL_ADDRESSES = ("127.0.0.1", "::1")
@@ -78,11 +76,14 @@ class Visitor:
         self.who = who or UNIX
         #: Its request is not there yet.
         self.waiting = True
+        #: Another one has its place.
+        self.dismissed = False
 
-    def dismiss(self, problem: Problem) -> None:
+    def dismiss(self) -> None:
         """End it, with an answer where none has begun."""
+        self.dismissed = True
         if self.waiting:
-            self.stream.interrupt(problem)
+            self.stream.interrupt(_too_many())
         else:
             self.stream.close()
 
@@ -114,10 +115,10 @@ class AdminListener:
         try:
             leaving = self._places.enter(visitor)
             if leaving is visitor:
-                self._turn_away(stream)
+                self._turn_away(stream, _too_many())
                 return
             if leaving is not None:
-                leaving.dismiss(TOO_MANY)
+                leaving.dismiss()
             self._serve(visitor)
         except StreamError:
             pass  # the other side went away, or takes nothing
@@ -126,10 +127,11 @@ class AdminListener:
             self._greenlets.discard(greenlet)
             stream.close()
 
-    def _turn_away(self, stream: SocketStream) -> None:
+    def _turn_away(self, stream: SocketStream, problem: Problem) -> None:
+        """Refuse one that has no place."""
         self._refusing += 1
         try:
-            _refuse(stream, TOO_MANY, wait=self._refusing <= MAX_REFUSING)
+            _refuse(stream, problem, wait=self._refusing <= MAX_REFUSING)
         finally:
             self._refusing -= 1
 
@@ -141,7 +143,10 @@ class AdminListener:
                 raise Unavailable("too many pages and streams are open here already")
         except Problem as problem:
             visitor.waiting = False
-            _refuse(stream, problem)
+            if visitor.dismissed:
+                self._turn_away(stream, problem)
+            else:
+                _refuse(stream, problem)
             return
         except StreamError:
             raise
@@ -251,6 +256,10 @@ def _more(stream: SocketStream, deadline: float) -> bytes:
     if not data:
         raise BadRequest("the connection ended inside the request")
     return data
+
+
+def _too_many() -> Unavailable:
+    return Unavailable("too many connections to the admin listener")
 
 
 def _new_id() -> bytes:
