@@ -171,8 +171,8 @@ class Part:
 
     async def _problem(self) -> str:
         """Nothing when a real request is answered well: any application may say that it has no such page."""
-        status, told = await ask(self.plan.first, ASK_TIMEOUT)
-        return "" if 0 < status < http.HTTPStatus.INTERNAL_SERVER_ERROR else told
+        reply = await ask(self.plan.first, ASK_TIMEOUT)
+        return "" if 0 < reply.status < http.HTTPStatus.INTERNAL_SERVER_ERROR else reply.told
 
     def _foreign(self, child: Child) -> str:
         """Who else answers, having taken the port after we had looked. Who cannot be seen is trusted."""

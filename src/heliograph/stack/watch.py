@@ -1,15 +1,18 @@
 """Whether a part of a stack answers: asked until it does at its start, and over and over while it runs.
 
-Any answer shows a process that works, an error too: what is wrong with an application is not mended by a new process. One missed
-answer shows nothing, since the machine may be busy: a part counts as stuck after several, on one and the same listener, and only
-while this process itself was not held up. While another listener of it answers, only a listener that refuses counts: one that lets
-connections wait may have as many as it can take.
+Any answer shows a process that works, an error and a closed connection too: what is wrong with an application is not mended by a
+new process. One missed answer shows nothing, since the machine may be busy: a part counts as stuck after several, on one and the
+same listener, and only while this process itself was not held up. A part that lets new connections wait may have as many as it can
+take, so one connection to each listener is kept: while any of its listeners answers on any connection, only a listener that refuses
+connections counts. A worker that ends closes its kept connections, and its master then starts another one, which takes a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
+import functools
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,35 +55,73 @@ class Watch:
     timeout: float = 3.0
     misses: int = 3
     patience: float = 9.0
+    #: The patience with a part that has closed its kept connection: Gunicorn's old worker has 7 s to end, a new one imports
+    #: the application.
+    renewal: float = 30.0
 
 
-async def ask(question: Question, timeout: float) -> tuple[int, str]:
-    """Make a real request; the status of the answer, or 0 and what is wrong."""
-    request = f"GET {question.path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: script/server\r\nConnection: close\r\n\r\n"
+class Sign(enum.Enum):
+    """What a question has shown of the process."""
+
+    WORKS = enum.auto()
+    SILENT = enum.auto()
+    REFUSES = enum.auto()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """To one question: the status, or 0, and the first line or what is wrong."""
+
+    status: int
+    told: str
+    sign: Sign
+
+
+async def ask(question: Question, timeout: float) -> Reply:
+    """Make a real request on a new connection."""
     try:
         async with asyncio.timeout(timeout):
-            reader, writer = await asyncio.open_connection(
-                question.host, question.port, ssl=_unverified() if question.tls else None
-            )
+            reader, writer = await _connect(question)
             try:
-                writer.write(request.encode())
+                writer.write(_request("GET", question, "close"))
                 head = await reader.read(_HEAD_BYTES)
             finally:
                 writer.close()
     except TimeoutError:
-        return 0, NO_ANSWER
-    except (OSError, ValueError) as exc:
-        return 0, str(exc)
+        return Reply(0, NO_ANSWER, Sign.SILENT)
+    except ConnectionRefusedError as exc:
+        return Reply(0, str(exc), Sign.REFUSES)
+    except ConnectionError as exc:
+        return Reply(0, str(exc), Sign.WORKS)
+    except (OSError, ValueError) as exc:  # ours, as when we have no descriptors left
+        return Reply(0, str(exc), Sign.SILENT)
     line = head.partition(b"\r\n")[0].decode("ascii", "replace")
     status = line.removeprefix("HTTP/1.1 ")[:3]
     if not line.startswith("HTTP/1.1 ") or not status.isdigit():
-        return 0, line or "the connection was closed"
-    return int(status), line
+        return Reply(0, line or "the connection was closed", Sign.WORKS)
+    return Reply(int(status), line, Sign.WORKS)
 
 
+async def _connect(question: Question) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(
+        question.host, question.port, ssl=_unverified() if question.tls else None
+    )
+
+
+def _request(method: str, question: Question, connection: str) -> bytes:
+    lines = (
+        f"{method} {question.path} HTTP/1.1",
+        "Host: localhost",
+        "User-Agent: script/server",
+        f"Connection: {connection}",
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+@functools.cache
 def _unverified() -> ssl.SSLContext:
-    """It is ourselves whom we ask."""
-    context = ssl.create_default_context()
+    """It is ourselves whom we ask. Without the system's certificates, which take long to load."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
@@ -88,42 +129,78 @@ def _unverified() -> ssl.SSLContext:
 
 async def failure(questions: Sequence[Question], pid: int, watch: Watch, slots: asyncio.Semaphore) -> str:
     """Returns once a process does not answer any more: why."""
-    latest = Latest(asyncio.get_running_loop().time())
-    watchers = [asyncio.create_task(_unanswered(one, watch, slots, latest)) for one in questions]
+    signs = Signs(watch)
+    watchers = [asyncio.create_task(_unanswered(one, watch, slots, signs)) for one in questions]
     watchers.append(asyncio.create_task(_stopped(pid, watch)))
+    kept = [asyncio.create_task(_keep_asking(one, watch, signs)) for one in questions]
     try:
         done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
         return next(iter(done)).result()
     finally:
-        for watcher in watchers:
-            watcher.cancel()
+        for task in (*watchers, *kept):
+            task.cancel()
 
 
-@dataclass
-class Latest:
-    """When any listener of a part answered for the last time."""
+class Signs:
+    """Until when the silence of a part shows nothing."""
 
-    at: float
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._clock = asyncio.get_running_loop().time
+        self._until = 0.0
+        self.works()
+
+    def works(self) -> None:
+        """Any of its listeners has answered, or we could not have heard it."""
+        self._until = max(self._until, self._clock() + self._watch.patience)
+
+    def closed(self) -> None:
+        """It has ended a connection that it had kept before."""
+        self._until = max(self._until, self._clock() + self._watch.renewal)
+
+    @property
+    def missing(self) -> bool:
+        return self._clock() >= self._until
 
 
-async def _unanswered(question: Question, watch: Watch, slots: asyncio.Semaphore, latest: Latest) -> str:
+async def _unanswered(question: Question, watch: Watch, slots: asyncio.Semaphore, signs: Signs) -> str:
     clock = asyncio.get_running_loop().time
     answered, misses = clock(), 0
     while True:
         begun = clock()
         async with slots:
-            status, problem = await ask(question, watch.timeout)
-        if status:
+            reply = await ask(question, watch.timeout)
+        if reply.sign is Sign.WORKS:
             answered, misses = clock(), 0
-            latest.at = answered
+            signs.works()
         else:
             misses += 1
-        since = latest.at if problem == NO_ANSWER else answered
-        if misses >= watch.misses and clock() - since >= watch.patience:
-            return f"GET {question}: {problem}"
+        refuses = reply.sign is Sign.REFUSES and clock() - answered >= watch.patience
+        if misses >= watch.misses and (refuses or signs.missing):
+            return f"GET {question}: {reply.told}"
         if await _held_up(max(watch.interval - (clock() - begun), watch.interval / 5)):
             answered, misses = clock(), 0
-            latest.at = answered
+            signs.works()
+
+
+async def _keep_asking(question: Question, watch: Watch, signs: Signs) -> None:
+    """Note each answer on a connection that is kept, and connect again when it ends. HEAD, whose answers have no body."""
+    while True:
+        with contextlib.suppress(OSError, ValueError, EOFError, asyncio.LimitOverrunError):
+            reader, writer = await _connect(question)
+            kept = False
+            try:
+                while True:
+                    writer.write(_request("HEAD", question, "keep-alive"))
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    signs.works()
+                    kept = kept or b"\nconnection: close" not in head.lower()
+                    await asyncio.sleep(watch.timeout)
+            finally:
+                writer.close()
+                if kept:
+                    signs.closed()
+        await asyncio.sleep(watch.interval)
 
 
 async def _stopped(pid: int, watch: Watch) -> str:
