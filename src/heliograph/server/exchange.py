@@ -21,6 +21,12 @@ from heliograph.server.body import BodyError, SilentBody
 Environ = dict[str, Any]
 
 
+#: Answers that have no body (RFC 9110, 6.4.1).
+BODILESS = frozenset({204, 304})
+
+#: What an answer may consist of. PEP 3333 names only the first; all three can be sent.
+_BYTES = (bytes, bytearray, memoryview)
+
 #: Statuses from here on are no answers that stream.
 _REDIRECTIONS = 300
 
@@ -55,6 +61,8 @@ class WrappedRequest:
         #: A WebSocket or a stream of records: how long it lasts says nothing about requests.
         self.stream = False
         self._failed = False
+        #: Bytes that the answer may have, where that is known: the server sends none beyond.
+        self._length: int | None = None
         self._observer = observer
         self._start_response = start_response
         self._began = time.monotonic()
@@ -81,6 +89,11 @@ class WrappedRequest:
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         self.status = int(status[:3])
         given = [name.lower() for name, _ in headers]
+        if self.status in BODILESS:
+            self._length = 0
+        elif "content-length" in given:
+            length = headers[given.index("content-length")][1]
+            self._length = int(length) if length.isdecimal() else None
         if "content-length" not in given and "content-type" in given and self.status < _REDIRECTIONS:
             self.stream = is_stream(headers[given.index("content-type")][1])
         own = (
@@ -110,6 +123,8 @@ class WrappedRequest:
         taken = not self.status and TAKEN in self.environ
         if taken or (websocket is not None and websocket.accepted):
             self.status, self.complete, self.stream = 101, True, True
+        elif not self.status:  # the server answers for an application that called no start_response
+            self.status = InternalError.status
         elif self.left or self._cut:
             self.status = CLIENT_LEFT
         self._observer.finish(self, time.monotonic() - self._began)
@@ -117,8 +132,9 @@ class WrappedRequest:
 
     @property
     def _cut(self) -> bool:
-        """The server stopped to send what the application went on to give."""
+        """The server stopped to send what the application went on to give, and not because that was too much."""
         whole = self.complete or self._failed or not self.sent
+        whole |= self._length is not None and self.sent > self._length
         return not whole and self.environ["REQUEST_METHOD"] != "HEAD"
 
 
@@ -139,9 +155,13 @@ class _Relay:
         except StopIteration:
             self._exchange.complete = True
             raise
-        except Exception as exc:
+        except BaseException as exc:  # gevent.Timeout, too
             self._exchange.fail(exc)
             raise
+        if not isinstance(piece, _BYTES):
+            error = TypeError(f"an application gave {type(piece).__name__} where an answer has bytes")
+            self._exchange.fail(error)
+            raise error
         self._exchange.sent += len(piece)
         return piece
 

@@ -10,6 +10,7 @@ import io
 import logging
 from typing import Any
 
+from gevent.pywsgi import _InvalidClientInput  # type: ignore[attr-defined]
 from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.handler import Client, WebSocketHandler
 
@@ -38,6 +39,16 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
     environ: dict[str, Any]
 
     def run_application(self) -> None:
+        self.code = 0
+        try:
+            self._run_application()
+        except OSError as exc:
+            if isinstance(exc, _InvalidClientInput) or self.sending_failed:
+                raise
+            # For pywsgi each of them is of the connection; this one is of the application, whose database may be gone.
+            self.handle_error(type(exc), exc, exc.__traceback__)
+
+    def _run_application(self) -> None:
         websocket = self._websocket_asked_for()
         if websocket is None:
             super(WebSocketHandler, self).run_application()

@@ -224,11 +224,11 @@ class StrictHandler(FramingHandler):
         self._send_last(self._raw_answer(problem, self._request_id()))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        # The client stopped reading its answer, or we stop and its time is up: the access log has it as incomplete.
         if isinstance(v, SilentBody):
             self._send_error_response_if_possible(RequestTimeout.status)
             return
-        if isinstance(v, (socket.timeout, gevent.GreenletExit)):
+        # The client stopped reading its answer, or we stop and its time is up: the access log has it as incomplete.
+        if isinstance(v, gevent.GreenletExit) or (isinstance(v, OSError) and self.sending_failed):
             self.close_connection = True
             return
         logs.request_id.set(self._request_id())

@@ -14,12 +14,11 @@ from typing import Any
 from gevent.pywsgi import WSGIHandler
 from gunicorn.workers.ggevent import PyWSGIHandler
 
+from heliograph.server.exchange import BODILESS
+
 log = logging.getLogger("heliograph")
 
 Fields = list[tuple[str, str]]
-
-#: Answers that have no body (RFC 9110, 6.4.1).
-_BODILESS = frozenset({204, 304})
 
 #: Bytes of a piece that is sent together with the head: copying that many costs less than a system call.
 SENT_WITH_HEAD = 64 << 10
@@ -31,12 +30,13 @@ class FramingHandler(PyWSGIHandler):  # type: ignore[misc]
     """The sending half of pywsgi's handler."""
 
     headers_sent: bool
+    code: int
     response_headers: list[tuple[bytes, bytes]]
     #: Bytes that may still be sent of an answer whose length is known; None where it is not.
     _left: int | None = None
 
     def start_response(self, status: str, headers: Fields, exc_info: Any = None) -> Callable[[bytes], None]:
-        bodiless = int(status[:3]) in _BODILESS
+        bodiless = int(status[:3]) in BODILESS
         # Not the one of gevent-websocket's handler, for which a socket that was not opened yet is a WebSocket.
         write: Callable[[bytes], None] = WSGIHandler.start_response(
             self, status, _framed_by_us(headers, bodiless), exc_info
@@ -44,10 +44,15 @@ class FramingHandler(PyWSGIHandler):  # type: ignore[misc]
         self._left = None
         return write
 
+    @property
+    def sending_failed(self) -> bool:
+        """Whether the client took no more of the answer: pywsgi negates the code then."""
+        return self.code < 0
+
     def finalize_headers(self) -> None:
         super().finalize_headers()
         fields = self.response_headers
-        if self.command == "HEAD" or self.code in _BODILESS:
+        if self.command == "HEAD" or self.code in BODILESS:
             self.response_use_chunked, self._left = False, 0
             self.response_headers = [field for field in fields if field[0] != b"Transfer-Encoding"]
         elif not self.response_use_chunked and self.code != 101:
@@ -119,7 +124,7 @@ class FramingHandler(PyWSGIHandler):  # type: ignore[misc]
             self.close_connection = True
 
     def _drop(self) -> None:
-        if self.command != "HEAD" and self.code not in _BODILESS:
+        if self.command != "HEAD" and self.code not in BODILESS:
             log.warning("an answer has more bytes than its Content-Length announced")
 
 

@@ -238,10 +238,14 @@ class Socket(WebSocket):  # type: ignore[misc]
 
 
 def _within(seconds: float, receive: Callable[[], str | bytes | None]) -> str | bytes | None:
-    try:
-        return gevent.with_timeout(seconds, receive)
-    except gevent.Timeout as exc:
-        raise TimeoutError(f"no message came in {seconds} s") from exc
+    timeout = gevent.Timeout(seconds)
+    with timeout:
+        try:
+            return receive()
+        except gevent.Timeout as exc:
+            if exc is not timeout:  # one of the view's own
+                raise
+            raise TimeoutError(f"no message came in {seconds} s") from exc
 
 
 def _binary(message: Message) -> bytes:

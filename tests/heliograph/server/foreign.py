@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
+
+import gevent
 
 Environ = dict[str, Any]
 Start = Callable[..., Callable[[bytes], None]]
@@ -106,6 +109,35 @@ def breaks_first(environ: Environ, start_response: Start) -> Iterator[bytes]:
 
 def raises(environ: Environ, start_response: Start) -> Iterable[bytes]:
     raise RuntimeError("at once")
+
+
+def times_out(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    raise TimeoutError("of a database")
+
+
+def broken_pipe(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    raise BrokenPipeError(errno.EPIPE, "of a database")
+
+
+def bare_os_error(environ: Environ, start_response: Start) -> Iterator[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield from ()
+    raise OSError
+
+
+def own_timeout(environ: Environ, start_response: Start) -> Iterator[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"12345"
+    raise gevent.Timeout(1)
+
+
+def text(environ: Environ, start_response: Start) -> Iterator[Any]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield "not bytes"
+
+
+def no_status(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    return [b"an answer without a status"]
 
 
 def empty_204(environ: Environ, start_response: Start) -> Iterable[bytes]:

@@ -110,6 +110,25 @@ def test_an_exception_is_logged_as_500(host: Server) -> None:
         assert host.logged(request_id=answer.headers["x-request-id"], path=path)["status"] == 500
 
 
+@pytest.mark.parametrize("path", ["/times-out", "/broken-pipe", "/bare-os-error", "/text", "/no-status"])
+def test_an_error_of_the_application_is_never_taken_for_its_client(host: Server, path: str) -> None:
+    start = len(host.output)
+    answer = asked(host, path)
+    problem(answer, 500, "internal-error")
+    assert answer.headers["x-instance"] == "foreign1"
+    line = host.logged(path=path)
+    assert (line["status"], line["complete"]) == (500, False)
+    assert "the application failed" in host.output[start:]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/long", 200), ("/own-timeout", 200), ("/empty-204", 204)])
+def test_only_a_client_that_left_is_logged_as_one(host: Server, path: str, status: int) -> None:
+    with host.connect() as wire:
+        wire.send(f"GET {path} HTTP/1.1\r\n".encode() + CLOSE + b"\r\n")
+        wire.rest()
+    assert host.logged(path=path)["status"] == status
+
+
 def test_below_a_middleware_of_its_own_an_application_is_logged_once(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -184,6 +184,11 @@ def test_a_view_that_ends_by_what_is_no_exception_closes_and_harms_no_other(
         assert other.recv(PATIENCE) == "then 'a word'"
 
 
+def test_a_timeout_of_the_view_itself_is_not_taken_for_that_of_receive(views: Server) -> None:
+    with client(views, "/ws/views/hurried") as socket:
+        assert socket.recv(PATIENCE) == "its own: True"
+
+
 def test_a_program_that_ends_by_a_timeout_closes_with_1011(views: Server) -> None:
     start = len(views.output)
     with client(views, "/plain") as socket:

@@ -112,6 +112,16 @@ def patient(socket: Socket) -> None:
     socket.send(f"then {socket.receive(timeout=20)!r}")
 
 
+@websocket(bp, "/hurried")
+def hurried(socket: Socket) -> None:
+    """Has less time in all than for a message."""
+    try:
+        with gevent.Timeout(0.01) as mine:
+            socket.receive(timeout=20)
+    except (gevent.Timeout, TimeoutError) as exc:
+        socket.send(f"its own: {exc is mine}")
+
+
 @websocket(bp, "/protocols", subprotocols=("chat.v2", "chat.v1"))
 def protocols(socket: Socket) -> None:
     socket.send(str(socket.subprotocol))
