@@ -3,8 +3,7 @@
 The encoders give what Python's base64 module gives for the whole. The decoders ignore ASCII white space and
 are strict about everything else: only the alphabet (base16 and base32 in capitals), complete padding at the
 end only, nothing after it, and no value that the encoder would have written in another way (leftover bits
-set, a last group that overflows). With lenient=1 they take lower case (base16, base32), the other alphabet (base64
-and base64url), missing or inner padding, and leave foreign characters out.
+set, a last group that overflows). `lenient_bases` has the decoders for lenient=1.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 
 from wirecodes.coder import Coder
 from wirecodes.errors import DecodeError, quoted
-from wirecodes.options import Option
 from wirecodes.text import SpacelessReader
 
 
@@ -131,85 +129,9 @@ class BaseDecoder(Coder):
             raise DecodeError(reason, self._input.offset(index))
 
 
-class LenientBaseDecoder(Coder):
-    """Reads what a strict decoder refuses: padding that is missing or stands between groups, characters that do not belong to the
-    alphabet (left out), and the folds of the encoding. A padding character ends a group.
-    """
-
-    def __init__(self, base: Base) -> None:
-        self._base = base
-        self._known = base.alphabet + base.short
-        self._foreign = bytes(byte for byte in range(256) if byte not in self._known)
-        self._table = bytes.maketrans(*base.folds)
-        self._groups = re.compile(b"(?:%b)*+" % base.group)
-        self._rest = b""
-        self._read = 0
-
-    def _feed(self, piece: bytes) -> Iterator[bytes]:
-        parts = piece.split(b"=") if self._base.padded else [piece]
-        for index, part in enumerate(parts):
-            if index:
-                yield self._last_of_group()
-                self._read += 1
-            yield self._decoded(part)
-            self._read += len(part)
-
-    def _flush(self) -> Iterator[bytes]:
-        yield self._last_of_group()
-
-    def _decoded(self, part: bytes) -> bytes:
-        text = self._rest + part.translate(self._table, b"").translate(None, self._foreign)
-        done = bytearray()
-        while True:
-            match = self._groups.match(text)
-            whole = match.end() if match else 0
-            done += self._groups_value(text[:whole])
-            text = text[whole:]
-            if not self._base.short or self._base.short not in text:
-                break
-            text = text.replace(self._base.short, b"", 1)  # inside a group it stands for nothing
-        self._rest = text
-        return bytes(done)
-
-    def _groups_value(self, groups: bytes) -> bytes:
-        try:
-            return self._base.decode(groups)
-        except ValueError:
-            raise DecodeError("a group whose number is too large", self._read) from None
-
-    def _last_of_group(self) -> bytes:
-        """What the characters of a group that is not complete stand for."""
-        text, self._rest = self._rest, b""
-        if not text:
-            return b""
-        padding = b"=" * (self._base.width - len(text)) if self._base.padded else b""
-        try:
-            value = self._base.decode(text + padding)
-        except ValueError:
-            value = b""
-        if not value:
-            raise DecodeError("the input ends inside a group: characters are missing", self._read)
-        return value
-
-
 _CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LETTERS = _CAPITALS + _CAPITALS.lower()
 _FIGURES = b"0123456789"
-
-LENIENT = Option(
-    "lenient",
-    "integer",
-    0,
-    "1: take lower case, missing or inner padding, and leave foreign characters out.",
-    "decode",
-    minimum=0,
-    maximum=1,
-)
-
-
-def base_decoder(base: Base, lenient: int) -> Coder:
-    return LenientBaseDecoder(base) if lenient else BaseDecoder(base)
-
 
 BASES: dict[str, Base] = {
     "base16": Base(

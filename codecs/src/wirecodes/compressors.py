@@ -78,9 +78,9 @@ class BrotliReader:
         self._full = False
         self._eof = False
         self.unused_data = b""
-        self._seen = bytearray()
-        #: Bytes of output of what was seen.
-        self._given = 0
+        #: The input but for its last piece, whose output may still be under way, and that piece.
+        self._seen, self._last = bytearray(), b""
+        self._given = 0  # bytes of output so far
 
     @property
     def eof(self) -> bool:
@@ -92,22 +92,24 @@ class BrotliReader:
         return bool(self._inner.can_accept_more_data()) and not self._full
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        if data:
+            if len(self._seen) <= _BROTLI_KEPT:
+                self._seen += self._last
+            self._last = data
         try:
             out = bytes(self._inner.process(data, output_buffer_limit=_BROTLI_OUTPUT))
         except brotli.error as error:
-            return self._read_again(data, error)
+            return self._read_again(error)
         self._full = len(out) >= _BROTLI_OUTPUT
         self._given += len(out)
-        if len(self._seen) <= _BROTLI_KEPT:
-            self._seen += data
         return out
 
-    def _read_again(self, data: bytes, error: Exception) -> bytes:
-        """The output of what of `data` belongs to the stream. Raises DamagedInput where the stream does not end in it."""
+    def _read_again(self, error: Exception) -> bytes:
+        """The output left of what of the last piece belongs to the stream. Raises DamagedInput where that does not end in it."""
         if len(self._seen) > _BROTLI_KEPT:
             raise DamagedInput(_BROTLI_REASON, 0) from error
         inner, out, made = brotli.Decompressor(), bytearray(), 0
-        steps = [bytes(self._seen), *(data[at : at + 1] for at in range(len(data)))]
+        steps = [bytes(self._seen), *(self._last[at : at + 1] for at in range(len(self._last)))]
         for index, step in enumerate(steps):
             try:
                 for piece in _processed(inner, step):
@@ -116,7 +118,7 @@ class BrotliReader:
             except brotli.error:
                 raise DamagedInput(_BROTLI_REASON, max(0, index - 1)) from error
             if inner.is_finished():
-                self._eof, self.unused_data = True, data[index:]
+                self._eof, self.unused_data = True, self._last[index:]
                 return bytes(out)
         raise DamagedInput(_BROTLI_REASON, 0) from error
 

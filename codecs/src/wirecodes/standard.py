@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from wirecodes.bases import BASES, LENIENT, Base, BaseEncoder, base_decoder
+from wirecodes.bases import BASES, Base, BaseEncoder
 from wirecodes.codec import BuiltCodec, Codec, Description
 from wirecodes.compression import (
     FORMATS,
@@ -17,6 +17,7 @@ from wirecodes.compression import (
     Format,
 )
 from wirecodes.errors import DecodeError, EncodeError
+from wirecodes.lenient_bases import LENIENT, base_decoder
 from wirecodes.options import Direction, parse
 from wirecodes.quoted_printable import QuotedPrintableDecoder, QuotedPrintableEncoder
 from wirecodes.text_codes import PercentEncoder, Rot13, percent_decoder

@@ -161,10 +161,13 @@ class _Reader(codecs.StreamReader):
             self._more()
             at = self._line_end()
         line = self._take(at or None)
-        return line if keepends else line.rstrip(self._newline(line))
+        return line if keepends else line.removesuffix(self._newline(line))
 
     def readlines(self, sizehint: int | None = None, keepends: bool = True) -> list[Any]:
-        return list(iter(lambda: self.readline(keepends=keepends), self._take(0)))
+        lines = list(
+            iter(self.readline, self._take(0))
+        )  # by their ends: without it, an empty line looks like the end
+        return lines if keepends else [line.removesuffix(self._newline(line)) for line in lines]
 
     def __next__(self) -> Any:
         line = self.readline()

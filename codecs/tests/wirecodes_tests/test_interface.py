@@ -105,6 +105,15 @@ def test_files_are_read_and_written_by_python_s_registry(name: str, tmp_path: Pa
     assert out.getvalue() == codec.encode(whole)
 
 
+def test_lines_are_read_with_and_without_their_ends() -> None:
+    wirecodes.register_stdlib()
+    text = b"one\n\ntwo\n\n\nthree"
+    for keepends in (True, False):
+        reader = codecs.getreader("wirecodes-base64")(io.BytesIO(wirecodes.get("base64").encode(text)))
+        expected = codecs.getreader("latin-1")(io.BytesIO(text)).readlines(None, keepends)
+        assert reader.readlines(None, keepends) == [line.encode() for line in expected]
+
+
 def outcome(
     codec: wirecodes.Codec, data: bytes, step: int, **options: object
 ) -> tuple[bytes | None, str, int | None]:
