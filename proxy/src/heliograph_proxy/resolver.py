@@ -1,13 +1,15 @@
 """The addresses behind the name of a backend: looked up in native threads of its own, all of them, again and again.
 
 A look-up may take much longer than anyone wants to wait for it, and cannot be ended. So who waits goes at its deadline, each
-name is looked up once at a time however many ask for it, and the threads are not those of the access log.
+name is looked up once at a time however many ask for it, and the threads are not those of the access log. While no name
+server answers, what it said last is used.
 """
 
 from __future__ import annotations
 
 import errno
 import ipaddress
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from typing import Any, Final
 import gevent
 from gevent.event import AsyncResult
 from gevent.monkey import get_original
+from gevent.pool import Group
 from gevent.threadpool import ThreadPool
 
 from heliograph_proxy.values import Address
@@ -41,88 +44,124 @@ class LookUpTimedOut(OSError):
     """The name server did not answer before the deadline."""
 
 
+class _Known:
+    """What the last look-up that was answered found for a name."""
+
+    __slots__ = ("at", "doubtful", "found", "good", "unanswered")
+
+    def __init__(self, found: list[Endpoint], at: float) -> None:
+        self.found = found
+        self.at = at
+        #: Took a connection.
+        self.good: Endpoint | None = None
+        #: Took a connection and failed a check.
+        self.doubtful: Endpoint | None = None
+        #: A look-up since then failed or took too long: nobody waits for the next one.
+        self.unanswered = False
+
+    def in_order(self) -> list[Endpoint]:
+        """Sorting keeps the order of what is equal."""
+        return sorted(self.found, key=lambda one: 0 if one == self.good else 2 if one == self.doubtful else 1)
+
+
 class Resolver:
     """`endpoints` of an address, the one that worked last first."""
 
     def __init__(self, look_up: LookUp | None = None) -> None:
         self._look_up = look_up
         self._pool: ThreadPool | None = None
-        self._running: dict[Address, AsyncResult[list[Endpoint]]] = {}
-        #: With the moment of their look-up.
-        self._known: dict[Address, tuple[float, list[Endpoint]]] = {}
-        self._good: dict[Address, Endpoint] = {}
-        #: Took a connection and failed a check.
-        self._doubtful: dict[Address, Endpoint] = {}
+        self._running: dict[Address, AsyncResult[_Known]] = {}
+        self._greenlets = Group()
+        self._known: dict[Address, _Known] = {}
 
     def endpoints(self, address: Address, deadline: float) -> list[Endpoint]:
-        """At least one. OSError if there is none, or if the look-up does not end before the deadline."""
+        """At least one. OSError if there is none, or if the first look-up does not end before the deadline."""
         literal = _literal(address)
         if literal is not None:
             return [literal]
-        at, found = self._known.get(address, (0.0, []))
-        if not found or monotonic() - at > FRESH_SECONDS:
-            found = self._wait(address, deadline)
-        good, doubtful = self._good.get(address), self._doubtful.get(address)
-        # Sorting keeps the order of what is equal.
-        return sorted(found, key=lambda one: 0 if one == good else 2 if one == doubtful else 1)
+        known, now = self._known.get(address), monotonic()
+        if known is not None and now - known.at <= FRESH_SECONDS:
+            return known.in_order()
+        running = self._ask(address)
+        if known is None:
+            running.wait(max(deadline - now, 0.0))
+            if not running.ready():
+                raise LookUpTimedOut(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            known = running.get()
+            assert known is not None
+            return known.in_order()
+        if not known.unanswered:
+            # The other half of the time is for connecting to what is known.
+            running.wait(max(deadline - now, 0.0) / 2)
+            if running.ready():
+                return (running.get() or known).in_order()
+            known.unanswered = True
+        return known.in_order()
 
     def worked(self, address: Address, endpoint: Endpoint) -> None:
         """This one could be connected to."""
-        if self._good.get(address) != endpoint and address in self._known:
-            self._good[address] = endpoint
+        known = self._known.get(address)
+        if known is not None:
+            known.good = endpoint
 
     def distrust(self, address: Address, peer: tuple[str, int]) -> None:
         """What took a connection there is no healthy backend: the next connection is tried elsewhere first."""
-        for one in self._known.get(address, (0.0, []))[1]:
+        known = self._known.get(address)
+        if known is None:
+            return
+        for one in known.found:
             if one[1] == peer:
-                self._doubtful[address] = one
-                if self._good.get(address) == one:
-                    del self._good[address]
+                known.doubtful = one
+                if known.good == one:
+                    known.good = None
 
     def failed(self, address: Address) -> None:
         """None of them could: they may have changed."""
-        self._known.pop(address, None)
-        self._good.pop(address, None)
-        self._doubtful.pop(address, None)
+        known = self._known.get(address)
+        if known is not None:
+            self._known[address] = _Known(known.found, -math.inf)
 
     def close(self) -> None:
+        self._greenlets.kill(block=False)
         if self._pool is not None:
-            self._pool.kill()
+            # Its end waits for a look-up that is under way, and nobody may wait for that.
+            gevent.spawn(self._pool.kill)
             self._pool = None
 
-    def _wait(self, address: Address, deadline: float) -> list[Endpoint]:
+    def _ask(self, address: Address) -> AsyncResult[_Known]:
+        """One look-up, for all who wait for it."""
         running = self._running.get(address)
         if running is None:
             running = self._running[address] = AsyncResult()
-            gevent.spawn(self._run, address, running)
-        running.wait(max(deadline - monotonic(), 0.0))
-        if not running.ready():
-            raise LookUpTimedOut(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-        found: list[Endpoint] = running.get() or []
-        return found
+            self._greenlets.spawn(self._run, address, running)
+        return running
 
-    def _run(self, address: Address, result: AsyncResult[list[Endpoint]]) -> None:
-        """One look-up, for all who wait for it."""
+    def _run(self, address: Address, result: AsyncResult[_Known]) -> None:
         if self._pool is None:
             self._pool = ThreadPool(MAX_THREADS)
         look_up = self._look_up or get_original("socket", "getaddrinfo")
         try:
             answer = self._pool.spawn(_asked, look_up, address).get()
-            if isinstance(answer, OSError):
-                raise answer
-            found = list(dict.fromkeys((family, target[:2]) for family, _, _, _, target in answer or ()))
-            found = found[:MAX_ADDRESSES]
-            if len(self._known) >= MAX_NAMES:
-                self._known.clear()
-                self._good.clear()
-                self._doubtful.clear()
-            self._known[address] = monotonic(), found
-            result.set(found)
-        except OSError as exc:
-            self._known.pop(address, None)
-            result.set_exception(exc)
         finally:
             del self._running[address]
+        known = self._known.get(address)
+        if not isinstance(answer, OSError):
+            found = list(dict.fromkeys((family, target[:2]) for family, _, _, _, target in answer or ()))
+            result.set(self._remember(address, found[:MAX_ADDRESSES]))
+        elif known is None:
+            result.set_exception(answer)
+        else:
+            known.at, known.unanswered = monotonic(), True
+            result.set(known)
+
+    def _remember(self, address: Address, found: list[Endpoint]) -> _Known:
+        before = self._known.get(address)
+        if len(self._known) >= MAX_NAMES:
+            self._known.clear()
+        self._known[address] = known = _Known(found, monotonic())
+        if before is not None:
+            known.good, known.doubtful = before.good, before.doubtful
+        return known
 
 
 def _asked(look_up: LookUp, address: Address) -> list[Any] | OSError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -171,6 +173,66 @@ def test_after_a_failure_no_old_answer_is_used(
         connect(connections, backend)
     names.hosts = ["127.0.0.1"]
     assert connect(connections, backend) == "127.0.0.1"
+
+
+def test_a_name_server_that_fails_or_is_silent_takes_no_known_address_away(
+    connections: Connections, names: NameServer, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "FRESH_SECONDS", 0.0)
+    names.hosts = ["127.0.0.1"]
+    assert connect(connections, backend) == "127.0.0.1"
+    names.hosts = []  # it fails at once
+    assert connect(connections, backend) == "127.0.0.1"
+    names.hosts = ["127.0.0.1"]
+    connect(connections, backend)
+    until(lambda: not connections._resolver._running, "it to answer again")
+    names.answers.clear()
+    begun = monotonic()
+    for _ in range(50):  # the first one waits, for half of its time
+        assert connect(connections, backend, 0.4) == "127.0.0.1"
+    assert monotonic() - begun < 5.0
+
+
+def test_an_address_that_did_not_answer_either_is_tried_again_without_a_name_server(
+    connections: Connections, names: NameServer
+) -> None:
+    names.hosts = ["127.0.0.1"]
+    with Backend() as backend:
+        backend.refuse_connections()
+        with pytest.raises(NothingSent):
+            connect(connections, backend)
+    names.hosts = []
+    with socket.create_server(("127.0.0.1", backend.port)):
+        assert connect(connections, backend) == "127.0.0.1"
+
+
+HANGING = """
+import time
+from heliograph_proxy.resolver import LookUpTimedOut, Resolver
+from heliograph_proxy.values import Address
+resolver = Resolver(lambda *_, **__: time.sleep(3600))
+try:
+    resolver.endpoints(Address("svc", 1), time.monotonic() + 0.05)
+except LookUpTimedOut:
+    resolver.close()
+    print("closed")
+"""
+
+
+def test_an_end_does_not_wait_for_a_name_server(connections: Connections, names: NameServer) -> None:
+    names.answers.clear()
+    with pytest.raises(NothingSent, match="looked up in time"):
+        connections.connect(Address("svc", 1), 0.05)
+    try:
+        with gevent.Timeout(10, AssertionError("the end waits for a look-up")):
+            connections.close()
+    finally:
+        names.answers.set()
+    # The interpreter's end neither.
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("closed\n", "")
 
 
 def test_an_unknown_name_is_an_error_at_once(connections: Connections, backend: Backend) -> None:
