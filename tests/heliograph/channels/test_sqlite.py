@@ -21,6 +21,7 @@ from proxy_tests.processes import PYTHON, Process, until
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import open_log
+from heliograph.channels.engines.sqlite.engine import SqliteLog
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.location import parse_location
 from heliograph.channels.message import Kind, new_append
@@ -237,6 +238,17 @@ def test_a_full_disk_is_unavailable_and_heals(tmp_path: Path) -> None:
         assert (after.epoch, after.offset) == (first.epoch, stored + 1)
         assert len(log.read("a", None).messages) == stored + 1
         assert log.ready() == "ok"
+
+
+@patched
+def test_a_probe_that_finds_a_full_disk_leaves_the_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "disk" / "channels.db"
+    with small_disk(path.parent), opened(at(path)) as (log,):
+        assert isinstance(log, SqliteLog)
+        publish(log, "first")
+        session = log.call(lambda session: session)
+        assert os.geteuid() or "full" in log.probe()
+        assert log.call(lambda session: session) is session
 
 
 @patched

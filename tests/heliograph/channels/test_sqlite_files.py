@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from heliograph.channels.cursor import Cursor
+from heliograph.channels.engines.sqlite.engine import SqliteLog
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.records import Limits
 from tests.heliograph.channels import version1
@@ -181,6 +183,26 @@ def test_damage_at_run_time_is_set_aside_and_followers_are_told(tmp_path: Path) 
         follower.stop()
 
 
+def bytes_read() -> int:
+    """By this process, from files too."""
+    return int(re.findall(r"rchar: (\d+)", Path("/proc/self/io").read_text())[0])
+
+
+@patched
+def test_an_error_that_does_not_come_from_damage_has_no_file_checked(tmp_path: Path) -> None:
+    path = tmp_path / "channels.db"
+    with opened(at(path)) as (log,):
+        fill(log, "a", 100, 50_000)
+    with opened(at(path)) as (log,):
+        assert isinstance(log, SqliteLog)
+        publish(log, "x")
+        before = bytes_read()
+        with pytest.raises(LogUnavailable):
+            log.call(lambda _session: sqlite3.connect(tmp_path))
+        assert publish(log, "x").offset == 102
+        assert bytes_read() - before < path.stat().st_size // 2
+
+
 @patched
 def test_a_segment_that_is_not_what_was_written_is_damage_too(tmp_path: Path) -> None:
     path = tmp_path / "channels.db"
@@ -267,6 +289,10 @@ def test_no_more_than_some_damaged_files_are_kept(tmp_path: Path) -> None:
             if n < 5:
                 assert publish(log, "x").offset == 1
             else:
-                with pytest.raises(LogUnavailable, match="kept beside it"):
-                    publish(log, "x")
+                descriptors = []
+                for _ in range(3):
+                    with pytest.raises(LogUnavailable, match="kept beside it"):
+                        publish(log, "x")
+                    descriptors.append(len(os.listdir("/proc/self/fd")))
+                assert descriptors == [descriptors[0]] * 3
     assert len(set_aside(tmp_path)) == 5

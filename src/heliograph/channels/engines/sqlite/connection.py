@@ -85,9 +85,12 @@ class EpochGuard:
 class LogFile:
     """A connection to the file, in its own thread. `connection` is in autocommit mode."""
 
-    def __init__(self, path: Path, wal_rest: int) -> None:
-        """`wal_rest`: bytes to which the write-ahead log is cut. Raises damage.Damaged, and what a disk causes."""
-        self.path, self._wal_rest = path, wal_rest
+    def __init__(self, path: Path, wal_rest: int, *, checked: bool) -> None:
+        """`wal_rest`: bytes to which the write-ahead log is cut. `checked`: whether the file is checked for damage.
+
+        Raises damage.Damaged, and what a disk causes.
+        """
+        self.path, self._wal_rest, self._checked = path, wal_rest, checked
         self.boot = _BOOT_ID.read_text().strip()
         self.inode = _create(path)
         self.epoch_guard = EpochGuard(path.with_name(path.name + "-seen"))
@@ -99,9 +102,10 @@ class LogFile:
         try:
             self._prepare()
         except damage.Damaged as exc:
-            report = self.set_aside(exc)
-            self.close()
-            raise damage.Damaged(report) from exc
+            try:
+                raise damage.Damaged(self.set_aside(exc)) from exc
+            finally:
+                self.close()
         except BaseException:
             self.close()
             raise
@@ -146,7 +150,7 @@ class LogFile:
             names = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
             if (version or names) and not (version and names >= OWN_TABLES):
                 raise LogUnavailable("The file of the channels is not of this program.")
-            found = damage.quick_check(self.connection) if names else ""
+            found = damage.quick_check(self.connection) if names and self._checked else ""
         except sqlite3.DatabaseError as exc:
             if not damage.is_damage(exc) or (not version and self.epoch_guard.read() is None):
                 raise
@@ -277,14 +281,14 @@ def _create(path: Path) -> int:
         raise LogUnavailable(f"The file of the channels cannot be opened ({exc.strerror}).") from exc
 
 
-def open_file(path: Path, wal_rest: int, report: Callable[[str], None]) -> LogFile:
+def open_file(path: Path, wal_rest: int, report: Callable[[str], None], *, checked: bool) -> LogFile:
     """Open it. A damaged one is set aside, which `report` is told, and begun anew."""
     damage.clear(path)
     try:
-        return LogFile(path, wal_rest)
+        return LogFile(path, wal_rest, checked=checked)
     except damage.Damaged as exc:
         report(str(exc))
     try:
-        return LogFile(path, wal_rest)
+        return LogFile(path, wal_rest, checked=checked)
     except damage.Damaged as exc:
         raise LogUnavailable("The file of the channels is damaged.") from exc

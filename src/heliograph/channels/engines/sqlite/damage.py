@@ -1,7 +1,7 @@
 """A damaged file: how it is found, and where it goes. In the worker's thread only.
 
-It is found by SQLite's quick check when the file is opened, or by an error of a call. It is set aside, with its write-ahead log,
-under a name with the time, and the next opening begins a new file with another epoch. Nothing is deleted.
+It is found by SQLite's quick check when a process first opens the file, or by an error of a call. It is set aside, with its
+write-ahead log, under a name with the time, and the next opening begins a new file with another epoch. Nothing is deleted.
 
 The check may read the whole file, so it has a time: a file of a gigabyte is checked in part at each start. What it did not see is
 found when it is read.

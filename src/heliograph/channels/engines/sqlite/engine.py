@@ -132,8 +132,8 @@ class SqliteLog(Log):
         deadline = time.monotonic() + PROBE_PATIENCE
         while True:
             try:
-                self._ask(lambda done: WorkerCall(SqliteSession.probe, done), urgent=True)
-                return self.ready()
+                space = self._ask(lambda done: WorkerCall(SqliteSession.probe, done), urgent=True)
+                return self.ready() if space == "ok" else cast(str, space)
             except Locked:
                 if time.monotonic() >= deadline:
                     raise

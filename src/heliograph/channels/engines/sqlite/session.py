@@ -37,9 +37,11 @@ class SqliteSession:
         instance: str,
         followed: Collection[str],
         report: Callable[[str], None],
+        *,
+        checked: bool,
     ) -> None:
         self._checkpoint = min(CHECKPOINT, max(LEAST_CHECKPOINT, limits.log_bytes // 8))
-        self.file = open_file(path, self._checkpoint, report)
+        self.file = open_file(path, self._checkpoint, report, checked=checked)
         self.store = SqliteStore(self.file, limits)
         self.trimmer = SqliteTrimmer(self.file, self.store, limits)
         self.reader = SqliteReader(self.file, limits)
@@ -93,13 +95,11 @@ class SqliteSession:
     def hints(self, followed: Collection[str]) -> list[Notification]:
         return [Notification(name, top.epoch, top.offset) for name, top in self.reader.tops(followed).items()]
 
-    def probe(self) -> None:
-        """A small commit. Raises Locked soon, and what keeps messages from being stored."""
+    def probe(self) -> str:
+        """A small commit: "ok", or why messages may not fit. Raises Locked soon, and what keeps messages from being stored."""
         with writing(self.file, SHORT):
             self.file.probe()
-        state = self.file.check_space()
-        if state != "ok":
-            raise LogUnavailable(f"The log of the channels cannot be used now: {state}.")
+        return self.file.check_space()
 
     def checkpoint(self, *, now: bool = False) -> None:
         """Keep the write-ahead log short. `now`: also a short one, so that a file that was vacuumed becomes shorter."""

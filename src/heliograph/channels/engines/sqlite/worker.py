@@ -24,7 +24,7 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-from heliograph.channels.engines.sqlite.damage import Suspicion
+from heliograph.channels.engines.sqlite.damage import Suspicion, is_damage
 from heliograph.channels.engines.sqlite.mailbox import Mailbox
 from heliograph.channels.engines.sqlite.maintenance import Maintenance
 from heliograph.channels.engines.sqlite.notifications import Notifications
@@ -96,6 +96,7 @@ class SqliteWorker:
             self._report,
         )
         self._suspicion = Suspicion()
+        self._unchecked = True  # the file, since the start or an error that may come from damage
         self._session: SqliteSession | None = None
         self._retry_at = 0.0
         self._maintenance = Maintenance(limits.check_interval, self._report)
@@ -208,7 +209,8 @@ class SqliteWorker:
 
     def _opened(self) -> SqliteSession:
         if self._session is None:
-            self._session = session = self._open_session()
+            self._session = session = self._open_session(checked=self._unchecked)
+            self._unchecked = False
             self.state = session.file.check_space()
             self._notifications.opened(session)
         return self._session
@@ -221,6 +223,7 @@ class SqliteWorker:
             self._log_again_at = time.monotonic() + LOG_INTERVAL
             self.mailbox.send(log.warning, "%s", error)
         session, self._session = self._session, None
+        self._unchecked = self._unchecked or is_damage(exc) or isinstance(exc, Replaced)
         if session is not None:
             if self._suspicion.confirmed(exc):
                 self._report(session.set_aside(error))
