@@ -105,6 +105,7 @@ class Attempt:
         finally:
             if waiting is not None:
                 waiting.discard(stream)
+        self._request.forget()
         now = monotonic()
         record.Tr = now - connected
         if head.stream or head.status == responses.SWITCHING_PROTOCOLS:

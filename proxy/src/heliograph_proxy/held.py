@@ -122,7 +122,7 @@ class UnsentAnswer:
         self._client = client
         #: The connection whose reader must know when the client has gone.
         self._backend: SocketStream | None = backend
-        self._pieces: list[bytes | memoryview] = []
+        self._pieces: list[bytes] = []
         self._size = 0
         self._greenlet: gevent.Greenlet[..., None] | None = None
         self._error: StreamError | None = None
@@ -138,7 +138,7 @@ class UnsentAnswer:
         size = len(data)
         if self._size + size > MOST_UNSENT or not self._held.take(self._name, size):
             return False
-        self._pieces.append(data)
+        self._pieces.append(bytes(data))  # a view would keep what was sent before it, too
         self._size += size
         return True
 
@@ -184,8 +184,8 @@ class UnsentAnswer:
 
     def _send(self) -> None:
         while self._pieces:
-            pieces, self._pieces = self._pieces, []
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self._pieces = []
             self._client.send_rest(memoryview(data))
             size = len(data)
             self._size -= size

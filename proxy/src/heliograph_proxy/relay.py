@@ -72,7 +72,8 @@ class Upload:
             self._expect_answer(backend, self._response_seconds)
 
     def _send_all(self, backend: SocketStream) -> None:
-        source, payload = self._source, self._first
+        source = self._source
+        payload, self._first = self._first, b""
         reader, read = source.reader, ReadSize()
         while True:
             if payload:

@@ -46,6 +46,10 @@ class OutgoingRequest:
         #: May be sent twice: idempotent, and all of it is here.
         self.repeatable = repeatable
 
+    def forget(self) -> None:
+        """It is answered: no try needs its bytes again, however long the answer takes."""
+        self.wire = self.payload = b""
+
 
 def without_body(head: RequestHead, wire: bytes) -> OutgoingRequest:
     return OutgoingRequest(head, wire, b"", None, head.method in retry.IDEMPOTENT)

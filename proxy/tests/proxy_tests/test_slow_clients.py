@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Iterator
+from typing import TypeVar
 
 import gevent
 import pytest
@@ -12,9 +14,12 @@ from gevent.event import Event
 from heliograph_proxy import pace
 from heliograph_proxy.held import MOST_OF_ANSWER, MOST_OF_BODY, MOST_UNSENT
 from heliograph_proxy.http1.framing import chunk
+from heliograph_proxy.requestbody import OutgoingRequest
 
 from proxy_tests.backends import PATIENCE, Backend, Peer, Received, echo_body, saying
 from proxy_tests.conftest import Client, Proxy, StartProxy, until
+
+T = TypeVar("T")
 
 FIELDS = b" HTTP/1.1\r\nHost: test\r\n"
 GET = b"GET /" + FIELDS + b"\r\n"
@@ -274,6 +279,27 @@ def test_an_answer_that_is_not_read_holds_no_slot_and_no_connection_to_its_backe
     for client in clients:
         assert client.response().body == bytes(one % 251 for one in range(size))
     until(lambda: proxy.runtime.held.total == 0, "the memory to be given back")
+
+
+def test_what_is_held_for_an_answer_that_is_not_read_is_all_counted(
+    start_proxy: StartProxy, backend: Backend, clients: list[Client]
+) -> None:
+    backend.script = saying(sized(MOST_OF_ANSWER, False))
+    proxy = start_proxy(backend)
+    clients.append(slow_reader(proxy))
+    body = bytes(20_000)
+    clients[-1].send(b"PUT /" + FIELDS + b"Content-Length: %d\r\n\r\n" % len(body))
+    clients[-1].send(body)
+    until(lambda: backend.requests and proxy.balancer.in_flight == 0, "the slot to be free")
+    kept = [one.obj for one in found(memoryview) if isinstance(one.obj, bytes) and len(one.obj) > 10_000]
+    assert sum({id(one): len(one) for one in kept}.values()) <= proxy.runtime.held.total
+    assert not [one for one in found(OutgoingRequest) if one.wire or one.payload]
+    assert len(clients[-1].response().body) == MOST_OF_ANSWER
+
+
+def found(kind: type[T]) -> list[T]:
+    """Of all objects there are."""
+    return [one for one in gc.get_objects() if isinstance(one, kind)]
 
 
 def test_a_longer_answer_keeps_its_slot_and_little_memory(
