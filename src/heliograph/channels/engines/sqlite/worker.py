@@ -88,12 +88,7 @@ class SqliteWorker:
         self.mailbox = Mailbox()
         self._notifications = notifications = Notifications(self.mailbox, listener, self.notify)
         self._open_session = partial(
-            SqliteSession,
-            path,
-            limits,
-            secrets.token_hex(8),
-            notifications.followed,
-            self._report,
+            SqliteSession, path, limits, secrets.token_hex(8), notifications.followed, self._report
         )
         self._suspicion = Suspicion()
         self._unchecked = True  # the file, since the start or an error that may come from damage
