@@ -14,6 +14,7 @@ from heliograph_proxy.trust import last, read_address
 HOST: Final = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
 
 _MAX_PORT: Final = 65535
+_MAX_DIGITS: Final = 5
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -23,7 +24,7 @@ _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\s]+)", re.ASCII)
 def host_name(host: str) -> str | None:
     """The name in a Host field: lower case, without port and final dot. None when the field is malformed."""
     match = HOST.fullmatch(host)
-    if not match or int(match[2] or 0) > _MAX_PORT:
+    if not match or not 0 < int(match[2] or 1) <= _MAX_PORT:
         return None
     name: str = match[1].lower()
     return name.removesuffix(".") or None
@@ -46,13 +47,15 @@ def is_ip_literal(name: str) -> bool:
 
 
 def origin_of(scheme: str, host: str) -> str:
-    """The origin (RFC 6454) of a scheme and a Host: lower case, without the scheme's default port."""
+    """The origin (RFC 6454) of a scheme and a Host: lower case, without the scheme's default port. One with a port that
+    there is not stays as it is."""
     scheme, host = scheme.lower(), host.lower()
     name, colon, port = host.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit():
-        return f"{scheme}://{host}"
     # Compared as numbers: a port may have leading zeros.
-    number = int(port[-6:])
+    digits = port.lstrip("0") if colon and port.isascii() and port.isdigit() else ""
+    number = int(digits) if 0 < len(digits) <= _MAX_DIGITS else 0
+    if not 0 < number <= _MAX_PORT:
+        return f"{scheme}://{host}"
     return f"{scheme}://{name}" if number == _DEFAULT_PORTS.get(scheme) else f"{scheme}://{name}:{number}"
 
 

@@ -149,7 +149,7 @@ def _entry(text: str) -> str | None:
         return text
     match = _WITH_PORT.fullmatch(text)
     if match:
-        if int(match[3] or 0) > _MAX_PORT:
+        if not 0 < int(match[3] or 1) <= _MAX_PORT:
             return None
         text = match[1] or match[2]
     return read_address(text)

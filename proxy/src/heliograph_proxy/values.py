@@ -157,11 +157,12 @@ def path_or_none(value: Any) -> str:
 
 
 def host(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(
-        r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\]", value
-    ):
-        raise Wrong("must be a host name, with a port if need be")
-    return value
+    match = isinstance(value, str) and re.fullmatch(
+        r"[A-Za-z0-9._-]+(?::([0-9]{1,5}))?|\[[0-9a-fA-F:.]+\]", value
+    )
+    if not match or not 0 < int(match[1] or 1) < 1 << 16:
+        raise Wrong("must be a host name, with a port from 1 to 65535 if need be")
+    return match[0]
 
 
 def ratio(value: Any) -> float:

@@ -92,6 +92,7 @@ HOSTS = {
     "Host with NUL": (get(fields=b"Host: a\x00\r\n"), 400),
     "Host with a bad port": (get(fields=b"Host: a:b\r\n"), 400),
     "Host with a large port": (get(fields=b"Host: a:99999\r\n"), 400),
+    "Host with port 0": (get(fields=b"Host: a:0\r\n"), 400),
     "empty Host": (get(fields=b"Host:\r\n"), 400),
     "Host in Connection": (get(fields=HOST + b"Connection: Host\r\n"), 400),
 }

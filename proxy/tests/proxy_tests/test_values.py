@@ -77,6 +77,8 @@ WRONG: list[tuple[str, Any]] = [
     ("path", "/a\r\nHost: b"),
     ("host", "a b"),
     ("host", "a\n"),
+    ("host", "a:0"),
+    ("host", "a:65536"),
     ("ratio", 1.001),
     ("strategy", "my.package"),
     ("strategy", "my.package:Best()"),

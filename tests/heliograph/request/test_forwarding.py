@@ -50,6 +50,7 @@ CHAINS = [
     ("127.0.0.1", "[2001:DB8::1]", "2001:db8::1"),
     ("127.0.0.1", "1.2.3.4:", "127.0.0.1"),
     ("127.0.0.1", "1.2.3.4:65536", "127.0.0.1"),
+    ("127.0.0.1", "[2001:db8::1]:0", "127.0.0.1"),
     ("127.0.0.1", "2001:db8::1, [::ffff:10.0.0.7]:1234", "2001:db8::1"),
     ("127.0.0.1", "::ffff:1.2.3.4", "1.2.3.4"),
     ("127.0.0.1", "6.6.6.6, 010.0.0.1", "127.0.0.1"),
@@ -181,6 +182,9 @@ def test_of_lists_the_last_entry_counts() -> None:
         ("", None),
         ("a b", None),
         ("a:99999", None),
+        ("a:0", None),
+        ("a:00443", "a"),
+        ("a:000443", None),
         ("a:b", None),
         ("a,b", None),
         ("user@a", None),
@@ -227,6 +231,18 @@ def test_which_hosts_this_service_answers_for(name: str, allowed: list[str], exp
 def test_an_origin_has_no_default_port(scheme: str, host: str, origin: str) -> None:
     assert origin_of(scheme, host) == origin
     assert normal_origin(f"{scheme.upper()}://{host}") == origin
+
+
+@pytest.mark.parametrize("port", ["1000080", "0", "00000000", "65536", "1" * 5000, "-80", "8_0", "٨٠"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_origin_with_a_port_that_there_is_not_equals_no_other(scheme: str, port: str) -> None:
+    assert normal_origin(f"{scheme}://a.example:{port}") == f"{scheme}://a.example:{port}"
+
+
+@pytest.mark.parametrize("port", ["80", "080", "000000000080"])
+def test_a_port_is_a_number(port: str) -> None:
+    assert normal_origin(f"http://a.example:{port}") == "http://a.example"
+    assert normal_origin(f"https://a.example:{port}") == "https://a.example:80"
 
 
 @pytest.mark.parametrize("text", ["null", "", "garbage"])

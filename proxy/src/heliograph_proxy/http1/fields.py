@@ -42,7 +42,7 @@ HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._~%!$&'()*+;=-]++)
 
 def valid_host(value: bytes) -> bool:
     match = HOST.fullmatch(value)
-    return match is not None and (match[1] is None or int(match[1]) < 1 << 16)
+    return match is not None and (match[1] is None or 0 < int(match[1]) < 1 << 16)
 
 
 def is_forwarding(lower: bytes) -> bool:
