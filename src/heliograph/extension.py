@@ -97,7 +97,7 @@ class Heliograph:
             own_logs.requests,
             self.services.metrics,
             self.services.lifecycle,
-            self.services.checks,
+            self.services.readiness,
         )
         wrapper.limit_websockets(settings[WebSocketOptions].memory)
         app.wsgi_app = wrapper  # type: ignore[method-assign]
@@ -109,8 +109,10 @@ class Heliograph:
     def _services(self, settings: Settings) -> Services:
         options = settings[RequestOptions]
         spool = Spool(options.spool, options.spool_max)
+        metrics = RequestMetrics()
+        metrics.spool_bytes.set_function(lambda: spool.used)
         facts = {"version": metadata.version("heliograph")}
-        return Services(settings, spool, RequestMetrics(), Lifecycle(), facts=facts)
+        return Services(settings, spool, metrics, Lifecycle(), facts=facts)
 
     def on_close(self, release: Callable[[], None]) -> None:
         """Have `release` called by `close`, before what was registered earlier."""

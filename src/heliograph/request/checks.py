@@ -16,8 +16,9 @@ Check = Callable[[], str]
 #: Seconds for which results are kept: probes that come faster cost no checks. Less than the proxy's interval of 2 s.
 AGE = 1.0
 
-#: Seconds that all checks may take together. The proxy waits 1 s for a probe.
-LIMIT = 0.5
+#: Seconds that all checks may take together: longer than the one of channels waits (0.5 s), which then says more, and less than
+#: the proxy waits for a probe (1 s).
+LIMIT = 0.8
 
 
 class CheckResults:

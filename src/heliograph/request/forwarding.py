@@ -26,7 +26,15 @@ from heliograph_proxy.trust import (
     peer_name,
 )
 
-__all__ = ["ResolvedClient", "answers_for", "host_name", "normal_origin", "origin_of", "resolve"]
+__all__ = [
+    "ResolvedClient",
+    "answers_for",
+    "given_request_id",
+    "host_name",
+    "normal_origin",
+    "origin_of",
+    "resolve",
+]
 
 
 @dataclass(frozen=True)
@@ -49,14 +57,19 @@ def resolve(peer: str, scheme: str, headers: Mapping[str, str], trust: TrustedPe
     address = peer_name(peer)
     if not trust.believes(address):
         return ResolvedClient(address, scheme, host, None)
-    request_id = headers.get("HTTP_X_REQUEST_ID", "")
     return ResolvedClient(
         address=client_address(address, headers.get("HTTP_X_FORWARDED_FOR", ""), trust),
         scheme=forwarded_scheme(headers.get("HTTP_X_FORWARDED_PROTO", "")) or scheme,
         host=forwarded_host(headers.get("HTTP_X_FORWARDED_HOST", "")) or host,
-        request_id=request_id if REQUEST_ID.fullmatch(request_id) else None,
+        request_id=given_request_id(headers),
         prefix=forwarded_prefix(headers.get("HTTP_X_FORWARDED_PREFIX", "")),
     )
+
+
+def given_request_id(headers: Mapping[str, str]) -> str | None:
+    """The request id that a trusted peer gave, if it has the right form."""
+    given = headers.get("HTTP_X_REQUEST_ID", "")
+    return given if REQUEST_ID.fullmatch(given) else None
 
 
 def answers_for(name: str, allowed: frozenset[str]) -> bool:

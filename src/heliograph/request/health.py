@@ -39,7 +39,7 @@ def readyz() -> tuple[Response, int]:
     own = services()
     checks = {
         "lifecycle": "stopping" if own.lifecycle.stopping else "ok",
-        **{name: check() for name, check in own.checks.items()},
+        **own.readiness.get(),
     }
     ready = all(state == "ok" for state in checks.values())
     return jsonify(
@@ -55,6 +55,4 @@ def readyz() -> tuple[Response, int]:
     answers={200: Answer("Metrics", "text/plain", TEXT)},
 )
 def metrics() -> Response:
-    own = services()
-    own.metrics.spool_bytes.set(own.spool.used)
-    return Response(own.metrics.render(), content_type=CONTENT_TYPE)
+    return Response(services().metrics.render(), content_type=CONTENT_TYPE)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flask import current_app
 
-from heliograph.request.checks import Check
+from heliograph.request.checks import Check, CheckResults
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.metrics import RequestMetrics
 from heliograph.request.spool import Spool
@@ -17,7 +18,7 @@ EXTENSION = "heliograph.services"
 
 @dataclass(frozen=True)
 class Services:
-    """`checks` are asked for by /readyz and /-/health, `facts` are shown by /healthz; features and applications add to both."""
+    """`checks` decide on readiness, `facts` are shown by /healthz; features and applications add to both."""
 
     settings: Settings
     spool: Spool
@@ -25,6 +26,11 @@ class Services:
     lifecycle: Lifecycle
     checks: dict[str, Check] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def readiness(self) -> CheckResults:
+        """What `checks` say, for whoever asks: /readyz and /-/health."""
+        return CheckResults(self.checks)
 
 
 def services() -> Services:

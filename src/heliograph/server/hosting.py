@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from heliograph.request.checks import CheckResults
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import Logs
 from heliograph.request.metrics import RequestMetrics
@@ -29,4 +30,6 @@ def _wrap(application: Any) -> WsgiWrapper:
     options = from_environment((RequestOptions,))[RequestOptions]
     if not options.allowed_hosts:  # an application that knows nothing of us is asked by any name
         options = replace(options, allowed_hosts=frozenset("*"))
-    return WsgiWrapper(application, options, Logs(options.log).requests, RequestMetrics(), Lifecycle(), {})
+    return WsgiWrapper(
+        application, options, Logs(options.log).requests, RequestMetrics(), Lifecycle(), CheckResults({})
+    )

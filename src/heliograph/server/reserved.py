@@ -6,6 +6,7 @@ A request that came through a proxy is not answered, whoever its client is: the 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from http.client import responses
 from typing import Any
@@ -15,7 +16,8 @@ from heliograph_proxy.trust import TrustedPeers, peer_name
 
 from heliograph.problems import MethodNotAllowed, NotFound, Stopping
 from heliograph.request.answers import response_of
-from heliograph.request.checks import Check, CheckResults
+from heliograph.request.checks import CheckResults
+from heliograph.request.forwarding import given_request_id
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.metrics import CONTENT_TYPE, RequestMetrics
 
@@ -58,12 +60,12 @@ class ReservedPaths:
     """The answers of one application."""
 
     def __init__(
-        self, instance: str, metrics: RequestMetrics, lifecycle: Lifecycle, checks: Mapping[str, Check]
+        self, instance: str, metrics: RequestMetrics, lifecycle: Lifecycle, readiness: CheckResults
     ) -> None:
         self._instance = instance
         self._metrics = metrics
         self._lifecycle = lifecycle
-        self._checks = CheckResults(checks)
+        self._readiness = readiness
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == METRICS:
@@ -75,6 +77,7 @@ class ReservedPaths:
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
             ("X-Instance", self._instance),
+            ("X-Request-Id", given_request_id(environ) or secrets.token_hex(16)),
             ("X-Content-Type-Options", "nosniff"),
         ]
         start_response(f"{status} {responses[status]}", headers)
@@ -82,7 +85,7 @@ class ReservedPaths:
 
     def _health(self) -> tuple[int, str, bytes]:
         stopping = self._lifecycle.stopping
-        checks = self._checks.get()
+        checks = self._readiness.get()
         state = {
             "status": "stopping" if stopping else "ok",
             "ready": not stopping and all(result == "ok" for result in checks.values()),

@@ -7,7 +7,7 @@ ended (or broke off) the access log and the metrics are written. WSGI middleware
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +16,7 @@ from heliograph_proxy.masking import mask_secrets
 
 from heliograph.problems import BadHost, LengthRequired, Problem, UnknownHost
 from heliograph.request.answers import response_of
-from heliograph.request.checks import Check
+from heliograph.request.checks import CheckResults
 from heliograph.request.environ import EXCHANGE, SERVER_STATE, SUBJECT
 from heliograph.request.forwarding import answers_for, host_name, resolve
 from heliograph.request.lifecycle import Lifecycle
@@ -62,7 +62,7 @@ class WsgiWrapper:
         access_log: RequestLog,
         metrics: RequestMetrics,
         lifecycle: Lifecycle,
-        checks: Mapping[str, Check],
+        readiness: CheckResults,
     ) -> None:
         self.application = application
         self._options = options
@@ -70,8 +70,8 @@ class WsgiWrapper:
         self._access_log = access_log
         self._metrics = metrics
         self._lifecycle = lifecycle
-        self._checks = checks
-        self._reserved = ReservedPaths(options.instance, metrics, lifecycle, checks)
+        self._readiness = readiness
+        self._reserved = ReservedPaths(options.instance, metrics, lifecycle, readiness)
         # The WebSockets that come through another server than ours.
         self._connections = ConnectionRegistry()
         lifecycle.on_stop(self._connections.stop)
@@ -118,7 +118,7 @@ class WsgiWrapper:
     def around(self, application: Any) -> WsgiWrapper:
         """The same around a larger application, of which this one is a part."""
         larger = WsgiWrapper(
-            application, self._options, self._access_log, self._metrics, self._lifecycle, self._checks
+            application, self._options, self._access_log, self._metrics, self._lifecycle, self._readiness
         )
         larger.limit_websockets(self._websocket_memory)
         return larger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,8 @@ def test_health_needs_no_view(host: Server) -> None:
     assert (answer.status, answer.json()) == (200, {"status": "ok", "ready": True, "checks": {}})
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-instance"] == "foreign1"
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+    assert asked(host, "/-/health", "X-Request-Id: probe-1").headers["x-request-id"] == "probe-1"
     assert asked(host, "/-/health", method="HEAD").status == 200
     problem(asked(host, "/-/health", method="POST"), 405, "method-not-allowed")
 

@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
+from heliograph.request.checks import CheckResults
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import RequestLog, ScheduledWriter
 from heliograph.request.metrics import RequestMetrics
@@ -24,7 +25,8 @@ def app(request: Request) -> Response:
 def status(folder: Path, path: str, **environ: Any) -> int:
     with (folder / "log").open("wb") as log:
         options, writer = RequestOptions.read({}), ScheduledWriter(log.fileno())
-        wrapped = WsgiWrapper(app, options, RequestLog("json", writer), RequestMetrics(), Lifecycle(), {})
+        log_, checks = RequestLog("json", writer), CheckResults({})
+        wrapped = WsgiWrapper(app, options, log_, RequestMetrics(), Lifecycle(), checks)
         built = EnvironBuilder(path, method="POST").get_environ()
         built.pop("CONTENT_LENGTH", None)
         _, answer, _ = run_wsgi_app(wrapped, {**built, "HTTP_TRANSFER_ENCODING": "chunked", **environ})
