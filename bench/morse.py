@@ -46,10 +46,11 @@ def main() -> None:
                 path.write_bytes(file_of(samples))
                 for decoder, decode in decoders.items():
                     began = time.process_time()
-                    errors[decoder] += distance(text, decode(path)) / len(text)
+                    read = decode(path)
                     if decoder == "wirecodes":
                         spent += time.process_time() - began
                         heard += len(samples) / 8000
+                    errors[decoder] += distance(text, read) / len(text)
             print(
                 f"{name:<28}" + "".join(f"{total / len(recordings):>14.3f}" for total in errors.values()),
                 flush=True,

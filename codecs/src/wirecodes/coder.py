@@ -91,7 +91,7 @@ class Coder(ABC):
 
 
 class Limited(Coder):
-    """A decoder that raises OutputLimitError instead of putting out more than `limit` bytes."""
+    """A coder that raises OutputLimitError instead of putting out more than `limit` bytes."""
 
     def __init__(self, coder: Coder, limit: int) -> None:
         self._coder = coder

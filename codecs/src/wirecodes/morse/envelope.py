@@ -58,11 +58,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Envelope:
-    """Marks that were found, by averages over `width` seconds; `contrast` is the weaker ones' level by the noise's."""
+    """Marks that were found, by averages over `width` seconds."""
 
     marks: list[Mark]
     width: float
-    contrast: float
 
 
 def envelope(frames: ToneFrames) -> Envelope | None:
@@ -84,10 +83,10 @@ def envelope(frames: ToneFrames) -> Envelope | None:
             found and sorted(contrasts)[len(found) // 2] > _CLEAN
         ):  # what is much weaker is noise that came or went
             strong = [mark for mark, by in zip(found, contrasts, strict=True) if by > _CLEAN / 10]
-            return Envelope(_meant(strong), width * frames.seconds, _CLEAN / 10)
+            return Envelope(_meant(strong), width * frames.seconds)
         if found and sorted(contrasts)[place] >= _CONTRAST:
             strong = [mark for mark, by in zip(found, contrasts, strict=True) if by >= _PEAK]
-            return Envelope(_meant(strong), width * frames.seconds, sorted(contrasts)[place])
+            return Envelope(_meant(strong), width * frames.seconds)
     return None
 
 

@@ -37,8 +37,6 @@ class Signal:
     end: float
     dash: bool
     gap: int
-    unit: float
-    tone: float
 
 
 @dataclass(frozen=True)
@@ -79,17 +77,9 @@ def _signals(frames: ToneFrames) -> list[Signal]:
         found = _clear(clear, frames)
         if found is not None:
             return found
-    marks, unit = Search(frames).run()
     return [
-        Signal(
-            mark.begin * frames.seconds,
-            mark.end * frames.seconds,
-            mark.dash,
-            mark.gap,
-            unit,
-            frames.tone[mark.begin],
-        )
-        for mark in marks
+        Signal(mark.begin * frames.seconds, mark.end * frames.seconds, mark.dash, mark.gap)
+        for mark in Search(frames).run()
     ]
 
 
@@ -103,12 +93,8 @@ def _clear(found: Envelope, frames: ToneFrames) -> list[Signal] | None:
     groups = grouped(lengths, gaps)
     if not groups or found.width > _RESOLVED * _shortest(groups):
         return None
-    signals = []
     kinds = lettered(lengths, gaps, groups)
-    for mark, now, (dash, gap) in zip(marks, groups, kinds, strict=True):
-        tone = frames.tone[min(int(mark.begin / frames.seconds), len(frames) - 1)]
-        signals.append(Signal(mark.begin, mark.end, dash, gap, now.unit, tone))
-    return signals
+    return [Signal(mark.begin, mark.end, dash, gap) for mark, (dash, gap) in zip(marks, kinds, strict=True)]
 
 
 def _is_tone(marks: Sequence[Mark], frames: ToneFrames) -> bool:

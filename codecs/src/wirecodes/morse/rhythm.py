@@ -50,11 +50,6 @@ class Groups:
     gaps: tuple[float, float, float]
     spread: tuple[float, float]
 
-    @property
-    def unit(self) -> float:
-        """Seconds of a dot and the gap after it, halved: weighting does not change it."""
-        return (math.exp(self.marks[0]) + math.exp(self.gaps[0])) / 2
-
     def is_dash(self, mark: float) -> bool:
         return mark > _between(*self.marks)
 

@@ -88,12 +88,12 @@ class Search:
         self._im = [0.0, *accumulate(value.imag for value in values)]
         self._noise = [0.0, *accumulate(frames.noise)]
 
-    def run(self) -> tuple[list[Found], float]:
-        """The marks, and the seconds of a unit."""
+    def run(self) -> list[Found]:
+        """The marks."""
         size = round(_CHUNK / self._frames.seconds)
         model = self._first_model(size)
         if model is None:
-            return [], 0.0
+            return []
         found: list[Found] = []
         start, count = 0, len(self._frames)
         while start < count:
@@ -107,7 +107,7 @@ class Search:
                 gap = (marks[0].begin - found[-1].end) * self._frames.seconds
                 marks[0] = replace(marks[0], gap=2 if gap > 5 * model.unit else 1)
             found += marks
-        return found, model.unit
+        return found
 
     def _settled(self, marks: list[Found], start: int, end: int) -> tuple[list[Found], int]:
         """The letters that what follows cannot change any more, and where to go on."""
