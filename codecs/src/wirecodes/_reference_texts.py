@@ -69,3 +69,33 @@ def read_letters(text: bytes, symbols: bytes, gap: int) -> tuple[bytes, int] | N
         elif character not in b" \t\r":
             return None
     return b"".join(out), gap
+
+
+def read_digits(text: bytes, symbols: bytes, dash: int) -> bytes | None:
+    """The symbols of whole letters in zeros and ones, each with the gap behind it; None where something is none.
+
+    A dot is a one, a dash `dash` of them. One zero parts them, three part letters, seven part words.
+    """
+    out: list[bytes] = []
+    code, ones, zeros = 1, 0, 0
+    for digit in text + b"1":
+        if digit == ord("0"):
+            zeros += 1
+            continue
+        if digit != ord("1"):
+            return None
+        if zeros:
+            if ones not in (1, dash):
+                return None
+            code = code << 1 | (ones == dash)
+            if code >= CODES or zeros not in (1, 3, 7):
+                return None
+            if zeros > 1:
+                start = code * WIDTH
+                if not symbols[start]:
+                    return None
+                out += (symbols[start + 1 : start + 1 + symbols[start]], b" " if zeros == 7 else b"")
+                code = 1
+            ones = zeros = 0
+        ones += 1
+    return b"".join(out) if code == ones == 1 else None

@@ -119,3 +119,48 @@ def read_letters(const uint8_t[::1] text, const uint8_t[::1] symbols, int gap):
         return None if used < 0 else (out[:used], gap)
     finally:
         free(out)
+
+
+def read_digits(const uint8_t[::1] text, const uint8_t[::1] symbols, int dash):
+    cdef Py_ssize_t size = text.shape[0], i, used = 0
+    cdef const uint8_t *row
+    cdef Py_ssize_t ones = 0, zeros = 0
+    cdef int code = 1
+    cdef uint8_t c
+    cdef uint8_t *out = <uint8_t *>malloc(size * 8 + WIDTH)
+    if out == NULL:
+        raise MemoryError
+    try:
+        with nogil:
+            for i in range(size + 1):
+                c = text[i] if i < size else 49
+                if c == 48:
+                    zeros += 1
+                    continue
+                if c != 49:
+                    used = -1
+                    break
+                if zeros:
+                    if ones != 1 and ones != dash:
+                        used = -1
+                        break
+                    code = (code << 1) | (ones == dash)
+                    if code >= CODES or (zeros != 1 and zeros != 3 and zeros != 7):
+                        used = -1
+                        break
+                    if zeros > 1:
+                        row = &symbols[code * WIDTH]
+                        if row[0] == 0:
+                            used = -1
+                            break
+                        memcpy(out + used, row + 1, row[0])
+                        used += row[0]
+                        if zeros == 7:
+                            out[used] = 32
+                            used += 1
+                        code = 1
+                    ones = zeros = 0
+                ones += 1
+        return None if used < 0 or code != 1 or ones != 1 else out[:used]
+    finally:
+        free(out)

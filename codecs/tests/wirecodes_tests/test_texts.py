@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import quopri
+import subprocess
+import sys
 
 import pytest
 import wirecodes
 from hypothesis import given
 from hypothesis import strategies as st
 from wirecodes import _reference_texts as reference
+from wirecodes.morse import keying
 from wirecodes.morse.keying import WRITINGS, _symbols, _table
+
+from .steps import at_most
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("wirecodes._texts") is None, reason="the extension is not built"
@@ -47,6 +52,39 @@ def test_letters_are_read_alike(text: str, gap: int) -> None:
 
     call = (text.encode(), _symbols(), gap)
     assert compiled.read_letters(*call) == reference.read_letters(*call)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"10", b"110", b"1110", b"00", b"000000", b"0", b"1", b" ", b"x"]), max_size=40
+    ),
+    st.sampled_from([2, 3]),
+)
+def test_digits_are_read_alike(parts: list[bytes], dash: int) -> None:
+    from wirecodes import _texts as compiled  # noqa: PLC0415
+
+    call = (b"".join(parts), _symbols(), dash)
+    assert compiled.read_digits(*call) == reference.read_digits(*call)
+
+
+@pytest.mark.parametrize("writing", ["units", "prefix"])
+def test_digits_of_whole_letters_need_no_second_look(writing: str) -> None:
+    text = "".join(chr(code) for code in range(33, 97)) * 20
+    text = "".join(character for character in text if wirecodes.morse.alphabet.codes_of(character))
+    written = wirecodes.get("morse").encode(f"{text} {text}", to=writing)
+    decoder = wirecodes.get("morse").decoder(from_=writing)
+    with at_most(200, keying):
+        assert (decoder.update(written) + decoder.finish()).decode() == f"{text} {text}"
+
+
+def test_one_missing_extension_does_not_switch_the_others_off() -> None:
+    code = (
+        "import sys; sys.modules['wirecodes._texts'] = None"
+        "; from wirecodes import kernel as k; print(k.KERNEL, k.histogram.__module__)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.split() == ["pure", "wirecodes._kernels"]
+    assert "RuntimeWarning: not compiled, though others are: wirecodes._texts" in run.stderr
 
 
 @given(

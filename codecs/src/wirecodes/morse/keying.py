@@ -16,7 +16,7 @@ from wirecodes._reference_texts import CODES as CODES_OF_LETTERS
 from wirecodes._reference_texts import LETTER_GAP, NO_GAP, SPACE, WIDTH, WORD_GAP
 from wirecodes.coder import Coder
 from wirecodes.errors import DecodeError, EncodeError, quoted
-from wirecodes.kernel import read_letters, write_letters
+from wirecodes.kernel import read_digits, read_letters, write_letters
 from wirecodes.morse.alphabet import CODES, REPLACEMENT, SIGNAL_FOLDS, SYMBOLS, codes_of
 from wirecodes.text import SpacelessReader, Utf8Reader
 
@@ -122,7 +122,7 @@ def _table(writing: Writing) -> bytes:
 
 @functools.cache
 def _symbols() -> bytes:
-    """For `read_letters`: each code with its symbol."""
+    """For `read_letters` and `read_digits`: each code with its symbol."""
     rows = bytearray(CODES_OF_LETTERS * WIDTH)
     for code, symbol in SYMBOLS.items():
         _set_row(rows, int("1" + code.translate(_BINARY), 2), symbol.encode())
@@ -227,11 +227,12 @@ class DigitsDecoder(Coder):
 
     def __init__(self, writing: Writing) -> None:
         self._symbols = {writing.write(code)[:-1]: symbol for code, symbol in SYMBOLS.items()}
+        self._dash = writing.dash.count("1")
         self._input = SpacelessReader()
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
         digits = self._input.add(piece)
-        invalid = re.search(b"[^01]", digits)
+        invalid = re.search(b"[^01]", digits) if digits.translate(None, b"01") else None
         text = digits[: invalid.start() if invalid else None].decode()
         cut = text.rfind("0001") + 3 if "0001" in text else 0
         yield self._decoded(text[:cut])
@@ -252,6 +253,11 @@ class DigitsDecoder(Coder):
 
     def _decoded(self, text: str) -> bytes:
         """`text` is whole letters, each with the gap behind it."""
+        read = read_digits(text.encode(), _symbols(), self._dash)
+        return self._read_letters(text) if read is None else read
+
+    def _read_letters(self, text: str) -> bytes:
+        """What `read_digits` reads; raises DecodeError where something is no letter."""
         out: list[str] = []
         start = 0
         while start < len(text):
