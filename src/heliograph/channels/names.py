@@ -12,6 +12,9 @@ MAX_NAME = 128
 #: The first character of the service's own channels. No client can name one, and none is listed.
 INTERNAL = "$"
 
+#: The uses of tickets for event streams: the only channel of the service's own. It counts in no limit of channels.
+TICKETS = f"{INTERNAL}tickets"
+
 _NAME = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_NAME}}}", re.ASCII)
 
 

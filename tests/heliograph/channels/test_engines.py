@@ -16,7 +16,8 @@ from heliograph.channels.errors import (
     TooManyChannels,
 )
 from heliograph.channels.location import parse_location
-from heliograph.channels.message import MAX_MESSAGE, Kind, new_append
+from heliograph.channels.message import MAX_MESSAGE, Append, Kind, new_append
+from heliograph.channels.names import TICKETS
 from heliograph.channels.presence import SubscriberInfo
 from heliograph.channels.records import (
     MAX_PAGE_BYTES,
@@ -177,6 +178,7 @@ def test_channels_are_limited(url: str) -> None:
         assert publish(log, "y", "a").offset == 2
         assert [info.name for info in log.channels()] == ["a", "b", "c"]
         assert log.tops(["d0"])["d0"].offset == 0, "reading makes no channel"
+        assert log.append(Append(TICKETS, Kind.TEXT, b"x")).offset == 1
 
 
 @patched
@@ -208,6 +210,7 @@ def test_channels_are_listed_by_name_a_page_at_a_time(url: str) -> None:
 @patched
 def test_channels_that_ended_make_room_and_get_another_epoch(url: str) -> None:
     with opened(url, Limits(max_channels=2, history_ttl=0.2)) as (log,):
+        log.append(Append(TICKETS, Kind.TEXT, b"x"))
         before = publish(log, "x", "a")
         publish(log, "x", "b")
 

@@ -15,6 +15,7 @@ from heliograph.channels.live.hub import CHECK_INTERVAL, Hub
 from heliograph.channels.live.start import From, Start
 from heliograph.channels.live.subscriber import AT_ONCE
 from heliograph.channels.log import Log
+from heliograph.channels.names import TICKETS
 from heliograph.channels.records import Limits, Notification
 from tests.heliograph.channels.followers import eventually, opened, publish
 from tests.heliograph.channels.patched import patched
@@ -178,6 +179,15 @@ def test_nobody_follows_what_nobody_subscribes_to(url: str) -> None:
         assert tally.present == 0
         Seen(hub, From.NOW, "c").wait().leave()
         eventually(lambda: log.presence.present("a").count == 0, "the end of the presence")
+
+
+@patched
+def test_the_channel_of_the_tickets_takes_no_other_ones_place() -> None:
+    with hub_on("memory://", max_channels=1) as (_, hub):
+        for names in ((TICKETS, "a"), ("a", TICKETS)):
+            seen = [Seen(hub, From.NOW, name).wait() for name in names]
+            for one in seen:
+                one.leave()
 
 
 @patched

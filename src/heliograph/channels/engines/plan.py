@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from heliograph.channels.engines.segment import MAX_SEGMENT_BYTES, MAX_SEGMENT_MESSAGES
 from heliograph.channels.errors import ChannelError, KeyReused, TooManyChannels
 from heliograph.channels.message import Append, Kind, Message
+from heliograph.channels.names import TICKETS
 from heliograph.channels.records import Appended, Notification, Outcome
 
 
@@ -133,7 +134,7 @@ class _Planner:
         done, world = self._plan, self._world
         before = done.changed.get(append.channel) or world.channels.get(append.channel)
         if before is None:
-            if len(done.new) >= world.room:
+            if append.channel != TICKETS and len(done.new) - (TICKETS in done.new) >= world.room:
                 raise TooManyChannels(
                     "As many channels as HELIOGRAPH_MAX_CHANNELS allows are kept, and none of them has ended."
                 )

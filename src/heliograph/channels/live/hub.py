@@ -25,6 +25,7 @@ from heliograph.channels.live.start import Start
 from heliograph.channels.live.subscriber import Subscriber
 from heliograph.channels.live.subscribers import DeliveryCounts, Subscribers
 from heliograph.channels.log import Log
+from heliograph.channels.names import TICKETS
 from heliograph.channels.records import Notification
 
 log = logging.getLogger("heliograph")
@@ -127,7 +128,8 @@ class Hub:
     def _check_room(self, channel: str) -> None:
         if self._subscriber_count >= MAX_SUBSCRIBERS:
             raise LogOverloaded(f"This instance has {MAX_SUBSCRIBERS} subscribers, which is the limit.")
-        if channel not in self._channels and len(self._channels) - self._closing >= self._max_channels:
+        followed = len(self._channels) - self._closing - (TICKETS in self._channels)
+        if channel not in self._channels and channel != TICKETS and followed >= self._max_channels:
             raise TooManyChannels(
                 "As many channels as HELIOGRAPH_MAX_CHANNELS allows have subscribers on this instance."
             )

@@ -2,7 +2,7 @@
 
 A browser that lost its stream opens it again before the server knows that the old one is gone, often at another instance. So each
 use of a ticket is a message on a channel of our own, which every instance with such streams follows: the channel's order says
-which use is the last one, and all others end.
+which use is the last one, and all others end. A message is the ticket's id and the use's, as text.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from heliograph.channels.live.events import Batch, Event, Form, Lost
 from heliograph.channels.live.hub import Hub
 from heliograph.channels.live.start import From
 from heliograph.channels.message import Append, Kind
-from heliograph.channels.names import INTERNAL
-
-#: The channel of the uses. A message is the ticket's id and the use's, as text.
-CHANNEL = f"{INTERNAL}tickets"
+from heliograph.channels.names import TICKETS
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +58,7 @@ class StreamTickets:
         use = _Use(secrets.token_hex(8), end)
         self._uses.setdefault(ticket, []).append(use)
         try:
-            message = Append(CHANNEL, Kind.TEXT, f"{ticket} {use.id}".encode())
+            message = Append(TICKETS, Kind.TEXT, f"{ticket} {use.id}".encode())
             use.offset = self._hub.log.append(message).offset
             use.on_other(0)
             yield
@@ -75,7 +72,7 @@ class StreamTickets:
             if self._following:
                 return
             with ExitStack() as stack:
-                events = stack.enter_context(self._hub.subscribed(CHANNEL, None, self, From.NOW))
+                events = stack.enter_context(self._hub.subscribed(TICKETS, None, self, From.NOW))
                 for event in events:
                     self._take(event)
                 self._hub.on_stop(stack.pop_all().close)

@@ -46,12 +46,7 @@ def require_stream_grant(channels: Channels) -> Grant:
 
     A ticket can be used once. Raises TokenNeeded, LogUnavailable.
     """
-    ticket = _ticket_of_request(channels)
-    if ticket is None:
-        return require_grant(channels)
-    if ticket.events_channel is not None:
-        raise TokenNeeded(f"This ticket is for the event streams of {ticket.events_channel} only.")
-    return _used_once(ticket, channels)
+    return _stream_grant(_ticket_of_request(channels), channels)
 
 
 def require_publish(channels: Channels, channel: str) -> Grant:
@@ -74,7 +69,9 @@ def require_events(channels: Channels, channel: str) -> Ticket:
     """The same for a browser's EventSource: a ticket, which stands for a token where there is none. It has an id where it lasts."""
     ticket = _ticket_of_request(channels)
     if ticket is None or ticket.events_channel is None:
-        return Ticket("", require_subscribe(channels, channel, stream=True))
+        found = _stream_grant(ticket, channels)
+        require_in(found, channel)
+        return Ticket("", found)
     if ticket.events_channel != channel:
         raise TokenNeeded(f"This ticket is for the event streams of {ticket.events_channel} only.")
     _verified(ticket.grant)
@@ -122,6 +119,14 @@ def _ticket_of_request(channels: Channels) -> Ticket | None:
         return read_ticket(text, channels.access.auth_secret, time.time())
     except BadToken as exc:
         raise TokenNeeded(str(exc)) from exc
+
+
+def _stream_grant(ticket: Ticket | None, channels: Channels) -> Grant:
+    if ticket is None:
+        return require_grant(channels)
+    if ticket.events_channel is not None:
+        raise TokenNeeded(f"This ticket is for the event streams of {ticket.events_channel} only.")
+    return _used_once(ticket, channels)
 
 
 def _used_once(ticket: Ticket, channels: Channels) -> Grant:

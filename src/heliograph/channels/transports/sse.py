@@ -106,6 +106,8 @@ def events(name: str) -> Response:
 def _stream(name: str, start: Start, ticket: Ticket) -> EventStream:
     limits, client = current_limits(), current_client()
     limits.require_subscription(client)
+    if ticket.events_channel is not None:
+        limits.require_rate(client)  # each use is a message on the log
     with limits.using(name, client):
         return EventStream(current_channels(), name, start, ticket)
 

@@ -182,3 +182,16 @@ def present(server: Server, channel: str, **headers: str) -> dict[str, Any]:
 
 def wait_for_count(server: Server, channel: str, count: int, patience: float = 20.0) -> None:
     until(lambda: present(server, channel)["count"] == count, f"{count} subscribers of {channel}", patience)
+
+
+def events_ticket(server: Server, text: str, channel: str) -> str:
+    answer = requests.post(
+        f"{server.url}/channels/ticket",
+        json={"for": "events", "channel": channel},
+        headers=bearer(text),
+        timeout=PATIENCE,
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    found: str = answer.json()["ticket"]
+    return found

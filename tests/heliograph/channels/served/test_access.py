@@ -18,6 +18,7 @@ from tests.heliograph.channels.served.talking import (
     SECRET,
     Stream,
     bearer,
+    events_ticket,
     get,
     new_channel,
     post,
@@ -200,19 +201,6 @@ def test_a_ticket_allows_no_more_than_its_token_and_only_streams(guarded: Two) -
     refused(get(guarded[0], f"/channels/a?ticket={ticket(guarded[0], allowed)}"), 401, "token-needed")
     refused(get(guarded[0], "/channels", **bearer(ticket(guarded[0], allowed))), 401, "token-needed")
     assert refusal(guarded[0], f"/ws/channels/a?ticket={allowed}") == 401
-
-
-def events_ticket(server: Server, text: str, channel: str) -> str:
-    answer = requests.post(
-        f"{server.url}/channels/ticket",
-        json={"for": "events", "channel": channel},
-        headers=bearer(text),
-        timeout=PATIENCE,
-    )
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["Cache-Control"] == "no-store"
-    found: str = answer.json()["ticket"]
-    return found
 
 
 def ends(stream: Stream) -> bool:

@@ -17,6 +17,7 @@ from tests.heliograph.channels.served.talking import (
     SECRET,
     Talk,
     bearer,
+    events_ticket,
     new_channel,
     post,
     refused,
@@ -184,6 +185,11 @@ def test_the_subject_of_a_token_is_the_client(tmp_path: Path) -> None:
         found = [post(server, "a", "x", **walter, **client(n)) for n in range(4 * RATE)]
         assert RATE <= statuses(found).count(201) < 3 * RATE
         assert post(server, "a", "x", **bearer(token(sub="donny"))).status_code == 201
+        used = events_ticket(server, token(sub="bunny"), "a")
+        uses = [f"{server.url}/channels/a/events?ticket={used}"] * (4 * RATE)
+        with requests.Session() as session:
+            streams = [session.get(url, stream=True, timeout=PATIENCE) for url in uses]
+            assert RATE <= statuses(streams).count(200) < 3 * RATE
         names = [new_channel() for _ in range(SHARE)]
         for name in names:
             assert post(server, name, "x", **bearer(token(sub="maude"))).status_code == 201

@@ -15,6 +15,7 @@ from heliograph.channels.errors import ChannelError, LogUnavailable
 from heliograph.channels.location import Location
 from heliograph.channels.log import FIRST_CHANNELS, Log
 from heliograph.channels.message import Append, Message
+from heliograph.channels.names import TICKETS
 from heliograph.channels.records import (
     FORGET_INTERVAL,
     KEY_TTL,
@@ -76,14 +77,18 @@ class MemoryLog(Log):
 
     def _world(self, name: str, now: float, keys: dict[tuple[str, bytes], StoredKey]) -> StoredState:
         stored = self._histories.by_channel
-        full = name not in stored and len(stored) >= self._limits.max_channels
+        full = name not in stored and self._room() <= 0
         if full and now >= self._forget_again:
             self._forget_again = now + FORGET_INTERVAL
             if self._histories.forget(now):
                 self._epoch = new_half() + new_half()
         history = stored.get(name)
         known = {name: ChannelState(history.epoch, history.top, history.time)} if history else {}
-        return StoredState(self._epoch, self._limits.max_channels - len(stored), now, known, keys)
+        return StoredState(self._epoch, self._room(), now, known, keys)
+
+    def _room(self) -> int:
+        stored = self._histories.by_channel
+        return self._limits.max_channels - len(stored) + (TICKETS in stored)
 
     def _store(self, name: str, channel: ChannelState, append: Append) -> None:
         history = self._histories.open(name, channel.epoch)

@@ -12,6 +12,7 @@ from heliograph.channels.engines.postgres.connection import Connection
 from heliograph.channels.engines.postgres.schema import NOW
 from heliograph.channels.engines.segment import pack
 from heliograph.channels.message import Append
+from heliograph.channels.names import TICKETS
 from heliograph.channels.records import KEY_TTL, Appended, Limits
 
 #: The notification channel, and the bytes that one notification may have (PostgreSQL: fewer than 8000).
@@ -116,7 +117,8 @@ class PostgresStore:
         The state is locked: no other instance may give an old birth to a name that was forgotten meanwhile.
         """
         row = connection.execute(
-            "SELECT birth, (SELECT count(*) FROM heliograph_channels) FROM heliograph_state FOR UPDATE"
+            "SELECT birth, (SELECT count(*) FROM heliograph_channels WHERE name <> %s) FROM heliograph_state FOR UPDATE",
+            (TICKETS,),
         ).fetchone()
         assert row is not None
         birth, count = row

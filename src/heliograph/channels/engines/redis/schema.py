@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import struct
 
+from heliograph.channels.names import TICKETS
+
 PREFIX = "heliograph:"
 TABLE, SIZES = PREFIX + "channels", PREFIX + "sizes"
 
@@ -82,7 +84,7 @@ local birth, top, before = state[3], 0, 0
 local stored = state[4]
 if stored then
   birth, top, before = known(stored)
-elseif redis.call('HLEN', KEYS[1]) - 3 >= tonumber(ARGV[10]) then
+elseif name ~= 'OWN' and redis.call('HLEN', KEYS[1]) - 3 - redis.call('HEXISTS', KEYS[1], 'OWN') >= tonumber(ARGV[10]) then
   return {'full'}
 end
 local clock = redis.call('TIME')
@@ -120,7 +122,7 @@ if digest ~= '' then
   redis.call('SET', KEYS[3], digest .. ' ' .. epoch .. ' ' .. offset .. ' ' .. stamp, 'PX', ARGV[12])
 end
 return {'ok', epoch, offset, stamp}
-""".replace("STEP", str(_AGE_STEP))
+""".replace("STEP", str(_AGE_STEP)).replace("OWN", TICKETS)
 )
 
 #: KEYS: table, stream, sizes. ARGV[5…]: name, offset to read after or nothing, size of the history, messages and bytes wanted,

@@ -17,6 +17,7 @@ from heliograph.channels.engines.segment import pack
 from heliograph.channels.engines.sqlite.connection import FileState, LogFile
 from heliograph.channels.engines.sqlite.transactions import SHORT, writing
 from heliograph.channels.message import Append
+from heliograph.channels.names import TICKETS
 from heliograph.channels.records import FORGET_INTERVAL, KEY_TTL, Appended, Limits, Notification, Outcome
 
 #: Channels that are forgotten at once: as many as possible, as all names that are not used get another epoch then.
@@ -115,7 +116,9 @@ class SqliteStore:
         return max(0, room)
 
     def _count(self) -> int:
-        (count,) = self._connection.execute("SELECT count(*) FROM channels").fetchone()
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM channels WHERE name <> ?", (TICKETS,)
+        ).fetchone()
         return int(count)
 
     def _write(self, done: AppendPlan, rows: dict[str, _Row], state: FileState, now: float) -> None:
