@@ -99,7 +99,7 @@ class Heliograph:
             self.services.lifecycle,
             self.services.readiness,
         )
-        wrapper.limit_websockets(settings[WebSocketOptions].memory)
+        wrapper.limit_websockets(settings[WebSocketOptions])
         app.wsgi_app = wrapper  # type: ignore[method-assign]
         self.on_close(self.services.spool.close)
         self.on_close(self.channels.hub.close)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import gevent
 
 log = logging.getLogger("heliograph")
 
-#: "ok", or why the application is not ready. It may wait, but must not hold the event loop.
+OK = "ok"
+
+#: OK, or why the application is not ready. It may wait, but must not hold the event loop.
 Check = Callable[[], str]
 
 #: Seconds for which results are kept: probes that come faster cost no checks. Less than the proxy's interval of 2 s.
@@ -22,10 +24,14 @@ LIMIT = 0.8
 
 
 class CheckResults:
-    """The results of `checks`, which may grow later. Each check runs at most once at a time, whoever asks."""
+    """The results of `checks`, which may grow later. Each check runs at most once at a time, whoever asks.
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    `parts` are those of applications below this one: where they have a check of the same name, all of them must be ok.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], parts: Iterable[CheckResults] = ()) -> None:
         self._checks = checks
+        self._parts = tuple(parts)
         self._running: dict[str, gevent.Greenlet[[str, Check], str]] = {}
         self._refresh: gevent.Greenlet[[], None] | None = None
         self._results: dict[str, str] = {}
@@ -33,11 +39,24 @@ class CheckResults:
 
     def get(self) -> dict[str, str]:
         """By name, not older than AGE. Waits at most LIMIT."""
-        if time.monotonic() - self._ended >= AGE or len(self._results) != len(self._checks):
-            if self._refresh is None or self._refresh.ready():
-                self._refresh = gevent.spawn(self._run)
-            self._refresh.join()
-        return self._results
+        running = [one for one in (self, *self._parts) if one._begin()]
+        for one in running:
+            if one._refresh is not None:
+                one._refresh.join()
+        found = dict(self._results)
+        for part in self._parts:
+            found.update(
+                (name, result) for name, result in part._results.items() if found.get(name, OK) == OK
+            )
+        return found
+
+    def _begin(self) -> bool:
+        """Begin to check where the results are too old; returns whether checks run."""
+        if time.monotonic() - self._ended < AGE and len(self._results) == len(self._checks):
+            return False
+        if self._refresh is None or self._refresh.ready():
+            self._refresh = gevent.spawn(self._run)
+        return True
 
     def _run(self) -> None:
         checks = dict(self._checks)

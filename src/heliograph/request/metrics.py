@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from flask import Flask, request
 from heliograph_proxy.loopwatch import families
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from heliograph.request.loopwatch import stalled_seconds
 
@@ -18,6 +19,9 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 #: Seconds. From a page that was left at once to a stream that was open for a day.
 STREAM_BUCKETS = (1, 10, 60, 300, 900, 3600, 14400, 86400)
 
+#: Of the process, and so not summed.
+_STALLED = "heliograph_loop_stalled_seconds"
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 #: Methods that get a label of their own; a client may invent as many others as it likes.
@@ -25,8 +29,11 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class RequestMetrics:
-    def __init__(self) -> None:
+    """`parts` are those of applications below this one: they are shown with it, summed."""
+
+    def __init__(self, parts: Iterable[RequestMetrics] = ()) -> None:
         self.registry = CollectorRegistry()
+        self._parts = tuple(parts)
         #: What `observe` counts with: looking it up by its labels takes longer than counting. As few as there are labels.
         self._of_route: dict[tuple[str, str, int, bool], tuple[Counter, Histogram]] = {}
         self.registry.register(_LoopStalls())
@@ -67,14 +74,43 @@ class RequestMetrics:
         found[1].observe(seconds)
 
     def render(self) -> bytes:
-        return generate_latest(self.registry)
+        if not self._parts:
+            return generate_latest(self.registry)
+        return generate_latest(_Sum([self.registry, *(part.registry for part in self._parts)]))
+
+
+class _Sum(Collector):
+    """The series of several registries, each once."""
+
+    def __init__(self, registries: Iterable[CollectorRegistry]) -> None:
+        self._registries = tuple(registries)
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        for registry in self._registries:
+            for family in registry.collect():
+                known = families.setdefault(family.name, family)
+                if known is not family and not family.name.startswith(_STALLED):
+                    known.samples = _summed([*known.samples, *family.samples])
+        return iter(families.values())
+
+
+def _summed(samples: Iterable[Sample]) -> list[Sample]:
+    found: dict[tuple[str, frozenset[tuple[str, str]]], Sample] = {}
+    for sample in samples:
+        key = sample.name, frozenset(sample.labels.items())
+        known = found.setdefault(key, sample)
+        if known is not sample:
+            combine = min if sample.name.endswith("_created") else sum
+            found[key] = known._replace(value=combine((known.value, sample.value)))
+    return list(found.values())
 
 
 class _LoopStalls(Collector):
     """Of the process: all applications in it have one loop."""
 
     def collect(self) -> Iterator[Metric]:
-        return families("heliograph_loop_stalled_seconds", stalled_seconds())
+        return families(_STALLED, stalled_seconds())
 
 
 def init_app(app: Flask) -> None:

@@ -13,6 +13,7 @@ from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import RequestOptions
 from heliograph.server.wrap import WsgiWrapper, made_during
 from heliograph.settings import from_environment
+from heliograph.websocket.options import WebSocketOptions
 
 
 def hosted(load: Callable[[], Any]) -> Any:
@@ -21,15 +22,17 @@ def hosted(load: Callable[[], Any]) -> Any:
         application = load()
     if isinstance(getattr(application, "wsgi_app", application), WsgiWrapper):
         return application
-    if wrappers:  # it stands deeper inside, below a middleware of the application's own
-        return wrappers[0].around(application)
+    if wrappers:  # they stand deeper inside, below a middleware or a dispatcher of the application's own
+        return WsgiWrapper.around(application, wrappers)
     return _wrap(application)
 
 
 def _wrap(application: Any) -> WsgiWrapper:
-    options = from_environment((RequestOptions,))[RequestOptions]
+    settings = from_environment((RequestOptions, WebSocketOptions))
+    options = settings[RequestOptions]
     if not options.allowed_hosts:  # an application that knows nothing of us is asked by any name
         options = replace(options, allowed_hosts=frozenset("*"))
-    return WsgiWrapper(
-        application, options, Logs(options.log).requests, RequestMetrics(), Lifecycle(), CheckResults({})
-    )
+    logs, readiness = Logs(options.log).requests, CheckResults({})
+    wrapper = WsgiWrapper(application, options, logs, RequestMetrics(), Lifecycle(), readiness)
+    wrapper.limit_websockets(settings[WebSocketOptions])
+    return wrapper

@@ -7,9 +7,10 @@ ended (or broke off) the access log and the metrics are written. WSGI middleware
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from heliograph_proxy.masking import mask_secrets
@@ -30,7 +31,7 @@ from heliograph.server.exchange import Environ, WrappedRequest
 from heliograph.server.reserved import RESERVED, ReservedPaths
 from heliograph.server.state import ServerState
 from heliograph.websocket.handshake import asks_for_websocket
-from heliograph.websocket.options import DEFAULT_MEMORY
+from heliograph.websocket.options import WebSocketOptions
 from heliograph.websocket.registry import ConnectionRegistry
 
 #: Characters of a request's path that the log keeps. Servers take request lines of 4 to 8 KiB.
@@ -78,12 +79,13 @@ class WsgiWrapper:
         self._watching = False
         self._server: ServerState | None = None
         self._leave: Callable[[], None] | None = None
-        self.limit_websockets(DEFAULT_MEMORY)
+        self.limit_websockets(WebSocketOptions.read({}))
         _made.get([]).append(self)
 
-    def limit_websockets(self, memory: int) -> None:
-        """Bound what the WebSockets of a server hold in all, in bytes."""
-        self._websocket_memory = self._connections.memory.limit = memory
+    def limit_websockets(self, options: WebSocketOptions) -> None:
+        """Bound what the WebSockets of a server may send, and hold in all."""
+        self._websockets = options
+        self._connections.limit(options)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         outer: WrappedRequest | None = environ.get(EXCHANGE)
@@ -115,12 +117,23 @@ class WsgiWrapper:
             exchange.close()
             raise
 
-    def around(self, application: Any) -> WsgiWrapper:
-        """The same around a larger application, of which this one is a part."""
-        larger = WsgiWrapper(
-            application, self._options, self._access_log, self._metrics, self._lifecycle, self._readiness
+    @classmethod
+    def around(cls, application: Any, parts: Sequence[WsgiWrapper]) -> WsgiWrapper:
+        """Around a larger application, for all of whose parts it speaks. Each part knows its own hosts, and counts its requests."""
+        first = parts[0]
+        hosts = frozenset[str]().union(*(part._options.allowed_hosts for part in parts))
+        lifecycle = Lifecycle()
+        for part in parts:
+            part._lifecycle.follow(lifecycle)
+        larger = cls(
+            application,
+            replace(first._options, allowed_hosts=hosts),
+            first._access_log,
+            RequestMetrics(part._metrics for part in parts),
+            lifecycle,
+            CheckResults({}, (part._readiness for part in parts)),
         )
-        larger.limit_websockets(self._websocket_memory)
+        larger.limit_websockets(first._websockets)
         return larger
 
     def _follow(self, server: ServerState | None) -> None:
@@ -131,7 +144,7 @@ class WsgiWrapper:
         self._server = server
         if server is not None:
             self._leave = self._lifecycle.follow(server.lifecycle)
-            server.connections.memory.limit = self._websocket_memory
+            server.connections.limit(self._websockets)
 
     def close(self) -> None:
         """The server's end does not concern the application any more."""

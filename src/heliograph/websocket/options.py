@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from heliograph.settings import MIB, Options, option, size
 
+DEFAULT_MAX_MESSAGE = MIB
+
 #: Bytes of unfinished and unsent messages of one instance in all.
 DEFAULT_MEMORY = 256 * MIB
 
@@ -12,7 +14,10 @@ class WebSocketOptions(Options):
     """What a WebSocket may send."""
 
     max_message: int = option(
-        size(), MIB, "bytes of the longest message that a client may send", name="HELIOGRAPH_WS_MAX_MESSAGE"
+        size(),
+        DEFAULT_MAX_MESSAGE,
+        "bytes of the longest message that a client may send",
+        name="HELIOGRAPH_WS_MAX_MESSAGE",
     )
     memory: int = option(
         size(),

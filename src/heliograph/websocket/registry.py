@@ -14,7 +14,7 @@ import gevent
 from heliograph.websocket import pings
 from heliograph.websocket.frames import RESTART
 from heliograph.websocket.memory import MemoryLimit
-from heliograph.websocket.options import DEFAULT_MEMORY
+from heliograph.websocket.options import DEFAULT_MAX_MESSAGE, DEFAULT_MEMORY, WebSocketOptions
 from heliograph.websocket.timers import TICK, TimerWheel
 
 #: Close frames that are sent before other greenlets get a turn; each takes some 30 µs.
@@ -35,7 +35,12 @@ class ConnectionRegistry:
         self.stopping = False
         self.wheel = TimerWheel(_start_timer)
         self.memory = MemoryLimit(DEFAULT_MEMORY, _call_later)
+        #: Bytes of the longest message that a client may send where its view says nothing else.
+        self.max_message = DEFAULT_MAX_MESSAGE
         self._joined = 0
+
+    def limit(self, options: WebSocketOptions) -> None:
+        self.memory.limit, self.max_message = options.memory, options.max_message
 
     def add(self, connection: Registered) -> None:
         self.open.add(connection)

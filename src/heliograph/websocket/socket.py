@@ -18,7 +18,6 @@ from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.websocket import MSG_ALREADY_CLOSED, WebSocket
 
 from heliograph.request.threads import in_thread
-from heliograph.settings import MIB
 from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.deflate import MAX_INLINE, Deflate, message_frame
 from heliograph.websocket.frames import (
@@ -88,7 +87,8 @@ class Socket(WebSocket):  # type: ignore[misc]
         """`handler` is gevent-websocket's, None under other servers. The base's __init__ belongs to its engine."""
         self.environ = environ  # type: ignore[misc]  # slots of the base, which has no types
         self.handler = handler  # type: ignore[misc]
-        self.max_message = MIB
+        #: Bytes of the longest message; None: what is set for the server.
+        self.max_message: int | None = None
         self.deflate: Deflate | None = agreement.deflate
         #: What client and server agreed on, or None.
         self.subprotocol = agreement.subprotocol
@@ -127,7 +127,7 @@ class Socket(WebSocket):  # type: ignore[misc]
             except OSError as exc:
                 self._ended = True
                 raise WebSocketError("the client is gone") from exc
-            inbound = Inbound(self.max_message, self.deflate)
+            inbound = Inbound(self.max_message or registry.max_message, self.deflate)
             self._connection = WebSocketConnection(_bare(host.socket), inbound, registry, early)
             registry.close_if_stopping(self._connection)
         return self._connection

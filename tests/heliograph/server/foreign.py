@@ -24,6 +24,13 @@ def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
     return view(environ, start_response)
 
 
+def talk(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    socket = environ["wsgi.websocket"]
+    while (message := socket.receive()) is not None:
+        socket.send(message)
+    return []
+
+
 def seen(environ: Environ, start_response: Start) -> Iterable[bytes]:
     names = ("REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST", "PATH_INFO", "REQUEST_METHOD", "SERVER_PROTOCOL")
     start_response("200 OK", [("Content-Type", "application/json")])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import select
 from collections.abc import Iterator
 
 import pytest
 from proxy_tests.processes import PYTHON
 
-from tests.serving import CLOSE, Answer, Server, problem
+from tests.heliograph.websocket.raw import BINARY, RawWebSocket, frame
+from tests.serving import CLOSE, PATIENCE, Answer, Server, problem
 
 CONFIGURED = (PYTHON, "-m", "gunicorn", "-c", "python:heliograph.server.config")
 
@@ -23,7 +25,11 @@ def nested(port: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    settings = {"HELIOGRAPH_INSTANCE": "foreign1"}
+    settings = {
+        "HELIOGRAPH_INSTANCE": "foreign1",
+        "HELIOGRAPH_WS_MAX_MESSAGE": "64KiB",
+        "HELIOGRAPH_WS_MEMORY": "96KiB",
+    }
     with Server(tmp_path_factory.mktemp("foreign"), settings, foreign) as server:
         server.wait_for_port(server.port)
         yield server
@@ -115,13 +121,12 @@ def test_an_exception_is_logged_as_500(host: Server) -> None:
 
 @pytest.mark.parametrize("path", ["/times-out", "/broken-pipe", "/bare-os-error", "/text", "/no-status"])
 def test_an_error_of_the_application_is_never_taken_for_its_client(host: Server, path: str) -> None:
-    start = len(host.output)
     answer = asked(host, path)
     problem(answer, 500, "internal-error")
     assert answer.headers["x-instance"] == "foreign1"
     line = host.logged(path=path)
     assert (line["status"], line["complete"]) == (500, False)
-    assert "the application failed" in host.output[start:]
+    host.logged(message="the application failed", request_id=answer.headers["x-request-id"])
 
 
 @pytest.mark.parametrize(("path", "status"), [("/long", 200), ("/own-timeout", 200), ("/empty-204", 204)])
@@ -130,6 +135,23 @@ def test_only_a_client_that_left_is_logged_as_one(host: Server, path: str, statu
         wire.send(f"GET {path} HTTP/1.1\r\n".encode() + CLOSE + b"\r\n")
         wire.rest()
     assert host.logged(path=path)["status"] == status
+
+
+def test_its_websockets_take_no_longer_messages_than_the_settings_say(host: Server) -> None:
+    with RawWebSocket(host, "/talk") as client:
+        client.send(frame(BINARY, b"x" * (64 << 10)))
+        assert client.frame().payload == b"x" * (64 << 10)
+        client.send(frame(BINARY, b"x" * ((64 << 10) + 1)))
+        assert client.frame().code == 1009
+
+
+def test_its_websockets_hold_no_more_in_all_than_the_settings_say(host: Server) -> None:
+    with RawWebSocket(host, "/talk") as one, RawWebSocket(host, "/talk") as other:
+        for client in (one, other):
+            client.send(frame(BINARY, b"x" * (60 << 10), fin=False))
+        ended = select.select([one.socket, other.socket], [], [], PATIENCE)[0]
+        closed = one if one.socket in ended else other
+        assert closed.frame().code == 1013
 
 
 def test_below_a_middleware_of_its_own_an_application_is_logged_once(
