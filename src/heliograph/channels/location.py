@@ -135,7 +135,8 @@ def _postgres(text: str) -> Location:
     if not found:
         raise LocationError(f"the URL cannot be read; {ALLOWED}")
     authority = rest.partition("/")[0]
-    hosts = re.split(r"[?#]", authority.partition("@")[2] or authority)[0]
+    user, at, hosts = authority.partition("@")
+    hosts = re.split(r"[?#]", hosts if at else user)[0]
     for host in hosts.split(","):
         match = _HOST.fullmatch(host)
         if match is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.channels.engines.clock import JUMP, TRUST_AFTER, SteadyClock
+from heliograph.channels.engines.clock import JUMP, LEAST_TRUST, TRUST_AFTER, SteadyClock
 from heliograph.channels.presence import SubscriberInfo
 from heliograph.channels.records import Limits
 from tests.heliograph.channels.followers import eventually, opened, publish, texts
@@ -26,13 +26,22 @@ def test_a_clock_that_is_set_by_a_little_is_believed_at_once() -> None:
 
 @pytest.mark.parametrize("jump", [25 * HOURS, -25 * HOURS])
 def test_a_clock_that_jumped_is_not_believed_for_an_hour(jump: float) -> None:
-    clock = SteadyClock(1_000_000.0, 10.0)
-    assert clock.time(1_000_001.0 + jump, 11.0) == 1_000_001.0
+    clock = SteadyClock(1_000_000.0 - HOURS, 0.0)
+    assert clock.time(1_000_001.0 + jump, HOURS + 1.0) == 1_000_001.0
     assert clock.is_doubted
-    assert clock.time(1_000_000.0 + jump + TRUST_AFTER, 10.0 + TRUST_AFTER) == 1_000_000.0 + TRUST_AFTER
+    assert clock.time(1_000_000.0 + jump + TRUST_AFTER, HOURS + TRUST_AFTER) == 1_000_000.0 + TRUST_AFTER
     believed = 1_000_002.0 + jump + TRUST_AFTER
-    assert clock.time(believed, 12.0 + TRUST_AFTER) == believed
+    assert clock.time(believed, HOURS + 2.0 + TRUST_AFTER) == believed
     assert not clock.is_doubted
+
+
+@pytest.mark.parametrize(("kept", "needed"), [(5.0, LEAST_TRUST), (600.0, 600.0)])
+def test_a_clock_that_was_wrong_at_the_start_is_believed_soon(kept: float, needed: float) -> None:
+    clock, right = SteadyClock(0.0, 0.0), 1_000_000.0
+    assert clock.time(kept - 1.0, kept - 1.0) == kept - 1.0
+    assert clock.time(right + kept, kept) == kept
+    assert clock.time(right + kept + needed - 1.0, kept + needed - 1.0) == kept + needed - 1.0
+    assert clock.time(right + kept + needed, kept + needed) == right + kept + needed
 
 
 def test_a_clock_that_comes_back_is_believed_and_an_old_jump_is_forgotten() -> None:

@@ -20,6 +20,8 @@ from heliograph.channels.location import parse_location, redacted
         ("postgresql://u@host/db", "postgresql", ""),
         ("postgres://u@host/db?sslmode=require", "postgresql", ""),
         ("postgresql:///db?host=/run/postgresql", "postgresql", ""),
+        ("postgresql://u@/db?host=/run/postgresql", "postgresql", ""),
+        ("postgresql://u:p@?host=/run/postgresql", "postgresql", ""),
         ("postgresql://u:p@h1:5432,h2:5433/db?target_session_attrs=read-write", "postgresql", ""),
         ("postgresql://u@[::1]:5432,[fe80::1],h/db", "postgresql", ""),
         ("postgresql://u@%2Frun%2Fpostgresql:5433/db", "postgresql", ""),

@@ -2,8 +2,8 @@
 
 It is the clock of the machine, unless that jumps: a clock that is a day ahead for a minute would end all histories for good. A jump
 is seen beside the time since the machine was started, which nobody sets. After it the time goes on from before, until the clock has
-kept its new time for an hour; then it is believed. A process that starts while the clock is wrong believes it. Redis and PostgreSQL
-use the clock of their server.
+kept its new time as long as the one before, but at least a minute and at most an hour; then it is believed. A process that starts
+while the clock is wrong believes it, until soon after it was set. Redis and PostgreSQL use the clock of their server.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import time
 #: Seconds by which a clock may be set at once and is believed. Two looks are seldom more than some seconds apart.
 JUMP = 300.0
 
-#: Seconds that a clock has to keep another time until it is believed.
-TRUST_AFTER = 3600.0
+#: Seconds that a clock has to keep another time until it is believed, at least and at most.
+LEAST_TRUST, TRUST_AFTER = 60.0, 3600.0
 
 
 class SteadyClock:
@@ -22,14 +22,16 @@ class SteadyClock:
 
     def __init__(self, wall: float, elapsed: float) -> None:
         self._offset = wall - elapsed
+        self._kept_since = elapsed
         self._jumped_at: float | None = None
 
     def time(self, wall: float, elapsed: float) -> float:
         offset = wall - elapsed
         if abs(offset - self._offset) > JUMP:
             since = self._jumped_at = elapsed if self._jumped_at is None else self._jumped_at
-            if elapsed - since < TRUST_AFTER:
+            if elapsed - since < min(TRUST_AFTER, max(LEAST_TRUST, since - self._kept_since)):
                 return self._offset + elapsed
+            self._kept_since = since
         self._offset, self._jumped_at = offset, None
         return wall
 

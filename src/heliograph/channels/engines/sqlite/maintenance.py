@@ -49,6 +49,8 @@ class Maintenance:
             self._more = False  # the next step does it
         session.checkpoint(now=vacuumed)
         if CLOCK.is_doubted and not self._clock_doubted:
-            self._report("The clock of this machine jumped; histories end by the time before for an hour.")
+            self._report(
+                "The clock of this machine jumped; histories end by the time before for up to an hour."
+            )
         self._clock_doubted = CLOCK.is_doubted
         return True
