@@ -10,6 +10,7 @@ import math
 from collections import OrderedDict
 from typing import Final
 
+from heliograph_proxy.clientcounts import ClientCounts
 from heliograph_proxy.errors import TooManyRequests
 from heliograph_proxy.settings import ClientSettings
 
@@ -35,7 +36,7 @@ class ClientBounds:
         self._settings = settings
         #: By client, the last one seen last: when all of its requests would have come, had they come at the rate.
         self._due: OrderedDict[str, float] = OrderedDict()
-        self._open: dict[str, int] = {}
+        self._open = ClientCounts()
 
     @property
     def counts_requests(self) -> bool:
@@ -65,17 +66,13 @@ class ClientBounds:
 
     def open(self, client: str) -> None:
         """One more connection of this client. TooManyRequests if it is one too many; then it is not counted."""
-        most, have = self._settings.connections, self._open.get(client, 0)
-        if most and have >= most:
+        most = self._settings.connections
+        if most and self._open.of(client) >= most:
             raise TooManyRequests(f"one client may have {most} connections at a time", limit=most)
-        self._open[client] = have + 1
+        self._open.add(client)
 
     def close(self, client: str) -> None:
-        left = self._open[client] - 1
-        if left:
-            self._open[client] = left
-        else:
-            del self._open[client]
+        self._open.remove(client)
 
     def _forget(self, now: float) -> None:
         """Those who have a whole burst again, and those beyond the bound."""

@@ -33,6 +33,7 @@ HOT = (
     "balancing/slots",
     "balancing/strategies",
     "batches",
+    "clientcounts",
     "clients",
     "connections",
     "exchange",

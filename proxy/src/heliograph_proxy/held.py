@@ -5,12 +5,13 @@ All of it is counted in one place, `HeldBytes`, against `limits.held_bytes` and 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Final
 
 import gevent
 from gevent.event import Event
 
+from heliograph_proxy.clientcounts import ClientCounts
 from heliograph_proxy.errors import StreamError
 from heliograph_proxy.streams import SocketStream
 
@@ -26,9 +27,11 @@ MOST_UNSENT: Final = MOST_OF_ANSWER + (1 << 16) + (1 << 12)
 #: The part of all held bytes that one client may have: another one always finds room.
 CLIENT_SHARE: Final = 0.5
 
+#: The part that several clients can use up. The rest is for clients that hold no more than the beginning of one body.
+COMMON_SHARE: Final = 0.875
 
-#: Bodies that wait for room. Each is looked at whenever room is given back.
-MOST_WAITING: Final = 1000
+#: Bodies that wait for room. One more ends the wait of another, of the client of which most wait. Not Final: tests have fewer.
+MOST_WAITING = 1000
 
 
 class _Waiting:
@@ -40,6 +43,7 @@ class _Waiting:
         self.client = client
         self.size = size
         self.taken = False
+        #: It has its room, or its wait is over.
         self.ready = Event()
 
 
@@ -49,12 +53,14 @@ class HeldBytes:
     def __init__(self, most: int) -> None:
         self.total = 0
         self._most = most
-        self._by_client: dict[str, int] = {}
-        self._waiting: deque[_Waiting] = deque()
+        self._by_client = ClientCounts()
+        #: By client, the next one first. Ordered dictionaries, because any body may leave at any time.
+        self._waiting: OrderedDict[str, OrderedDict[_Waiting, None]] = OrderedDict()
+        self._count = 0
 
     def configure(self, most: int) -> None:
         self._most = most
-        self._serve()
+        self._assign()
 
     @property
     def most_of_body(self) -> int:
@@ -65,49 +71,80 @@ class HeldBytes:
         """Whether there is room for so many bytes more."""
         if not size:
             return True
-        has = self._by_client.get(client, 0) + size
-        if self.total + size > self._most or has > self._most * CLIENT_SHARE:
+        if self.total + size > self._bound(self._by_client.of(client) + size):
             return False
         self.total += size
-        self._by_client[client] = has
+        self._by_client.add(client, size)
         return True
 
     def give(self, client: str, size: int) -> None:
-        self.total -= size
-        left = self._by_client.get(client, 0) - size
-        if left:
-            self._by_client[client] = left
-        else:
-            self._by_client.pop(client, None)
-        if self._waiting:
-            self._serve()
+        if size:
+            self.total -= size
+            self._by_client.remove(client, size)
+            if self._waiting:
+                self._assign()
 
-    def wait(self, client: str, size: int, seconds: float) -> bool:
-        """As `take`, but waits for room."""
-        if self.take(client, size):
+    def wait(self, client: str, size: int, seconds: float, *, begun: bool = False) -> bool:
+        """As `take`, but waits for room. `begun`: for more of a body that holds some already. It comes first, so that this is given
+        back soon."""
+        if (begun or not self._waiting) and self.take(client, size):
             return True
-        if len(self._waiting) >= MOST_WAITING:
-            return False
         waiting = _Waiting(client, size)
-        self._waiting.append(waiting)
+        self._add(waiting, begun)
         try:
+            self._assign()
             waiting.ready.wait(seconds)
         except BaseException:  # this greenlet is being killed
             if waiting.taken:
                 self.give(client, size)
             raise
         finally:
-            if not waiting.taken:
-                self._waiting.remove(waiting)
+            self._remove(waiting)
         return waiting.taken
 
-    def _serve(self) -> None:
-        """Give room to those who wait, in their order; a client without room of its share holds nobody up."""
-        for waiting in tuple(self._waiting):
-            if self.take(waiting.client, waiting.size):
-                self._waiting.remove(waiting)
+    def _bound(self, has: int) -> float:
+        """How much all may hold where one of them would have so much."""
+        if has > self._most * CLIENT_SHARE:
+            return 0.0
+        return self._most if has <= self.most_of_body else self._most * COMMON_SHARE
+
+    def _assign(self) -> None:
+        """Give room to those that wait: to the clients in turn, to each in the order of its bodies. A client without room of its
+        share holds up no other, but what a client within its share needs is not given to those behind it."""
+        clients = list(self._waiting)
+        for client in clients:
+            waiting = next(iter(self._waiting[client]))
+            if self.take(client, waiting.size):
+                self._remove(waiting)
                 waiting.taken = True
                 waiting.ready.set()
+                if client in self._waiting:
+                    self._waiting.move_to_end(client)
+                    clients.append(client)
+            elif self._bound(self._by_client.of(client) + waiting.size) >= self._most:
+                return
+
+    def _add(self, waiting: _Waiting, begun: bool) -> None:
+        bodies = self._waiting.setdefault(waiting.client, OrderedDict())
+        bodies[waiting] = None
+        if begun:
+            bodies.move_to_end(waiting, last=False)
+            self._waiting.move_to_end(waiting.client, last=False)
+        self._count += 1
+        if self._count > MOST_WAITING:
+            longest = max(self._waiting, key=lambda client: len(self._waiting[client]))
+            last = next(reversed(self._waiting[longest]))
+            self._remove(last)
+            last.ready.set()
+
+    def _remove(self, waiting: _Waiting) -> None:
+        """If it still waits."""
+        bodies = self._waiting.get(waiting.client)
+        if bodies is not None and waiting in bodies:
+            del bodies[waiting]
+            self._count -= 1
+            if not bodies:
+                del self._waiting[waiting.client]
 
 
 class UnsentAnswer:

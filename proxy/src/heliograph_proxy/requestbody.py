@@ -194,7 +194,7 @@ class IncomingBody:
         """The request as it goes to a backend, with the beginning of its body. `payload`: what is here already."""
         source = self._source
         if not head.expects_continue:
-            payload = self._read_more(payload)
+            payload = self._read_more(payload, head.length)
         if source.reader.complete:
             return with_body(head, wire, payload)
         return OutgoingRequest(head, wire, payload, source, False)
@@ -204,8 +204,9 @@ class IncomingBody:
             self._held.give(self._name, self._size)
             self._size = 0
 
-    def _read_more(self, payload: bytes) -> bytes:
-        source, pieces, wanted = self._source, [payload], self._held.most_of_body - len(payload)
+    def _read_more(self, payload: bytes, length: int | None) -> bytes:
+        source, pieces, most = self._source, [payload], self._held.most_of_body
+        wanted = (most if length is None else min(most, length)) - len(payload)
         if wanted > 0:
             self._find_room(len(payload))
         while wanted > 0 and not source.reader.complete:
@@ -220,7 +221,7 @@ class IncomingBody:
 
     def _find_room(self, size: int) -> None:
         """The rest stays unread meanwhile."""
-        if not self._held.wait(self._name, size, self._queue_seconds):
+        if not self._held.wait(self._name, size, self._queue_seconds, begun=self._size > 0):
             raise Unavailable("too many bytes of bodies and answers are held for clients")
         self._size += size
 

@@ -16,6 +16,7 @@ from gevent.event import Event
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo
+from heliograph_proxy.clientcounts import ClientCounts
 from heliograph_proxy.errors import ClientGone, TooManyRequests, Unavailable
 from heliograph_proxy.streams import SocketStream
 
@@ -69,7 +70,7 @@ class RequestQueue:
 
     def __init__(self, length: int, seconds: float, per_client: int | None = None) -> None:
         self._kinds: dict[Kind, Clients] = {}
-        self._by_client: dict[str, int] = {}
+        self._by_client = ClientCounts()
         self._count = 0
         self._arrivals = 0
         self._length = length
@@ -95,7 +96,7 @@ class RequestQueue:
         waiting.number = self._arrivals
         clients = self._kinds.setdefault(waiting.kind, OrderedDict())
         clients.setdefault(waiting.client, OrderedDict())[waiting] = None
-        self._by_client[waiting.client] = self._by_client.get(waiting.client, 0) + 1
+        self._by_client.add(waiting.client)
         self._count += 1
 
     def kinds(self) -> list[Kind]:
@@ -136,7 +137,7 @@ class RequestQueue:
     def _check_bounds(self, waiting: WaitingRequest) -> None:
         if self._count > self._length:
             raise Unavailable("all backends are busy and the queue is full", limit=self._length)
-        if self._by_client[waiting.client] > self._per_client:
+        if self._by_client.of(waiting.client) > self._per_client:
             raise TooManyRequests("too many requests of this client wait already", limit=self._per_client)
 
     def _wait(self, waiting: WaitingRequest, client: SocketStream, shown_in: Backend) -> None:
@@ -163,11 +164,7 @@ class RequestQueue:
             del clients[waiting.client]
         if not clients:
             del self._kinds[waiting.kind]
-        left = self._by_client[waiting.client] - 1
-        if left:
-            self._by_client[waiting.client] = left
-        else:
-            del self._by_client[waiting.client]
+        self._by_client.remove(waiting.client)
         self._count -= 1
 
     @staticmethod
