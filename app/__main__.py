@@ -16,9 +16,9 @@ from heliograph.request.loopwatch import watch_loop
 from heliograph.request.options import AccessOptions
 from heliograph.server import guard
 from heliograph.server.handler import Handler
-from heliograph.server.options import ServerOptions, instance_address
+from heliograph.server.options import instance_address, refuse_open_port
 from heliograph.server.state import state_of
-from heliograph.settings import Settings, environment, exit_on_error, from_environment
+from heliograph.settings import PORT, NotAllowed, Settings, environment, exit_on_error, from_environment
 
 #: Seconds for requests and WebSockets to end after a signal, as under Gunicorn.
 GRACE = 7
@@ -55,13 +55,21 @@ def _address(settings: Settings) -> tuple[str, int]:
     """Where to listen: the options, else what an instance would take. Raises SettingError."""
     parser = argparse.ArgumentParser(prog="python -m app", description="The application, for developing.")
     parser.add_argument("--host", help="default: 127.0.0.1, or all addresses where $PORT is set")
-    parser.add_argument("--port", type=int, choices=range(1, 65536), metavar="PORT", help="default: 8100, or $PORT")
+    parser.add_argument("--port", type=_port, help="default: 8100, or $PORT")
     given = parser.parse_args()
+    host, port = instance_address(environment())
     if given.host is None:
-        host, port = instance_address(environment())
-        return host, given.port or port
-    guard.refuse_open(settings[AccessOptions], [(given.host, 0)], "--host")
-    return given.host, given.port or ServerOptions.read(environment()).port_base
+        refuse_open_port(environment())
+    else:
+        guard.refuse_open(settings[AccessOptions], [(given.host, 0)], "--host")
+    return given.host or host, given.port or port
+
+
+def _port(text: str) -> int:
+    try:
+        return PORT.parse(text)
+    except NotAllowed as exc:
+        raise argparse.ArgumentTypeError(PORT.allowed) from exc
 
 
 if __name__ == "__main__":

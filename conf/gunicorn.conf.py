@@ -10,4 +10,4 @@ from heliograph.settings import from_environment
 # Of the application, too: a wrong value ends the start with one line, before there is a worker.
 from_environment((*LIBRARY, CodecOptions))
 
-from heliograph.server.config import *  # noqa: F403  every public name is a setting of Gunicorn's
+from heliograph.server.closed_config import *  # noqa: F403  every public name is a setting of Gunicorn's

@@ -100,6 +100,8 @@ class Heliograph:
             self.services.readiness,
         )
         wrapper.limit_websockets(settings[WebSocketOptions])
+        if "channels" in self._endpoints:
+            wrapper.protect(guard.ServingGuard(settings[AccessOptions]))
         app.wsgi_app = wrapper  # type: ignore[method-assign]
         self.on_close(self.services.spool.close)
         self.on_close(self.channels.hub.close)

@@ -11,8 +11,6 @@ import importlib
 import os
 
 from heliograph_proxy.limits import raise_descriptor_limit
-from heliograph.request.options import AccessOptions
-from heliograph.server import guard
 from heliograph.server.options import instance_address
 from heliograph.settings import environment, exit_on_error, from_environment
 
@@ -63,24 +61,7 @@ def post_worker_init(worker: object) -> None:
     gc.freeze()
 
 
-def _refuse_open(server: object, addresses: list[guard.Address]) -> None:
-    try:
-        with exit_on_error():
-            guard.refuse_open(settings[AccessOptions], addresses, "--bind")
-    except SystemExit:
-        if pidfile := server.pidfile:  # type: ignore[attr-defined]
-            pidfile.unlink()
-        raise
-
-
-def when_ready(server: object) -> None:
-    # Sockets may come from systemd, from the Gunicorn before us, or by descriptor: these were bound elsewhere.
-    _refuse_open(server, [listener.sock.fileno() for listener in server.LISTENERS])  # type: ignore[attr-defined]
-
-
 def on_starting(server: object) -> None:
-    # Nothing is bound yet.
-    _refuse_open(server, server.cfg.address)  # type: ignore[attr-defined]
     limit = raise_descriptor_limit()
     server.log.info(  # type: ignore[attr-defined]
         "limits: %d open descriptors, %d connections a worker, %d pending ones", limit, worker_connections, backlog

@@ -1,11 +1,14 @@
 """Listening beyond loopback needs a secret or HELIOGRAPH_OPEN=1: a check of the sockets that are really bound.
 
 Who listens is not read from the names of settings: a bind may come from a command line, a variable, a file or another process.
+It concerns applications that serve channels. Servers that bind before they load the application are refused while it is made,
+the others (`gunicorn --preload`, waitress, a script with a WSGIServer) at the first request.
 """
 
 from __future__ import annotations
 
 import _socket  # not `socket`: gevent's would make the listener of another server non-blocking
+import logging
 import os
 import stat
 import sys
@@ -13,7 +16,11 @@ from collections.abc import Iterable, Iterator
 
 from heliograph_proxy.loopback import is_loopback
 
+from heliograph.problems import Problem, Unavailable
 from heliograph.request.options import AccessOptions
+from heliograph.settings import SettingError
+
+log = logging.getLogger("heliograph")
 
 #: An address as Gunicorn has it: host and port, the path of a Unix socket, or an inherited descriptor.
 Address = tuple[str, int] | str | int
@@ -53,6 +60,27 @@ def refuse_open_sockets(access: AccessOptions) -> None:
         if context.info_name == "run" and isinstance(context.params.get("host"), str):
             refuse_open(access, [_flask_address(context.params["host"])], "--host")
         context = context.parent
+
+
+class ServingGuard:
+    """Looks at the sockets of the process when requests come, until there are any."""
+
+    def __init__(self, access: AccessOptions) -> None:
+        self._access = access
+        self._done = bool(access.auth_secret or access.open)
+        self._refused = ""
+
+    def refusal(self) -> Problem | None:
+        """What answers a request instead of the application."""
+        if not self._done:
+            listening = list(_listening())
+            try:
+                refuse_open(self._access, listening, "a listening socket")
+            except SettingError as exc:
+                log.error("%s", exc)
+                self._refused = str(exc)
+            self._done = bool(listening)
+        return Unavailable(self._refused) if self._refused else None
 
 
 def _flask_address(host: str) -> Address:

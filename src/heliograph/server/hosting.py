@@ -12,13 +12,16 @@ from heliograph.request.logs import Logs
 from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import RequestOptions
 from heliograph.server.wrap import WsgiWrapper, made_during
-from heliograph.settings import from_environment
+from heliograph.settings import exit_on_error, from_environment
 from heliograph.websocket.options import WebSocketOptions
+
+#: After this status of a worker Gunicorn ends, too; after any other one it would start workers for ever.
+BOOT_ERROR = 3
 
 
 def hosted(load: Callable[[], Any]) -> Any:
     """The application that `load` returns, with the middleware around it."""
-    with made_during() as wrappers:
+    with exit_on_error(BOOT_ERROR), made_during() as wrappers:
         application = load()
     if isinstance(getattr(application, "wsgi_app", application), WsgiWrapper):
         return application

@@ -21,7 +21,9 @@ class ServerOptions(Options):
 def instance_address(environ: Mapping[str, str]) -> tuple[str, int]:
     """Where an instance listens by itself: ``$PORT`` on all addresses (platforms set it), else the stack's first."""
     found = ServerOptions.read(environ)
-    if not found.port:
-        return "127.0.0.1", found.port_base
-    refuse_open_listening(environ, EVERYWHERE, "PORT")
-    return EVERYWHERE, found.port
+    return (EVERYWHERE, found.port) if found.port else ("127.0.0.1", found.port_base)
+
+
+def refuse_open_port(environ: Mapping[str, str]) -> None:
+    """Raise SettingError where ``$PORT`` would open an application with channels to everybody."""
+    refuse_open_listening(environ, instance_address(environ)[0], "PORT")

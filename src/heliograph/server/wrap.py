@@ -28,6 +28,7 @@ from heliograph.request.options import RequestOptions
 from heliograph.server import reserved
 from heliograph.server.adapters import add_websocket
 from heliograph.server.exchange import Environ, WrappedRequest
+from heliograph.server.guard import ServingGuard
 from heliograph.server.reserved import RESERVED, ReservedPaths
 from heliograph.server.state import ServerState
 from heliograph.websocket.handshake import asks_for_websocket
@@ -77,6 +78,7 @@ class WsgiWrapper:
         self._connections = ConnectionRegistry()
         lifecycle.on_stop(self._connections.stop)
         self._watching = False
+        self._guard: ServingGuard | None = None
         self._server: ServerState | None = None
         self._leave: Callable[[], None] | None = None
         self.limit_websockets(WebSocketOptions.read({}))
@@ -86,6 +88,10 @@ class WsgiWrapper:
         """Bound what the WebSockets of a server may send, and hold in all."""
         self._websockets = options
         self._connections.limit(options)
+
+    def protect(self, guard: ServingGuard) -> None:
+        """Answer nothing while the guard refuses."""
+        self._guard = guard
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         outer: WrappedRequest | None = environ.get(EXCHANGE)
@@ -158,6 +164,8 @@ class WsgiWrapper:
         return self.application if problem is None else response_of(problem)
 
     def _refusal(self, environ: Environ) -> Problem | None:
+        if self._guard is not None and (problem := self._guard.refusal()) is not None:
+            return problem
         if "HTTP_TRANSFER_ENCODING" in environ and _hides_its_end(environ):
             return LengthRequired("This server cannot read a body with a Transfer-Encoding.")
         host = environ["HTTP_HOST"]

@@ -29,6 +29,27 @@ def test_any_folder_with_an_application_can_name_it(tmp_path: Path) -> None:
         assert "Using worker: heliograph.server.worker.Worker" in server.output
 
 
+def test_an_application_without_channels_may_listen_for_everybody(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(APPLICATION)
+    port = free_port()
+    command = [PYTHON, "-m", "gunicorn", "-c", "python:heliograph.server.config", "mine:app"]
+    with Process(command, tmp_path / "output", {"PORT": str(port)}, cwd=tmp_path).wait_for_port(port):
+        assert requests.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE).status_code == 200
+
+
+def test_one_with_channels_may_not(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from flask import Flask\nfrom heliograph import Heliograph\n"
+        "app = Flask(__name__)\nHeliograph(app, endpoints=('channels', 'events'))\n"
+    )
+    command = [PYTHON, "-m", "gunicorn", "-c", "python:heliograph.server.config"]
+    command += ["--bind", f"0.0.0.0:{free_port()}", "mine:app"]
+    with Process(command, tmp_path / "output", {"HELIOGRAPH_CHANNELS": "memory://"}, cwd=tmp_path) as server:
+        assert server.wait() == 3
+        assert server.output.count("beyond loopback") == 1
+        assert "Traceback" not in server.output
+
+
 def test_the_checkouts_configuration_is_the_librarys_after_a_check_of_all_settings() -> None:
     lines = (ROOT / "conf/gunicorn.conf.py").read_text().splitlines()
     statements = [line.partition("  #")[0] for line in lines if line and not line.startswith(('"""', "#"))]
@@ -39,5 +60,5 @@ def test_the_checkouts_configuration_is_the_librarys_after_a_check_of_all_settin
         "from heliograph.options import LIBRARY",
         "from heliograph.settings import from_environment",
         "from_environment((*LIBRARY, CodecOptions))",
-        "from heliograph.server.config import *",
+        "from heliograph.server.closed_config import *",
     ]

@@ -7,11 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from proxy_tests.processes import PYTHON, ROOT, Process, answers, clean_environment, free_port
 
+from heliograph import Heliograph
+from heliograph.options import LIBRARY
 from heliograph.request.options import AccessOptions
 from heliograph.server import guard
-from heliograph.settings import SettingError
+from heliograph.settings import SettingError, load
 
 CLOSED = AccessOptions.read({})
 GUNICORN = (PYTHON, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py")
@@ -140,9 +143,30 @@ def test_a_process_that_listens_for_everybody_is_seen() -> None:
         guard.refuse_open_sockets(CLOSED)
 
 
-def test_the_dev_server_takes_a_port(tmp_path: Path) -> None:
+def test_a_server_that_binds_after_the_application_was_made_serves_nobody(tmp_path: Path) -> None:
+    app = Flask(__name__)
+    given = {"HELIOGRAPH_CHANNELS": "memory://", "HELIOGRAPH_SPOOL": str(tmp_path)}
+    live = Heliograph(app, endpoints=("channels", "events"), settings=load(given, LIBRARY))
+    try:
+        assert app.test_client().get("/channels").status_code == 200  # nothing listens: this is no server yet
+        with socket.create_server(("0.0.0.0", 0)):
+            answers = [app.test_client().get("/channels") for _ in range(2)]
+        assert [
+            (answer.status_code, refusal(answer.json["detail"])[:18]) for answer in answers if answer.json
+        ] == [(503, "a listening socket")] * 2
+    finally:
+        live.close()
+
+
+@pytest.mark.parametrize("option", [True, False])
+def test_the_dev_server_takes_a_port(tmp_path: Path, option: bool) -> None:
     port = free_port()
-    command = [PYTHON, "-m", "app", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {"HELIOGRAPH_CHANNELS": "memory://"}
+    command = [PYTHON, "-m", "app", "--host", "127.0.0.1", *(["--port", str(port)] if option else [])]
+    environment = {"HELIOGRAPH_CHANNELS": "memory://", "PORT": str(free_port() if option else port)}
     with Process(command, tmp_path / "output", environment).wait_for_port(port):
         assert answers(port)
+
+
+def test_a_wrong_port_is_told_in_one_line() -> None:
+    result = ended([PYTHON, "-m", "app", "--port", "70000"])
+    assert result.stderr.splitlines()[-1].endswith("--port: a whole number from 1 to 65535 is allowed")
