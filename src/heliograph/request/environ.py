@@ -30,6 +30,10 @@ SERVER_STATE = "heliograph.server"
 EXCHANGE = "heliograph.exchange"
 
 
+#: The connections of the server, `websocket.registry.ConnectionRegistry`, with the memory that all of them may hold.
+CONNECTIONS = "heliograph.connections"
+
+
 def client_socket(environ: Mapping[str, Any]) -> Any:
     """The socket of the client's connection, for as long as that lives; None under a server that keeps it to itself.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from heliograph.request.environ import SERVER_STATE
+from heliograph.request.environ import CONNECTIONS, SERVER_STATE
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.options import RequestOptions
 from heliograph.server.shutdown import shut_down
@@ -50,7 +50,7 @@ class ServerState:
 
     def environ(self) -> dict[str, Any]:
         """What the environ of each request has of it."""
-        return {SERVER_STATE: self}
+        return {SERVER_STATE: self, CONNECTIONS: self.connections}
 
 
 def state_of(server: Any) -> ServerState:

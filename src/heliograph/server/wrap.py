@@ -18,7 +18,7 @@ from heliograph_proxy.masking import mask_secrets
 from heliograph.problems import BadHost, LengthRequired, Problem, UnknownHost
 from heliograph.request.answers import response_of
 from heliograph.request.checks import CheckResults
-from heliograph.request.environ import EXCHANGE, SERVER_STATE, SUBJECT
+from heliograph.request.environ import CONNECTIONS, EXCHANGE, SERVER_STATE, SUBJECT
 from heliograph.request.forwarding import answers_for, host_name, resolve
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import RequestLog
@@ -99,6 +99,7 @@ class WsgiWrapper:
             self._watching = True
             watch_loop()
         self._follow(environ.get(SERVER_STATE))
+        environ.setdefault(CONNECTIONS, self._connections)
         if outer is not None:
             outer.hand_over(self)
             pieces: Iterable[bytes] = self._answering(environ)(environ, start_response)

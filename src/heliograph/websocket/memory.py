@@ -1,4 +1,4 @@
-"""What the WebSockets of one server hold in memory in all: unfinished and unsent messages. Pure.
+"""What the WebSockets and event streams of one server hold in memory in all: unfinished and unsent messages. Pure.
 
 Each connection has bounds, but thousands that use them would together take all memory. Above the limit those that hold most are
 closed with 1013, so that the others go on. What these still hold until they have taken their close frame is counted apart, and

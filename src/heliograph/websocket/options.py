@@ -22,6 +22,6 @@ class WebSocketOptions(Options):
     memory: int = option(
         size(),
         DEFAULT_MEMORY,
-        "bytes of unfinished and unsent messages of all WebSockets of an instance; above it those that hold most are closed",
+        "bytes of unfinished and unsent messages of all connections of an instance; above it those that hold most are closed",
         name="HELIOGRAPH_WS_MEMORY",
     )

@@ -34,9 +34,10 @@ from heliograph.channels.transports.tokens import Ticket
 from heliograph.problems import Stopping, TooManyRequests
 from heliograph.request import bodies
 from heliograph.request.client import current_client
-from heliograph.request.environ import EXCHANGE, client_socket
+from heliograph.request.environ import CONNECTIONS, EXCHANGE, client_socket
 from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.services import services
+from heliograph.websocket.memory import FLOOR, MemoryLimit
 
 bp = Blueprint("channel_events", __name__)
 
@@ -126,23 +127,24 @@ class EventQueue:
 
     form: Form = staticmethod(server_sent)
 
-    def __init__(self, shut_down: Callable[[], None]) -> None:
-        """`shut_down` ends a connection whose client takes nothing."""
+    def __init__(self, shut_down: Callable[[], None], memory: MemoryLimit) -> None:
+        """`shut_down` ends a connection whose client takes nothing. `memory` is what all connections of the server may hold."""
         self.ended = False
-        self._shut_down = shut_down
+        self._shut_down, self._memory = shut_down, memory
         self._pieces: deque[bytes] = deque()
-        self._size = 0
+        self._size = self._sending = 0
         self._ready = Signal()
 
     def offer(self, data: bytes) -> None:
         if self.ended:
             return
         if self._size and self._size + len(data) > MAX_WAITING:
-            self.end()
-            self._shut_down()
+            self.abort()
             return
         self._pieces.append(data)
         self._size += len(data)
+        if self._size > FLOOR:
+            self._memory.report(self, self._sending + self._size)
         self._ready.set()
 
     def report_loss(self, event: Lost) -> None:
@@ -157,12 +159,28 @@ class EventQueue:
 
     def take(self, seconds: float) -> bytes:
         """What is queued, or what comes within `seconds`; empty if nothing does, or at the end."""
+        if self._sending > FLOOR:
+            self._memory.report(self, self._size)
+        self._sending = 0
         self._ready.wait(max(0.0, seconds))
         self._ready.clear()
         data = b"".join(self._pieces)
         self._pieces.clear()
-        self._size = 0
+        self._sending, self._size = self._size, 0
         return data
+
+    # What the limit of the memory ends, see `websocket.memory`: the client knows its last id.
+
+    def close(self, code: int, reason: str, *, drop: bool) -> None:
+        self.abort()
+
+    def abort(self) -> None:
+        self.end()
+        self._shut_down()
+
+    def release(self) -> None:
+        """The stream is over."""
+        self._memory.forget(self)
 
 
 class StreamSocket:
@@ -217,8 +235,9 @@ class EventStream:
         self._expires = float("inf") if expires is None else expires
         self._exchange = request.environ.get(EXCHANGE)
         socket_ = StreamSocket(client_socket(request.environ))
-        self._queue = EventQueue(socket_.shut_down)
+        self._queue = EventQueue(socket_.shut_down, request.environ[CONNECTIONS].memory)
         with ExitStack() as stack:
+            stack.callback(self._queue.release)
             stack.callback(socket_.close)
             stack.enter_context(current_limits().subscriptions.holding(current_client()))
             stack.callback(hub.on_stop(self._queue.end))
