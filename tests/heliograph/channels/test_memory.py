@@ -4,7 +4,7 @@ import pytest
 from heliograph_proxy.backoff import FIRST, LONGEST, delay
 
 from heliograph.channels.engines.memory.expiring import Expiring
-from heliograph.channels.engines.memory.store import MemoryHistories, MemoryHistory
+from heliograph.channels.engines.memory.store import AT_ONCE, MemoryHistories, MemoryHistory
 from heliograph.channels.errors import LogOverloaded
 from heliograph.channels.message import Kind, Message
 from heliograph.channels.presence import MAX_LISTED, SubscriberInfo, encode, gather
@@ -53,6 +53,35 @@ def test_what_is_too_old_goes_and_with_it_the_channel() -> None:
     assert not histories.forget(109)
     assert histories.forget(112)
     assert list(histories.by_channel) == ["b"]
+
+
+@pytest.mark.parametrize("time", [0.0, 1000.0])
+def test_no_append_drops_much_at_once(time: float) -> None:
+    """Where all messages are too old, and where a tenth of them is too much."""
+    each, number = 210, 50_000
+    histories = MemoryHistories(
+        Limits(history_ttl=10, history_size=number, log_bytes=each * number // 11 * 10)
+    )
+    filled(histories, "old", number)
+    before, turns = histories.weight, 0
+    while histories.weight > each * number * 0.92 or (time and histories.by_channel["old"].messages):
+        filled(histories, "new", 1, time=time)
+        assert before - histories.weight <= AT_ONCE * each
+        before, turns = histories.weight, turns + 1
+    assert turns >= 3
+    history = filled(histories, "new", 2000, time=time)
+    assert [message.offset for message in history.after(turns)] == list(range(turns + 1, turns + 2001))
+
+
+def test_what_was_dropped_is_left_out_in_parts_and_in_order() -> None:
+    histories = MemoryHistories(Limits(history_ttl=10, history_size=100))
+    kept = filled(histories, "kept", 50)
+    for _ in range(10):
+        filled(histories, "busy", 1000)
+        assert len(histories._order) + len(histories._before) <= 2 * histories._live + 1000 + AT_ONCE
+    filled(histories, "busy", 1, time=1000.0)
+    assert not kept.messages
+    assert [message.time for message in histories.by_channel["busy"].messages] == [1000.0]
 
 
 def test_entries_of_a_table_end_and_a_full_one_refuses() -> None:

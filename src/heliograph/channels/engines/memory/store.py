@@ -18,6 +18,9 @@ _OVERHEAD = 200
 #: How far all messages together may exceed their bound before the largest channels are cut: finding them looks at all channels.
 _SLACK = 1.1
 
+#: Messages that one append drops at most, or entries that it looks at: about a millisecond. The next ones do the rest.
+AT_ONCE = 1000
+
 
 @dataclass
 class MemoryHistory:
@@ -38,7 +41,7 @@ class MemoryHistory:
 
 
 class MemoryHistories:
-    """By channel. Trimmed with each append, so that it never grows by more than one message beyond its bounds."""
+    """By channel. Trimmed with each append, in parts that keep nobody waiting and are larger than what it adds."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -46,8 +49,11 @@ class MemoryHistories:
         self.names = SortedNames()
         self.weight = 0
         self._live = 0
-        # All messages in the order in which they came, and some that their channel has dropped already.
+        # All messages in the order in which they came, and some that their channel has dropped already. Those before them were
+        # looked at, while that is being done.
         self._order: deque[tuple[MemoryHistory, int]] = deque()
+        self._before: deque[tuple[MemoryHistory, int]] = deque()
+        self._work: Iterator[None] | None = None
 
     def open(self, name: str, epoch: str) -> MemoryHistory:
         """That of a channel, which may be new."""
@@ -58,7 +64,7 @@ class MemoryHistories:
         return history
 
     def add(self, history: MemoryHistory, message: Message) -> None:
-        """Append a message to a channel's history; then drop what is too much or too old."""
+        """Append a message to a channel's history; then drop some of what is too much or too old."""
         history.messages.append(message)
         history.top, history.time = message.offset, message.time
         self._order.append((history, message.offset))
@@ -69,39 +75,53 @@ class MemoryHistories:
             history.bytes > self._limits.history_bytes and len(history.messages) > 1
         ):
             self._drop(history)
-        self.expire(message.time)
-        if self.weight > self._limits.log_bytes * _SLACK:
-            self._cut_largest()
-        if len(self._order) > 2 * self._live + 1000:
-            self._order = deque((owner, offset) for owner, offset in self._order if self._has(owner, offset))
+        if not self._expire(message.time):
+            return
+        if self._work is None:
+            if self.weight > self._limits.log_bytes * _SLACK:
+                self._work = self._cut_largest()
+            elif len(self._order) > 2 * self._live + 1000:
+                self._work = self._compact()
+        if self._work is not None and sum(1 for _ in islice(self._work, AT_ONCE)) < AT_ONCE:
+            self._work = None
 
-    def expire(self, now: float) -> None:
-        """Drop what is too old."""
-        while self._order:
-            owner, offset = self._order[0]
+    def _expire(self, now: float) -> bool:
+        """Drop what is too old. True if that was all of it."""
+        for _ in range(AT_ONCE):
+            order = self._before or self._order
+            if not order:
+                return True
+            owner, offset = order[0]
             if self._has(owner, offset):
                 if owner.messages[0].time >= now - self._limits.history_ttl:
-                    return
+                    return True
                 self._drop(owner)
-            self._order.popleft()
+            order.popleft()
+        return False
 
-    def _cut_largest(self) -> None:
+    def _compact(self) -> Iterator[None]:
+        """Leave out what channels dropped."""
+        while self._order:
+            owner, offset = entry = self._order.popleft()
+            if self._has(owner, offset):
+                self._before.append(entry)
+            yield
+        self._order, self._before = self._before, self._order
+
+    def _cut_largest(self) -> Iterator[None]:
         """Cut the largest channels to one level, so that all together are within their bound."""
-        histories = self.by_channel.values()
+        histories = list(self.by_channel.values())
         excess = self.weight - self._limits.log_bytes
         lowest = quota.level((history.weight for history in histories), excess)
         for history in histories:
             while history.weight > lowest:
                 self._drop(history)
+                yield
 
     def forget(self, now: float) -> bool:
         """Forget the channels whose last message is too old. Their names may be given a new epoch only."""
-        self.expire(now)
-        ended = [
-            name
-            for name, history in self.by_channel.items()
-            if not history.messages and history.time < now - self._limits.history_ttl
-        ]
+        oldest = now - self._limits.history_ttl
+        ended = [name for name, history in self.by_channel.items() if history.time < oldest]
         for name in ended:
             del self.by_channel[name]
             self.names.discard(name)
