@@ -132,6 +132,8 @@ class StrictHandler(FramingHandler):
         bounded.handler = self
         self.wsgi_input = bounded
         environ["wsgi.input"] = bounded
+        if self.content_length or bounded.chunked_input:
+            self._incoming.expect_body(IO_TIMEOUT)
         environ["wsgi.input_terminated"] = True
         return environ
 

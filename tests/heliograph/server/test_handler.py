@@ -192,6 +192,18 @@ def test_a_client_that_is_silent_inside_its_body_is_told_408(
     assert impatient.logged(request_id=answer.headers["x-request-id"])["status"] == 408
 
 
+@pytest.mark.parametrize(
+    "frame", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n"]
+)
+def test_a_body_that_comes_byte_by_byte_is_told_408(impatient: Server, frame: bytes) -> None:
+    with impatient.connect() as wire:
+        wire.send(b"POST /echo HTTP/1.1\r\n" + HOST + frame)
+        until(lambda: _ends(wire, b"x"), "the end of the connection")
+        answer = wire.answer()
+        problem(answer, 408, "request-timeout")
+    assert impatient.logged(request_id=answer.headers["x-request-id"])["status"] == 408
+
+
 def test_a_silent_body_in_the_spool_is_given_up_too(impatient: Server) -> None:
     with impatient.connect() as wire:
         wire.send(b"POST /echo HTTP/1.1\r\nContent-Length: 9000000\r\n" + HOST + b"\r\n" + b"x" * 3_000_000)
