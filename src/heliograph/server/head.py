@@ -6,6 +6,7 @@ nothing is guessed: one form of line, one form of length, one way to frame a bod
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from heliograph_proxy.errors import FramingError, RefusedMethod, UnknownCoding, UnknownVersion
@@ -27,6 +28,10 @@ MAX_HEAD = 64 << 10
 
 #: TRACE is the application's business: the layers in front refuse it.
 _REFUSED_METHODS = (b"CONNECT",)
+
+
+#: The fields that decide where a request ends, what may follow it, and what its body is.
+_DECISIVE = ("connection", "content-length", "content-type", "expect", "transfer-encoding")
 
 
 class LineReader(Protocol):
@@ -69,6 +74,16 @@ def read_request_line(line: str) -> tuple[str, str | None]:
         raise BadRequest(_sentence(exc)) from exc
     # RFC 9112, 3.2.2: the authority counts instead of Host.
     return f"{method.decode()} {target.decode()} HTTP/1.{minor}\r\n", authority.decode() or None
+
+
+def decisive_values(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """All values of each field that matters here, in one walk."""
+    found: dict[str, list[str]] = {name: [] for name in _DECISIVE}
+    for name, value in fields:
+        values = found.get(name.lower())
+        if values is not None:
+            values.append(value)
+    return found
 
 
 def keeps_alive(version: str, connection: list[str]) -> bool:

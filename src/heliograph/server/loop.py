@@ -31,6 +31,7 @@ from heliograph.server.head import (
     StrictLines,
     check_framing,
     check_once,
+    decisive_values,
     expects_continue,
     keeps_alive,
     read_request_line,
@@ -64,6 +65,8 @@ class StrictHandler(FramingHandler):
     wsgi_input: Any
     socket: Any
     _expects_continue = False
+    #: The values of the fields that decide on the connection and the body, by name.
+    _decisive: dict[str, list[str]]
 
     def __init__(self, connection: Any, address: Any, server: Any) -> None:
         self._incoming = Incoming(connection)
@@ -107,21 +110,18 @@ class StrictHandler(FramingHandler):
         if authority is not None:
             del self.headers["Host"]
             self.headers["Host"] = authority
-        version, headers = self.request_version, self.headers
+        version = self.request_version
         may_be_kept = self.server_state.idle_timeout > 0
-        self.close_connection = not (may_be_kept and keeps_alive(version, headers.get_all("Connection", [])))
-        self._expects_continue = expects_continue(version, headers.get_all("Expect", []))
+        self.close_connection = not (may_be_kept and keeps_alive(version, self._decisive["connection"]))
+        self._expects_continue = expects_continue(version, self._decisive["expect"])
         return result
 
     def MessageClass(self, rfile: Any, *args: Any) -> Any:
         """What pywsgi calls to read the header fields."""
         fields = super().MessageClass(StrictLines(rfile), *args)
-        check_framing(
-            self.request_version,
-            fields.get_all("Content-Length", []),
-            fields.get_all("Transfer-Encoding", []),
-        )
-        check_once(fields.get_all("Content-Type", []), fields.get_all("Connection", []))
+        self._decisive = found = decisive_values(fields.raw_items())
+        check_framing(self.request_version, found["content-length"], found["transfer-encoding"])
+        check_once(found["content-type"], found["connection"])
         self._incoming.wait(IO_TIMEOUT)
         return fields
 
