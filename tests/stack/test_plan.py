@@ -13,7 +13,7 @@ from app.application import GROUPS
 from heliograph.settings import SettingError, names
 from heliograph.stack import folder, render
 from heliograph.stack.options import StackSettings, load, unknown_names
-from heliograph.stack.plan import Layout, PartKind, Project, at, reachable, stages
+from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
 from heliograph.stack.terminal import announcement
 
 PROXY = (ROOT / "conf/proxy.toml").read_text()
@@ -101,7 +101,7 @@ def test_layers_start_from_the_back() -> None:
 
 
 def test_addresses_are_written_and_reached() -> None:
-    assert at("::1", 80) == "[::1]:80"
+    assert render.at("::1", 80) == "[::1]:80"
     assert reachable("::") == "::1"
     assert reachable("192.0.2.1") == "192.0.2.1"
 
@@ -120,7 +120,6 @@ def test_the_proxys_configuration_changes_in_addresses_and_backends_only() -> No
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (PROXY.replace("listen =", "lisden ="), "nothing matches"),
         (PROXY.replace("[[backend]]", "[[server]]"), r"no \[\[backend\]\]"),
         (PROXY + "\n= broken\n", r"conf/proxy\.toml: "),
     ],
@@ -183,11 +182,104 @@ def test_private_paths_are_written_for_nginx(private: tuple[str, ...]) -> None:
         ("listen [::1];", ("::1", 80, False)),
         ("listen localhost;", ("localhost", 80, False)),
         ("listen 0.0.0.0:81;", ("0.0.0.0", 81, False)),
+        ("listen localhost:8080;", ("localhost", 8080, False)),
+        ('listen "127.0.0.1:81";', ("127.0.0.1", 81, False)),
+        ("server { listen 81 default_server; } # listen 3;", ("", 81, False)),
+        ("listen 82-82; listen 82; listen 443 quic; listen 53 udp;", ("", 82, False)),
     ],
 )
 def test_where_nginx_listens_is_read_from_its_configuration(given: str, found: tuple[str, int, bool]) -> None:
     text = f"# listen 1;\n{given}\n    #     listen 2 ssl;\nlisten unix:/run/x.sock;\n"
     assert render.listens(text) == [render.Listen(*found)]
+
+
+EDITS = {
+    "listen 127.0.0.1:8080 default_server backlog=4096;": {
+        "listen 127.0.0.1:8080;": [("127.0.0.1", 9080)],
+        "listen 80 default_server;": [("127.0.0.1", 9080), ("", 80)],
+        "listen [::]:80;": [("127.0.0.1", 9080), ("::", 80)],
+        "listen unix:/run/x.sock;": [("127.0.0.1", 9080)],
+        "listen 127.0.0.1:9080;": [("127.0.0.1", 9080)],
+        "listen localhost:9080;": [("localhost", 9080)],
+    },
+    "server 127.0.0.1:8000 max_fails=0;": {"server 127.0.0.1:8000;": [("127.0.0.1", 9080)]},
+    "pid var/nginx.pid;\n": {"": [("127.0.0.1", 9080)]},
+    "worker_rlimit_nofile 65536;\n": {"": [("127.0.0.1", 9080)]},
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"), [(old, new, found) for old, to in EDITS.items() for new, found in to.items()]
+)
+def test_an_edited_configuration_of_nginx_is_fitted(old: str, new: str, found: list[tuple[str, int]]) -> None:
+    assert old in NGINX
+    text = render.nginx_conf(NGINX.replace(old, new), FRONT)
+    assert [(one.host, one.port) for one in render.listens(text)] == found
+    assert "\n        server 127.0.0.1:9000" in text
+    assert len(re.findall(r"^pid var/2/nginx\.pid;", text, re.MULTILINE)) == 1
+
+
+def test_what_else_was_edited_in_nginxs_configuration_stays() -> None:
+    edits = {
+        "error_log var/nginx-error.log warn;": (
+            "error_log var/nginx-error.log debug;",
+            "error_log stderr debug;",
+        ),
+        "worker_connections 32768;": ("worker_connections 512;", "worker_connections 512;"),
+        "access_log var/nginx-access.log json if=$logged;": ("access_log off;", "access_log off;"),
+        '        "~*^/readyz(?:/|$)" yes;': ('        "~*^/own(?:/|$)" yes;',) * 2,
+        "        # 10.0.0.0/8 1;": ("        10.2.0.0/16 1;",) * 2,
+    }
+    text = NGINX
+    for old, (new, _) in edits.items():
+        assert old in text
+        text = text.replace(old, new)
+    front = render.Front(
+        "127.0.0.1:9080", "127.0.0.1:9000", "var/2", True, 5000, ("10.3.0.0/16",), ("/x",), "text"
+    )
+    text = render.nginx_conf(text.replace("pid var", "user www-data;\npid var"), front)
+    for _, kept in edits.values():
+        assert kept in text
+    assert "        10.3.0.0/16 1;\n" in text
+    assert text.count('"~*^/x(?:/|$)" yes;') == 1
+    assert re.findall(r"^user .*", text, re.MULTILINE) == ["user root;"]
+
+
+def test_an_edited_configuration_of_the_proxy_is_fitted() -> None:
+    text = """
+    trusted = [
+        "::1",   # ours
+    ]
+    private = [
+        "/own",
+    ]
+    [[ backend ]]   # the first
+    name = "web1"
+    address = "127.0.0.1:1"
+    extra.nested = {a = 1, "b c" = [true, 1.5]}
+
+    [[backend]]
+    name = 'web2'
+    address = '127.0.0.1:2'
+    weight = 3
+    [log]
+    access = "a\\"b\\\\c\\u007f"
+    format='json'
+    """
+    rendered = render.proxy_toml(text, "127.0.0.1:9000", "127.0.0.1:9001", BACKENDS)
+    first = {"extra": {"nested": {"a": 1, "b c": [True, 1.5]}}}
+    assert tomllib.loads(render.for_stack(rendered, ["/-"], "text")) == {
+        "listen": "127.0.0.1:9000",
+        "admin": "127.0.0.1:9001",
+        "trusted": ["::1"],
+        "private": ["/own", "/-"],
+        "backend": [
+            {"name": "web1", "address": "127.0.0.1:9100", **first},
+            {"name": "web2", "address": "127.0.0.1:9101", "weight": 3},
+            {"name": "web3", "address": "127.0.0.1:9102", **first},
+        ],
+        "log": {"access": 'a"b\\c\u007f', "format": "combined"},
+    }
 
 
 def test_the_block_for_tls_listens_beside_the_plain_one() -> None:

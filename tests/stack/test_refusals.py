@@ -7,14 +7,16 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_port
 
 from heliograph.settings import SettingError
-from heliograph.stack import commands, options
-from heliograph.stack.plan import Layout, at
+from heliograph.stack import commands, options, ports
+from heliograph.stack.plan import Layout, Project, stages
+from heliograph.stack.render import at
 from tests.stack.checkout import copy_checkout
 from tests.stack.front import NGINX
 from tests.stack.running import RUN, Stack, choose_ports
@@ -128,6 +130,42 @@ def test_what_else_nginx_listens_on_is_checked_like_the_rest(tmp_path: Path) -> 
                 commands.other_listens(layout, root, {})
 
 
+@pytest.mark.parametrize(
+    ("listen", "found"),
+    [
+        ("localhost:8443", ("127.0.0.1", 8443)),
+        ("[::1]:8443 ssl", ("::1", 8443)),
+        ("[::1]:8080", ("::1", 8080)),
+        ("unix:/run/x.sock", None),
+    ],
+)
+def test_forms_of_listen_that_nginx_reads_are_read(
+    tmp_path: Path, listen: str, found: tuple[str, int] | None
+) -> None:
+    block = f"    server {{ listen {listen}; }} server {{ listen {listen}; }}\n    # TLS: put"
+    root = project(tmp_path, nginx=("    # TLS: put", block))
+    layout = Layout(options.load({}), "nginx")
+    listens = commands.other_listens(layout, root, {})
+    assert (found in [(one.host, one.port) for one in listens]) == bool(found)
+    planned = stages(replace(layout, listens=listens), "python", Project(root, "wsgi:app", ()), root / "var")
+    assert len(planned[2][0].questions) == 1 + len(listens)
+
+
+def test_servers_of_nginx_share_a_port_and_hosts_do_not_clash() -> None:
+    port = free_port()
+    nginx = [ports.Wanted(host, port, "listen", "nginx") for host in ("0.0.0.0", "127.0.0.1", "::1")]
+    ports.check(nginx)
+    with pytest.raises(ports.PortError, match=r"is meant for both nginx .* and the proxy"):
+        ports.check([nginx[0], ports.Wanted("127.0.0.1", port, "HELIOGRAPH_PROXY_PORT", "the proxy")])
+    ports.check([nginx[2], ports.Wanted("127.0.0.1", port, "HELIOGRAPH_PROXY_PORT", "the proxy")])
+
+
+def test_a_listen_that_is_no_name_is_one_line(tmp_path: Path) -> None:
+    root = project(tmp_path, nginx=("    # TLS: put", "    server { listen a..b:81; }\n    # TLS: put"))
+    with pytest.raises(SettingError, match=r"^nginx/nginx\.conf: listen='a\.\.b:81': an address"):
+        commands.other_listens(Layout(options.load({}), "nginx"), root, {})
+
+
 def test_instances_are_started_by_gunicorns_command() -> None:
     python, script = commands.gunicorn()
     assert (python, Path(script).name) == (sys.executable, "gunicorn")
@@ -191,4 +229,4 @@ def test_a_broken_nginx_configuration_ends_the_start_with_status_1(tmp_path: Pat
 def test_a_configuration_that_cannot_be_fitted_is_named(tmp_path: Path) -> None:
     root = copy_checkout(tmp_path)
     (root / "conf/proxy.toml").write_text("listen = 'elsewhere'\n")
-    assert "conf/proxy.toml: nothing matches" in refused({}, root)
+    assert "conf/proxy.toml: no [[backend]]" in refused({}, root)

@@ -23,7 +23,8 @@ from heliograph.stack.folder import Folder
 from heliograph.stack.manager import Manager
 from heliograph.stack.options import LOOPBACK, StackSettings
 from heliograph.stack.part import Part
-from heliograph.stack.plan import Layout, PartKind, Project, at, reachable, stages
+from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
+from heliograph.stack.render import at
 from heliograph.stack.terminal import announcement, say, show
 
 #: Debian puts nginx where the PATH of ordinary users does not lead.
@@ -104,9 +105,7 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
     if layout.nginx:
         found.insert(0, ports.Wanted(settings.host, settings.nginx_port, "HELIOGRAPH_NGINX_PORT", "nginx"))
     for listen in layout.listens:
-        found.append(
-            ports.Wanted(listen.host or "0.0.0.0", listen.port, "listen in nginx/nginx.conf", "nginx")
-        )
+        found.append(ports.Wanted(listen.host, listen.port, "listen in nginx/nginx.conf", "nginx"))
     for name, port in settings.instance_ports.items():
         found.append(ports.Wanted(LOOPBACK, port, "HELIOGRAPH_PORT_BASE", f"instance {name}"))
     return found
@@ -157,12 +156,12 @@ def other_listens(layout: Layout, root: Path, environ: Mapping[str, str]) -> tup
     text = render.nginx_conf((root / "nginx/nginx.conf").read_text(), front_of(layout, "var", 0))
     found = []
     for listen in render.listens(text):
-        AccessOptions.read(environ).refuse_open(
-            listen.host, "nginx/nginx.conf: listen", f"{listen.host}:{listen.port}"
-        )
-        if listen.port != layout.settings.nginx_port:
-            found.append(listen)
-    return tuple(found)
+        shown = f"{listen.host}:{listen.port}"
+        for host in ports.addresses(listen.host, "nginx/nginx.conf: listen", shown):
+            AccessOptions.read(environ).refuse_open(host, "nginx/nginx.conf: listen", shown)
+            found.append(replace(listen, host=host))
+    own = layout.settings.host, layout.settings.nginx_port
+    return tuple(one for one in dict.fromkeys(found) if (one.host, one.port) != own)
 
 
 def front_of(layout: Layout, var: str, descriptors: int) -> render.Front:

@@ -12,7 +12,7 @@ from pathlib import Path
 from heliograph_proxy.private import PROBE
 
 from heliograph.stack.options import LOOPBACK, STATE_VARIABLE, StackSettings
-from heliograph.stack.render import OWN_PEERS, Listen
+from heliograph.stack.render import OWN_PEERS, Listen, at
 from heliograph.stack.watch import Question, Watch
 
 #: The paths that the layers keep for themselves; the question of the manager is one.
@@ -129,11 +129,6 @@ def reachable(host: str) -> str:
     return host
 
 
-def at(host: str, port: int) -> str:
-    """host:port as URLs and configurations write it."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 @dataclass(frozen=True)
 class Layout:
     """Who listens where. Only the layer in front is reachable from outside; `nginx` is its binary, or None."""
@@ -142,7 +137,7 @@ class Layout:
     nginx: str | None
     #: Where the proxy listens behind nginx.
     proxy_host: str = LOOPBACK
-    #: What else nginx listens on.
+    #: What else nginx listens on, by IP addresses.
     listens: tuple[Listen, ...] = ()
 
     def host(self, kind: PartKind) -> str:
@@ -218,9 +213,7 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
         (layout.nginx, "-p", f"{project.root}/", "-c", str(var / "nginx.conf"), "-g", "daemon off;"),
         reachable(layout.settings.host),
         layout.settings.nginx_port,
-        others=tuple(
-            Question(reachable(one.host or "0.0.0.0"), one.port, PROBE, one.tls) for one in layout.listens
-        ),
+        others=tuple(Question(reachable(one.host), one.port, PROBE, one.tls) for one in layout.listens),
     )
     return [instances, [proxy], [nginx]]
 

@@ -8,6 +8,8 @@ import re
 import socket
 from dataclasses import dataclass
 
+from heliograph.settings import SettingError
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -25,16 +27,27 @@ class PortError(Exception):
 
 def check(wanted: list[Wanted]) -> None:
     """Raise PortError for the first port that two of ours share, that is taken, or that we may not have."""
-    seen: dict[int, Wanted] = {}
-    for want in wanted:
-        if want.port in seen:
-            other = seen[want.port]
-            raise PortError(
-                f"port {want.port} is meant for both {other.purpose} ({other.variable}) and "
-                f"{want.purpose} ({want.variable}); give them different ones"
-            )
-        seen[want.port] = want
+    for number, want in enumerate(wanted):
+        for other in wanted[:number]:
+            if want.port == other.port and want.purpose != other.purpose and _overlap(want.host, other.host):
+                raise PortError(
+                    f"port {want.port} is meant for both {other.purpose} ({other.variable}) and "
+                    f"{want.purpose} ({want.variable}); give them different ones"
+                )
         _check_free(want)
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or bool({one, other} & {"0.0.0.0", "::"})
+
+
+def addresses(host: str, name: str, shown: str) -> list[str]:
+    """The IP addresses a host of nginx stands for, set by `name` as `shown`; all of IPv4 without one. Raises SettingError."""
+    try:
+        found = socket.getaddrinfo(host or "0.0.0.0", None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:  # UnicodeError: no name at all, such as one with an empty label
+        raise SettingError(name, shown, "an address of this machine, or a name of one, is allowed") from exc
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 def _check_free(want: Wanted) -> None:
@@ -43,6 +56,8 @@ def _check_free(want: Wanted) -> None:
         probe.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # as all who will listen do: TIME_WAIT is free
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             probe.bind((want.host, want.port))
         except OSError as exc:
@@ -59,7 +74,7 @@ def _why(want: Wanted, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"{where} needs privileges that this user does not have; choose one above 1023"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"HELIOGRAPH_HOST={want.host!r}: this machine has no such address"
+        return f"{where} cannot be had: this machine has no such address"
     return f"{where} cannot be had: {error.strerror}"
 
 

@@ -1,7 +1,7 @@
 """The configurations of proxy and nginx for one stack, from the ones in conf/ and nginx/. Pure: text in, text out.
 
-What is replaced has to be there: a file that was edited beyond recognition raises RenderError instead of running with
-other ports than those that were set.
+Only what a stack needs is changed; what else was edited there stays. A file in which there is no place for that raises RenderError
+instead of running with other ports than those that were set.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from heliograph.stack import toml
 
 
 class RenderError(Exception):
@@ -36,30 +38,33 @@ class Front:
 OWN_PEERS = ("127.0.0.1", "::1", "unix")
 
 
+#: A `listen` of nginx at the beginning of a directive.
+_LISTEN = r"((?:^|[;{}])[ \t]*listen\s+)"
+
+#: The addresses of what needs none, or no look-up.
+_NAMES = {"": "0.0.0.0", "localhost": "127.0.0.1"}
+
+#: All 65,535 ports in one range are a slip.
+MAX_PORTS = 1024
+
+
 def proxy_toml(
     text: str, listen: str, admin: str, backends: Mapping[str, str], trusted: Sequence[str] = ()
 ) -> str:
-    """conf/proxy.toml with other addresses; its first [[backend]] is the pattern for all of `backends`."""
-    text = _replace(text, r"^listen\s*=.*$", f'listen = "{listen}"', "conf/proxy.toml")
-    text = _replace(text, r"^admin\s*=.*$", f'admin = "{admin}"', "conf/proxy.toml")
+    """conf/proxy.toml with other addresses. A backend that it does not name is made as its first one."""
+    document = _parse(text)
+    document |= {"listen": listen, "admin": admin}
     if trusted:
-        peers = ", ".join(f'"{peer}"' for peer in dict.fromkeys([*OWN_PEERS, *trusted]))
-        text = _replace(text, r"^trusted\s*=.*$", f"trusted = [{peers}]", "conf/proxy.toml")
-    blocks = list(re.finditer(r"^\[\[backend\]\]\n(?:(?!\[).*\n?)*", text, re.MULTILINE))
-    if not blocks:
+        document["trusted"] = list(dict.fromkeys([*OWN_PEERS, *trusted]))
+    given: Any = document.get("backend")
+    if not isinstance(given, list) or not given:
         raise RenderError("conf/proxy.toml: no [[backend]] is there to be replaced")
-    copies = []
-    for name, address in backends.items():
-        block = _replace(blocks[0][0], r"^name\s*=.*$", f'name = "{name}"', "conf/proxy.toml")
-        copies.append(
-            _replace(block, r"^address\s*=.*$", f'address = "{address}"', "conf/proxy.toml").rstrip()
-        )
-    for old in reversed(blocks):
-        text = text[: old.start()] + text[old.end() :]
-    start = blocks[0].start()
-    text = text[:start] + "\n\n".join(copies) + "\n\n" + text[start:].lstrip("\n")
-    _parse(text)
-    return text
+    named: dict[str, dict[str, Any]] = {one["name"]: one for one in given if "name" in one}
+    document["backend"] = [
+        {**(named[name] if name in named else given[0]), "name": name, "address": address}
+        for name, address in backends.items()
+    ]
+    return toml.dumps(document)
 
 
 def proxy_listen(text: str) -> list[str]:
@@ -70,15 +75,11 @@ def proxy_listen(text: str) -> list[str]:
 
 def for_stack(text: str, private: Sequence[str], log: str) -> str:
     """A rendered proxy.toml with paths that it answers with 404, beside those of the file, and the format of a stack's log."""
-    given = _parse(text).get("private", [])
-    shown = ", ".join(f'"{path}"' for path in dict.fromkeys([*given, *private]))
-    text = re.sub(r"^private\s*=.*\n", "", text, flags=re.MULTILINE)
-    text = _replace(text, r"^(listen\s*=.*)$", rf"\1\nprivate = [{shown}]", "conf/proxy.toml")
+    document = _parse(text)
+    document["private"] = list(dict.fromkeys([*document.get("private", []), *private]))
     if log:
-        name = "combined" if log == "text" else "json"
-        text = re.sub(r"^format\s*=\s*\"(json|combined)\"", f'format = "{name}"', text, flags=re.MULTILINE)
-    _parse(text)
-    return text
+        document.setdefault("log", {})["format"] = "combined" if log == "text" else "json"
+    return toml.dumps(document)
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -90,33 +91,63 @@ def _parse(text: str) -> dict[str, Any]:
 
 def nginx_conf(text: str, front: Front) -> str:
     """nginx/nginx.conf for one stack. Errors go to the terminal, as those of the other parts do."""
-    name = "nginx/nginx.conf"
-    user = "user root;\n" if front.as_root else ""
-    believed = " ".join(f"{network} 1;" for network in dict.fromkeys(front.trusted)) or r"\g<2>"
+    text = re.sub(r"^(error_log\s+)var/nginx-error\.log\b", r"\g<1>stderr", text, flags=re.MULTILINE)
+    for name, default in (("error_log", "stderr warn"), ("pid", "var/nginx.pid")):
+        if not re.search(rf"^{name}\s", text, re.MULTILINE):
+            text = f"{name} {default};\n{text}"
+    if front.as_root:
+        text = re.sub(r"^user\s.*\n", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^(?=pid\s)", "user root;\n", text, flags=re.MULTILINE)
     # Each connection of a worker takes a descriptor, and files and logs some more.
-    connections = max(256, min(32768, front.descriptors - 256))
-    for pattern, replacement in (
-        (r"^pid ", f"{user}pid "),
-        (r"^error_log .*$", "error_log stderr warn;"),
-        (r"^worker_rlimit_nofile .*$", f"worker_rlimit_nofile {front.descriptors};"),
-        (r"^    worker_connections .*$", f"    worker_connections {connections};"),
-        (r"^(        listen) 127\.0\.0\.1:8080 ", rf"\1 {front.listen} "),
-        (r'^(?: +"~\*\^/[^"]+\(\?:/\|\$\)" yes;\n)+', _private_lines(front.private)),
-        (r"^(    access_log \S+) json ", rf"\1 {front.log or 'json'} "),
-        (r"^(        server) 127\.0\.0\.1:8000 ", rf"\1 {front.proxy} "),
-        (r"(?<= )var/", f"{front.var}/"),
-        (r"^(        )(# 10\.0\.0\.0/8 1;)$", rf"\g<1>{believed}"),
-    ):
-        text = _replace(text, pattern, replacement, name)
+    text = _at_most(text, "worker_rlimit_nofile", front.descriptors)
+    text = _at_most(text, "worker_connections", max(256, front.descriptors - 256))
+    if front.log:
+        text = re.sub(r"^(\s*access_log\s+\S+\s+)json\b", rf"\g<1>{front.log}", text, flags=re.MULTILINE)
+    text = _listen(text, front.listen)
+    text = _replace(text, r"^(\s*server\s+)127\.0\.0\.1:8000(?=[\s;])", rf"\g<1>{front.proxy}")
+    text = _private(text, front.private)
+    text = re.sub(r"(?<=[ \t])var/", f"{front.var}/", text)
+    if front.trusted:
+        believed = " ".join(f"{network} 1;" for network in dict.fromkeys(front.trusted))
+        text = re.sub(r"^\s*# 10\.0\.0\.0/8 1;\n", "", text, flags=re.MULTILINE)
+        text = _replace(text, r"^(\s*geo\s+\$trusted_peer\s*\{)", rf"\g<1>\n        {believed}")
     # The block for TLS, where it is in use: beside the plain one. Somebody may have removed it.
     host = front.listen.rpartition(":")[0]
-    return re.sub(r"^( +listen) 127\.0\.0\.1:8443 ", rf"\1 {host}:8443 ", text, flags=re.MULTILINE)
+    return re.sub(
+        r"^(\s*listen\s+)127\.0\.0\.1:8443(?=[\s;])", rf"\g<1>{host}:8443", text, flags=re.MULTILINE
+    )
 
 
-def _private_lines(paths: Sequence[str]) -> str:
-    """Entries of nginx's map of private paths, as the replacement of a pattern."""
-    lines = [f'        "~*^{re.escape(path)}(?:/|$)" yes;\n' for path in paths]
-    return "".join(lines).replace("\\", r"\\")
+def _at_most(text: str, name: str, limit: int) -> str:
+    """A number that is set there, or the most that this machine allows."""
+    return re.sub(
+        rf"^(\s*{name}\s+)(\d+)(?=\s*;)",
+        lambda found: f"{found[1]}{min(int(found[2]), limit)}",
+        text,
+        flags=re.MULTILINE,
+    )
+
+
+def _listen(text: str, address: str) -> str:
+    """Listening where the stack's front is: in the place of the file's own address, else beside what was set instead."""
+    text, count = re.subn(
+        _LISTEN + r"127\.0\.0\.1:8080(?=[\s;])", rf"\g<1>{address}", text, flags=re.MULTILINE
+    )
+    if count or address in {at(_NAMES.get(one.host, one.host), one.port) for one in listens(text)}:
+        return text
+    return _replace(text, _LISTEN + r"(?=\S)", rf"\g<1>{address};\n        listen ", count=1)
+
+
+def _private(text: str, paths: Sequence[str]) -> str:
+    """These instead of the two that the file has by itself."""
+    lines = "".join(f'        "~*^{re.escape(path)}(?:/|$)" yes;\n' for path in paths)
+    put = iter([lines])
+    own = r'^[ \t]*"~\*\^/(?:metrics|readyz)\(\?:/\|\$\)" yes;\n'
+    text, found = re.subn(own, lambda _: next(put, ""), text, flags=re.MULTILINE)
+    if found or not paths:
+        return text
+    lines = lines.rstrip("\n").replace("\\", r"\\")
+    return _replace(text, r"^(\s*map\s+\$uri\s+\$private\s*\{)", rf"\g<1>\n{lines}")
 
 
 @dataclass(frozen=True)
@@ -129,24 +160,35 @@ class Listen:
 
 
 def listens(text: str) -> list[Listen]:
-    """Where nginx listens with this configuration, Unix sockets left out."""
+    """Where nginx listens for TCP with this configuration, Unix sockets left out."""
     found = []
-    for value in re.findall(r"^\s*listen\s+([^;#]+);", text, re.MULTILINE):
+    for _, value in re.findall(_LISTEN + r"([^;{}]+);", re.sub(r"#.*", "", text), re.MULTILINE):
         address, *words = value.split()
-        if address.startswith("unix:"):
+        address = address.strip("\"'")
+        if address.startswith("unix:") or {"udp", "quic"} & set(words):
             continue
         host, colon, port = address.rpartition(":")
-        if address.isdigit():
+        if re.fullmatch(r"[\d-]+", address):
             host, port = "", address
         elif not colon or address.endswith("]"):
             host, port = address, "80"
         host = "" if host == "*" else host.strip("[]")
-        found.append(Listen(host, int(port) if port.isdigit() else 0, "ssl" in words))
-    return found
+        first, _, last = port.partition("-")
+        if first.isdigit() and (last or first).isdigit():
+            ports = range(int(first), int(last or first) + 1)
+            found += [Listen(host, one, "ssl" in words) for one in ports[:MAX_PORTS]]
+    return list(dict.fromkeys(found))
 
 
-def _replace(text: str, pattern: str, replacement: str, name: str) -> str:
-    replaced, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
-    if not count:
-        raise RenderError(f"{name}: nothing matches {pattern!r}, so it cannot be fitted to this stack")
+def at(host: str, port: int) -> str:
+    """host:port as URLs and configurations write it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _replace(text: str, pattern: str, replacement: str, count: int = 0) -> str:
+    replaced, found = re.subn(pattern, replacement, text, count=count, flags=re.MULTILINE)
+    if not found:
+        raise RenderError(
+            f"nginx/nginx.conf: nothing matches {pattern!r}, so it cannot be fitted to this stack"
+        )
     return replaced
