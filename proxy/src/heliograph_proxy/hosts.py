@@ -59,6 +59,13 @@ def origin_of(scheme: str, host: str) -> str:
     return f"{scheme}://{name}" if number == _DEFAULT_PORTS.get(scheme) else f"{scheme}://{name}:{number}"
 
 
+def same_host(one: str, other: str) -> bool:
+    """Whether two Hosts with ports, as a URL and a field write them, are one. Without its scheme both default ports are the
+    same as none."""
+    one, other = (re.sub(r"\.(?=:|$)", "", host) for host in (one, other))
+    return any(origin_of(scheme, one) == origin_of(scheme, other) for scheme in _DEFAULT_PORTS)
+
+
 def normal_origin(origin: str) -> str:
     """An Origin field in the form that `origin_of` gives. ``null`` and garbage stay what they are, in lower case."""
     text = origin.strip(" \t").lower()

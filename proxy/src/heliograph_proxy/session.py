@@ -6,6 +6,7 @@ mixed up.
 
 from __future__ import annotations
 
+import re
 from random import getrandbits
 from time import monotonic
 from typing import Final
@@ -37,6 +38,9 @@ from heliograph_proxy.streams import SocketStream
 
 #: After a last answer the client gets this long to read it before its connection is closed under it.
 LINGER_SECONDS: Final = 2.0
+
+#: Name and password in a target, which is refused with them.
+_USERINFO: Final = re.compile(r"//[^/?#]*@")
 
 
 class ClientSession:
@@ -131,7 +135,7 @@ class ClientSession:
         if record.status >= SERVER_ERRORS or record.ended != "done":
             self._runtime.failed.add(record)
         self._runtime.access_log.add(record)
-        if after is After.LINGER:
+        if after is After.LINGER or (after is After.CLOSE and stream.close_would_reset):
             self._linger()
         return after
 
@@ -238,5 +242,5 @@ class ClientSession:
 
 
 def _request_line_for_log(raw: bytes) -> tuple[str, str]:
-    parts = raw.partition(b"\r\n")[0].split(b" ")
-    return parts[0].decode("latin-1"), mask_secrets(parts[1].decode("latin-1")) if len(parts) > 1 else "-"
+    parts = raw.partition(b"\r\n")[0].decode("latin-1").split(" ")
+    return parts[0], mask_secrets(_USERINFO.sub("//***@", parts[1])) if len(parts) > 1 else "-"

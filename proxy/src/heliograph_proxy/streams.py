@@ -153,6 +153,12 @@ class SocketStream(Waits):
         """Wait for connect() to end, either way."""
         self.wait_writable(deadline)
 
+    @property
+    def close_would_reset(self) -> bool:
+        """Whether a close could take back what was sent. The kernel drops what is left of it, and resets the connection, when
+        the other side has sent more or still does so."""
+        return not self.closed and (bool(self.peek()) or self._queued() > READ_SIZE)
+
     def forget_interruption(self) -> None:
         """It has come too late."""
         self._interruption = None

@@ -15,7 +15,7 @@ from proxy_tests.backends import (
     Received,
     silent,
 )
-from proxy_tests.conftest import Proxy, StartProxy, until
+from proxy_tests.conftest import Proxy, Response, StartProxy, until
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 ID = b"X-Request-Id: abc\r\n"
@@ -231,3 +231,34 @@ def test_a_client_that_is_still_sending_can_read_why_it_was_refused(
         assert client.response().status == 413
         client.sock.shutdown(1)
         assert client.more() == b""  # an end, and no reset that could have destroyed the answer
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", GET], ids=["an empty line", "a request"])
+@pytest.mark.parametrize("late", [False, True], ids=["during the answer", "after the answer was sent"])
+def test_what_comes_behind_a_last_request_takes_nothing_of_its_answer(
+    start_proxy: StartProxy, backend: Backend, behind: bytes, late: bool
+) -> None:
+    size = 3_000_000
+    backend.script = lambda peer, request: peer.answer(bytes(size))
+    proxy = start_proxy(backend)
+    with proxy.client() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        assert Response(client.read_until(b"\r\n\r\n"), b"").field("Connection") == "close"
+        left = size - len(client.buffer)
+        while late and not proxy.runtime.metrics.requests:
+            left -= len(client.sock.recv(65536))
+        client.send(behind)
+        while data := client.sock.recv(65536):
+            left -= len(data)
+        assert left == 0
+
+
+def test_a_password_in_a_refused_target_is_not_logged(start_proxy: StartProxy, backend: Backend) -> None:
+    proxy = start_proxy(backend)
+    with proxy.client() as client:
+        assert (
+            client.ask(b"GET http://me:pass@word@test/x?token=abc HTTP/1.1\r\nHost: test\r\n\r\n").status
+            == 400
+        )
+    [record] = proxy.records()
+    assert record["target"] == "http://***@test/x?token=***"

@@ -26,6 +26,7 @@ from heliograph_proxy.errors import (
     UnknownVersion,
     VersionNotSupported,
 )
+from heliograph_proxy.hosts import same_host
 from heliograph_proxy.http1 import grammar, requestline
 from heliograph_proxy.http1.fields import (
     CHUNKED,
@@ -208,7 +209,7 @@ def _host(given: list[bytes] | None, authority: bytes, minor: int) -> bytes:
     if len(given) > 1 or not valid_host(given[0]):
         raise BadRequest("Host is not one host with an optional port")
     # RFC 9112 section 3.2.2 lets the target win; a client that says two things at once is refused instead.
-    if authority and authority.lower() != given[0].lower():
+    if authority and not same_host(authority.decode(), given[0].decode()):
         raise BadRequest("Host is not the host of the request target")
     return given[0]
 
