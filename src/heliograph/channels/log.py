@@ -32,6 +32,7 @@ from heliograph.channels.records import (
     Outcome,
     Page,
 )
+from heliograph.channels.trim_watch import TrimWatch
 
 #: The first page of all channels.
 FIRST_CHANNELS = ChannelPage()
@@ -72,6 +73,7 @@ class Log(ABC):
 
     def __init__(self) -> None:
         self._readiness = ReadinessCheck(self.probe)
+        self.trim_watch = TrimWatch()
 
     def check(self) -> str:
         """ "ok", or why a message would not be taken now: from the engine itself, at most a second old.

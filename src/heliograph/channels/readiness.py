@@ -49,6 +49,9 @@ class ReadinessCheck:
             self._state = self._probe()
         except ChannelError as exc:
             self._state = str(exc)
+        except BaseException:  # an error in this program: what was known before must not hold for ever
+            self._state = "the log of the channels cannot be asked"
+            raise
         finally:
             self._known_at = time.monotonic()
             self._probing = None

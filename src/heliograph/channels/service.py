@@ -28,6 +28,11 @@ class ChannelMetrics:
         self.published = Counter(
             "heliograph_channels_published", "Messages published at this instance", registry=registry
         )
+        self.trim_failures = Counter(
+            "heliograph_channels_trim_failures",
+            "Steps of trimming histories that failed at this instance",
+            registry=registry,
+        )
         self._delivered = Counter(
             "heliograph_channels_delivered",
             "Messages passed on to subscribers, each counted for each of them",
@@ -70,6 +75,7 @@ class Channels:
             options.max_channels,
             self._metrics,
         )
+        self.hub.log.trim_watch.on_failure = self._metrics.trim_failures.inc
         self.stream_tickets = StreamTickets(self.hub)
 
     def publish(self, append: Append) -> Appended:

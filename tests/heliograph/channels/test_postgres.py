@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -260,3 +261,29 @@ def test_several_hosts_are_tried_and_a_socket_may_be_one_of_them(url: str, folde
 @pytest.fixture
 def folder(postgres_server: PostgresServer) -> str:
     return str(postgres_server.folder)
+
+
+class Warned(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@patched
+def test_a_trimmer_that_fails_says_so_once_and_counts(url: str) -> None:
+    warned, failures = Warned(), []
+    logging.getLogger("heliograph").addHandler(warned)
+    with opened(url, Limits(check_interval=0.05)) as (log,), psycopg.connect(url, autocommit=True) as client:
+        log.trim_watch.on_failure = lambda: failures.append(1)
+        publish(log, "x")
+        client.execute("ALTER TABLE heliograph_tokens RENAME TO away")
+        eventually(lambda: len(failures) > 2, "failures")
+        (line,) = warned.lines
+        assert "not trimmed" in line
+        client.execute("ALTER TABLE away RENAME TO heliograph_tokens")
+        eventually(lambda: "trimmed again" in warned.lines[-1], "the end of the failures")
+        assert len(warned.lines) == 2
+    logging.getLogger("heliograph").removeHandler(warned)

@@ -201,3 +201,11 @@ def test_many_who_ask_make_one_probe_a_second_and_none_waits_long() -> None:
     start = time.monotonic()
     assert "does not answer" in stuck()
     assert time.monotonic() - start < PATIENCE
+
+
+def test_an_error_of_this_program_is_not_ready() -> None:
+    answers: list[str] = ["ok"]
+    check = ReadinessCheck(answers.pop)
+    assert check() == "ok"
+    eventually(lambda: check() != "ok", "the error")
+    assert check() != "ok"

@@ -19,3 +19,11 @@ def test_who_did_nothing_lately_is_forgotten() -> None:
         counts.take(str(number), float(number))
     assert len(counts._counts) <= 111
     assert len(counts._parts) <= 12
+
+
+def test_many_clients_at_once_are_bounded_and_the_first_ones_are_forgotten() -> None:
+    counts = RecentCounts(1, 100.0, max_clients=100)
+    for number in range(1000):
+        assert counts.take(str(number), number / 10)
+        assert len(counts._counts) <= 100
+    assert not counts.take("999", 100.0)

@@ -51,7 +51,9 @@ def test_the_greediest_stream_is_ended_and_the_others_go_on(tmp_path: Path) -> N
         for _ in range(4):
             publish("greedy")
         followed = live.channels.hub._channels["greedy"]
-        eventually(lambda: followed.position.offset == 5 and registry.memory.held < 40 * KIB, "the end of one")
+        eventually(
+            lambda: followed.position.offset == 5 and registry.memory.held < 40 * KIB, "the end of one"
+        )
         assert list(greedy) == []
         assert len(next(modest)) > 10 * KIB
         publish("modest")

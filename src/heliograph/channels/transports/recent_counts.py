@@ -7,13 +7,16 @@ from collections import Counter, deque
 #: Parts of the time. What happened is forgotten a part at a time, so at most a tenth late.
 PARTS = 10
 
+#: Clients whose counts are kept. With more of them at a time, what happened first is forgotten early. Some 100 bytes each.
+MAX_CLIENTS = 50_000
+
 
 class RecentCounts:
-    """Each client may do something `most` times within `seconds`. For what has a bound in all, which bounds this, too."""
+    """Each client may do something `most` times within `seconds`."""
 
-    def __init__(self, most: int, seconds: float) -> None:
+    def __init__(self, most: int, seconds: float, max_clients: int = MAX_CLIENTS) -> None:
         self.most = most
-        self._seconds = seconds
+        self._seconds, self._max_clients = seconds, max_clients
         self._parts: deque[tuple[float, Counter[str]]] = deque()
         self._counts: Counter[str] = Counter()
 
@@ -22,6 +25,8 @@ class RecentCounts:
         self._forget(now)
         if self._counts[client] >= self.most:
             return False
+        if len(self._counts) >= self._max_clients and client not in self._counts:
+            self._drop_oldest()
         if not self._parts or now >= self._parts[-1][0] + self._seconds / PARTS:
             self._parts.append((now, Counter()))
         self._parts[-1][1][client] += 1
@@ -30,5 +35,8 @@ class RecentCounts:
 
     def _forget(self, now: float) -> None:
         while self._parts and now >= self._parts[0][0] + self._seconds * (1 + 1 / PARTS):
-            _, part = self._parts.popleft()
-            self._counts -= part
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, part = self._parts.popleft()
+        self._counts -= part

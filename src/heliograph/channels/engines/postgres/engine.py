@@ -46,7 +46,7 @@ class PostgresLog(Log):
             raise LogUnavailable("The log of the channels is closed.")
         if self._open_pool is None:
             self._pid = os.getpid()
-            self._open_pool = PostgresPool(self._url, self._limits, self._on_notification)
+            self._open_pool = PostgresPool(self._url, self._limits, self._on_notification, self.trim_watch)
         elif self._pid != os.getpid():
             raise RuntimeError("the log was used before the process forked")
         return self._open_pool

@@ -18,6 +18,7 @@ from heliograph.channels.engines.postgres.trimming import PostgresTrimmer
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
 from heliograph.channels.message import Append
 from heliograph.channels.records import MAX_WAITING_CALLS, Done, Limits, Notification
+from heliograph.channels.trim_watch import TrimWatch
 
 T = TypeVar("T")
 
@@ -29,8 +30,14 @@ POSITION_INTERVAL, TRIM_INTERVAL = 20.0, 1.0
 
 
 class PostgresPool:
-    def __init__(self, url: str, limits: Limits, on_notification: Callable[[Notification], None]) -> None:
-        self._on_notification = on_notification
+    def __init__(
+        self,
+        url: str,
+        limits: Limits,
+        on_notification: Callable[[Notification], None],
+        trim_watch: TrimWatch,
+    ) -> None:
+        self._on_notification, self._trim_watch = on_notification, trim_watch
         self._committer = Committer(url, limits, self._committed)
         self._trimmer = PostgresTrimmer(self._committer.store, limits)
         self._readers = [SharedConnection(url) for _ in range(READERS)]
@@ -77,11 +84,9 @@ class PostgresPool:
     def _trim_regularly(self) -> None:
         while True:
             gevent.sleep(self._trim_interval * (0.5 + random.random()))
-            try:
+            with self._trim_watch.step():
                 while self.run(self._trimmer.step):
                     gevent.sleep(0)
-            except LogUnavailable:
-                continue  # `ready` says so already
 
     def ready(self) -> str:
         return self._committer.state if self._committer.state != "ok" else self.listener.state

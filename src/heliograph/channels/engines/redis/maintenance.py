@@ -6,7 +6,6 @@ Each script looks at few channels, so that the server never stands still for its
 from __future__ import annotations
 
 import heapq
-import logging
 import random
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,16 +15,14 @@ import gevent
 
 from heliograph.channels.engines import quota
 from heliograph.channels.engines.redis.schema import LOG, PREFIX, SIZES, TABLE
-from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.records import Limits
-
-log = logging.getLogger("heliograph")
+from heliograph.channels.trim_watch import TrimWatch
 
 #: Channels in one step of the walk over the table, and in one script.
 SCAN, BATCH = 500, 100
 
 #: Of the key that one instance has while it does this, and the part of the interval that the key lives.
-TURN, _TURN_PART = PREFIX + "maintenance", 0.8
+LEASE, _LEASE_PART = PREFIX + "maintenance", 0.8
 
 
 class Commands(Protocol):
@@ -39,24 +36,20 @@ class Commands(Protocol):
 
 
 class RedisMaintenance:
-    def __init__(self, pool: Commands, limits: Limits) -> None:
-        self._pool, self._limits = pool, limits
+    def __init__(self, pool: Commands, limits: Limits, trim_watch: TrimWatch) -> None:
+        self._pool, self._limits, self._trim_watch = pool, limits, trim_watch
 
     def run(self) -> None:
         """Until it is killed."""
         while True:
             gevent.sleep(self._limits.check_interval * (0.75 + random.random() / 2))
-            try:
-                if self._has_turn():
+            with self._trim_watch.step():
+                if self._has_lease():
                     self._step()
-            except LogUnavailable:
-                continue  # `ready` says so already
-            except Exception:
-                log.exception("an error in this program kept channels on Redis from being trimmed")
 
-    def _has_turn(self) -> bool:
-        life = max(1, int(self._limits.check_interval * 1000 * _TURN_PART))
-        return self._pool.request("SET", TURN, secrets.token_hex(4), "NX", "PX", life) is not None
+    def _has_lease(self) -> bool:
+        life = max(1, int(self._limits.check_interval * 1000 * _LEASE_PART))
+        return self._pool.request("SET", LEASE, secrets.token_hex(4), "NX", "PX", life) is not None
 
     def _step(self) -> None:
         seconds, _ = cast("list[bytes]", self._pool.request("TIME"))

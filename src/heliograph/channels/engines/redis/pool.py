@@ -22,6 +22,7 @@ from heliograph.channels.engines.redis.pipeline import REPLICA, OnAnswer, Pipeli
 from heliograph.channels.engines.redis.schema import PREFIX, TABLE
 from heliograph.channels.errors import LogOverloaded, LogUnavailable
 from heliograph.channels.records import MAX_WAITING_CALLS, Limits, Notification
+from heliograph.channels.trim_watch import TrimWatch
 
 log = logging.getLogger("heliograph")
 
@@ -42,7 +43,13 @@ POSITION_INTERVAL = 20.0
 
 
 class RedisPool:
-    def __init__(self, url: str, limits: Limits, on_notification: Callable[[Notification], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        limits: Limits,
+        on_notification: Callable[[Notification], None],
+        trim_watch: TrimWatch,
+    ) -> None:
         # Notifications are not separated by database, so their names contain it.
         scope = f"{PREFIX}{database(url)}:"
         self.notification_prefix = f"{scope}news:"
@@ -56,7 +63,7 @@ class RedisPool:
             url, self.notification_prefix, self._probe, on_notification, self._on_echo
         )
         self.listener.on_resubscribed = self.compare
-        maintenance = RedisMaintenance(self, limits)
+        maintenance = RedisMaintenance(self, limits, trim_watch)
         self._greenlets = [
             gevent.spawn(work) for work in (self._probe_regularly, self._compare_regularly, maintenance.run)
         ]
