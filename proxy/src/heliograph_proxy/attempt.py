@@ -153,7 +153,7 @@ class Attempt:
             problem = BadGateway("the backend closed the connection")
             raise (NothingSent(problem) if stream.sent == before else SomethingSent(problem)) from exc
         if request.rest is not None:
-            self.upload = Upload(request, request.rest, self._runtime.settings.timeouts, deadline)
+            self.upload = Upload(self._runtime, request, request.rest, deadline)
             self.upload.start(stream)
 
     def _read_head(self, stream: SocketStream, deadline: float) -> ResponseHead:

@@ -78,6 +78,7 @@ class Connections:
                 return None if young else self._drop(idle)
             # The watcher may not have run yet for what the kernel already has.
             if stream.is_quiet():
+                stream.write_patience = self._write_patience
                 return stream
             stream.close()
         return None

@@ -111,7 +111,7 @@ class ProxyExchange:
         payload = first_payload(head, reader, self._client, runtime.settings)
         if reader.complete:
             return with_body(head, wire, payload)
-        source = BodySource(self._client, reader, runtime.settings, head, len(payload))
+        source = BodySource(self._client, reader, runtime, head, len(payload))
         seconds = runtime.settings.timeouts.queue
         self._body = IncomingBody(source, runtime.held, self._record.client, seconds)
         request = self._body.read(head, wire, payload)

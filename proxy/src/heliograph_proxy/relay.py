@@ -19,7 +19,6 @@ from heliograph_proxy.http1.responses import Delivery
 from heliograph_proxy.readsize import ReadSize
 from heliograph_proxy.requestbody import BodySource, OutgoingRequest
 from heliograph_proxy.runtime import Runtime
-from heliograph_proxy.settings import Timeouts
 from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.waits import NEVER
 
@@ -32,13 +31,13 @@ class Upload:
     backend."""
 
     def __init__(
-        self, request: OutgoingRequest, source: BodySource, timeouts: Timeouts, deadline: float
+        self, runtime: Runtime, request: OutgoingRequest, source: BodySource, deadline: float
     ) -> None:
         """`deadline` is for the answer while no body is due."""
+        self._runtime = runtime
         self._source = source
         self._first = request.payload
         self._chunked = request.head.chunked
-        self._response_seconds = timeouts.response
         self._greenlet: gevent.Greenlet[..., None] | None = None
         #: When the answer's head must be there: not before the body has been sent.
         self.answer_deadline = deadline if source.waits_for_continue else NEVER
@@ -69,7 +68,7 @@ class Upload:
             backend.interrupt(exc)
         else:
             self._greenlet = None
-            self._expect_answer(backend, self._response_seconds)
+            self._expect_answer(backend, self._runtime.settings.timeouts.response)
 
     def _send_all(self, backend: SocketStream) -> None:
         source = self._source

@@ -23,6 +23,7 @@ from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1 import framing
 from heliograph_proxy.http1.requests import RequestHead
 from heliograph_proxy.pace import Pace
+from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.settings import ProxySettings
 from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.waits import NEVER
@@ -81,10 +82,12 @@ class BodySource:
     """Reads a body from its client: in time, fast enough and not too much. What is wrong with it is a Problem or ClientGone."""
 
     __slots__ = (
+        "_begun",
         "_client",
+        "_limit",
         "_pace",
         "_received",
-        "_settings",
+        "_runtime",
         "_told_at",
         "_waited",
         "reader",
@@ -95,19 +98,21 @@ class BodySource:
         self,
         client: SocketStream,
         reader: framing.BodyReader,
-        settings: ProxySettings,
+        runtime: Runtime,
         head: RequestHead,
         received: int,
     ) -> None:
         """`received`: bytes that came with the head."""
         self.reader = reader
         self._client = client
-        self._settings = settings
+        self._runtime = runtime
+        self._limit = runtime.settings.limits.body_bytes
         self._received = received
-        rate = settings.client.body_rate
-        self._pace = Pace(rate, pace.BODY_SECONDS) if rate else None
-        if self._pace is not None:
-            self._pace.add(received, 0.0)
+        self._pace: Pace | None = None
+        #: When the wait began that goes on.
+        self._begun = 0.0
+        client.on_reload = self._reloaded
+        self._set_pace()
         #: Seconds of waiting that are not counted yet.
         self._waited = 0.0
         #: The client may send nothing until it is told to go on.
@@ -116,7 +121,7 @@ class BodySource:
 
     def wait(self) -> None:
         """Until there is something to read."""
-        begun = monotonic()
+        self._begun = begun = monotonic()
         try:
             self._client.wait_readable(begun + self._patience)
         except TimedOut as exc:
@@ -127,7 +132,8 @@ class BodySource:
 
     def next(self, size: int) -> bytes:
         """The next payload, which may be empty."""
-        begun, uncounted = monotonic(), self.waits_for_continue
+        self._begun = begun = monotonic()
+        uncounted = self.waits_for_continue
         try:
             data = self._client.recv(begun + self._patience, size)
         except TimedOut as exc:
@@ -148,20 +154,21 @@ class BodySource:
                 raise _too_late()
         if self.reader.complete:
             self._client.buffer = self.reader.rest
+            self._client.on_reload = None
         return payload
 
     def go_on(self) -> None:
         """The client was told to send: its time begins, also if it is already waited for."""
         if self.waits_for_continue:
             self.waits_for_continue = False
-            self._told_at = monotonic()
+            self._told_at = self._begun = monotonic()
             self._client.read_deadline = self._told_at + self._patience
 
     @property
     def _patience(self) -> float:
         if self.waits_for_continue:
             return NEVER
-        silence = self._settings.timeouts.body
+        silence = self._runtime.settings.timeouts.body
         return silence if self._pace is None else min(silence, self._pace.patience)
 
     def _feed(self, data: bytes) -> bytes:
@@ -170,10 +177,22 @@ class BodySource:
         except FramingError as exc:
             raise BadRequest(str(exc)) from exc
         self._received += len(payload)
-        limit = self._settings.limits.body_bytes
-        if limit and self._received > limit:
-            raise _too_large(limit)
+        if self._limit and self._received > self._limit:
+            raise _too_large(self._limit)
         return payload
+
+    def _set_pace(self) -> None:
+        rate = self._runtime.settings.client.body_rate
+        if not rate:
+            self._pace = None
+        elif self._pace is None or self._pace.rate != rate:
+            self._pace = Pace(rate, pace.BODY_SECONDS)
+            self._pace.add(self._received, 0.0)
+
+    def _reloaded(self) -> None:
+        """The settings are new, also for a wait that has begun."""
+        self._set_pace()
+        self._client.read_deadline = self._begun + self._patience
 
 
 class IncomingBody:

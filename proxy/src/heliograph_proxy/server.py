@@ -160,10 +160,11 @@ class ProxyServer:
             self.runtime.balancer.changed()
 
     def _reloaded(self, settings: ProxySettings) -> None:
-        """What waits already waits as long as the new settings say."""
+        """What waits for a client already waits as long as the new settings say. Sizes, and the times of a backend to connect and
+        to answer, are those of the request's beginning."""
         for session in self._sessions:
             session.reloaded()
-        self.runtime.sweeper.set_silence(settings.timeouts.tunnel)
+        self.runtime.sweeper.reloaded(settings.timeouts.tunnel)
 
 
 def _names(sock: socket.socket, peer: Any) -> tuple[str, str]:

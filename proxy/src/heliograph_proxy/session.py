@@ -81,10 +81,13 @@ class ClientSession:
             self._stream.interrupt(ProxyStopping())
 
     def reloaded(self) -> None:
-        """The settings are new: the wait for a request ends when it has to end by them."""
+        """The settings are new: the wait for a request, or for the client to take an answer, ends when it has to end by them."""
+        stream, settings, timeouts = self._stream, self._runtime.settings, self._runtime.settings.timeouts
         if self.idle:
-            timeouts = self._runtime.settings.timeouts
-            self._stream.read_deadline = self._ended + (timeouts.head if self._first else timeouts.idle)
+            stream.read_deadline = self._ended + (timeouts.head if self._first else timeouts.idle)
+        elif not stream.silence:  # no tunnel
+            stream.least_rate = settings.client.answer_rate
+            stream.set_write_patience(timeouts.body)
 
     def _count_for(self, client: str) -> None:
         """Count this connection for a client, or for none. TooManyRequests: it is one too many.
@@ -230,9 +233,9 @@ class ClientSession:
         return After.LINGER
 
     def _linger(self) -> None:
-        """Let the client read its last answer: closing while it still sends would reset the connection under
-        it."""
+        """Let the client read its last answer: closing while it still sends would reset the connection under it."""
         deadline = monotonic() + LINGER_SECONDS
+        self._stream.on_reload = None
         try:
             self._stream.finish_writing()
             while self._stream.recv(deadline) and monotonic() < deadline:

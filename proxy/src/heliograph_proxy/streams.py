@@ -118,17 +118,16 @@ class SocketStream(Waits):
 
         That may be long after the other side has taken some: the kernel tells when a third of megabytes is free. So how
         much is left there is looked at, too."""
-        rate, kept = self.least_rate, self._pace
-        if not rate:  # a tunnel by now, or the settings are others
-            kept = None
-        elif kept is None or kept.rate != rate:
-            self._pace = kept = Pace(rate, pace.ANSWER_SECONDS)
-        queued, begun = self._queued(), monotonic()
+        queued = self._queued()
+        moved = begun = monotonic()
         while True:
-            patience = self.write_patience if kept is None else min(self.write_patience, kept.patience)
+            kept = self._current_pace()
+            deadline = moved + self.write_patience
+            if kept is not None:
+                deadline = min(deadline, begun + kept.patience)
             late: TimedOut | None = None
             try:
-                self.wait_writable(begun + patience)
+                self.wait_writable(deadline)
             except TimedOut as exc:
                 late = exc
             left, now = self._queued(), monotonic()
@@ -138,9 +137,19 @@ class SocketStream(Waits):
                     raise TimedOut(self, "it was taken too slowly")
             if late is None:
                 return
-            if left >= queued and now - begun >= self.write_patience:
+            if left < queued:
+                moved = now
+            elif now >= moved + self.write_patience:
                 raise late
             queued, begun = left, now
+
+    def _current_pace(self) -> Pace | None:
+        rate, kept = self.least_rate, self._pace
+        if not rate:
+            return None  # a tunnel by now, or the settings are others
+        if kept is None or kept.rate != rate:
+            self._pace = kept = Pace(rate, pace.ANSWER_SECONDS)
+        return kept
 
     def _queued(self) -> int:
         """Bytes that the kernel keeps because the other side has not taken them."""

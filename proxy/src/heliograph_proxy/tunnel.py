@@ -28,7 +28,9 @@ class Tunnel:
     def run(self) -> str:
         """Returns how it ended, for the log. Closes neither connection: their owners do."""
         self._client.least_rate = 0.0
-        self._client.write_patience = self._backend.write_patience = self._client.silence
+        for stream in (self._client, self._backend):
+            stream.on_reload = self._reloaded
+        self._reloaded()
         upwards = gevent.spawn(self._relay, self._client, self._backend)
         try:
             self._relay(self._backend, self._client)
@@ -36,6 +38,10 @@ class Tunnel:
         finally:
             upwards.kill()
         return self._ended
+
+    def _reloaded(self) -> None:
+        for stream in (self._client, self._backend):
+            stream.set_write_patience(stream.silence)
 
     def _relay(self, source: SocketStream, sink: SocketStream) -> None:
         try:

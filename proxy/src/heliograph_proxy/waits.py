@@ -48,12 +48,14 @@ class Sweeper:
             self._greenlet.kill()
             self._greenlet = None
 
-    def set_silence(self, seconds: float) -> None:
-        """For all that wait in a tunnel or in an answer."""
+    def reloaded(self, silence: float) -> None:
+        """The settings are new. `silence` is for all that wait in a tunnel or in an answer."""
         for stream in self._streams:
             if stream.silence:
-                stream.read_deadline += seconds - stream.silence
-                stream.silence = seconds
+                stream.read_deadline += silence - stream.silence
+                stream.silence = silence
+            if stream.on_reload is not None:
+                stream.on_reload()
 
     def _run(self) -> None:
         while True:
@@ -81,6 +83,7 @@ class Waits:
         "_writer",
         "_writing",
         "on_readable",
+        "on_reload",
         "read_deadline",
         "silence",
         "write_patience",
@@ -95,6 +98,8 @@ class Waits:
         self.silence = 0.0
         #: Called when data or an end arrives while nothing reads.
         self.on_readable: Callable[[], None] | None = None
+        #: Called when the settings are new.
+        self.on_reload: Callable[[], None] | None = None
         self._fileno = fileno
         self._hub = get_hub()
         self._reader: Any = self._hub.loop.io(fileno, _READ)
@@ -132,6 +137,11 @@ class Waits:
         if not self._armed:
             self._reader.start(self._readable)
             self._armed = True
+
+    def set_write_patience(self, seconds: float) -> None:
+        """Also for a wait that has begun: it looks again how long it may."""
+        self.write_patience = seconds
+        self._write_deadline = 0.0
 
     def wait_writable(self, deadline: float) -> None:
         """Returns when something may be written."""
@@ -191,7 +201,7 @@ class Waits:
             if watcher is not None:
                 watcher.stop()
                 watcher.close()
-        self._reader = self._writer = self.on_readable = None
+        self._reader = self._writer = self.on_readable = self.on_reload = None
         self._armed = False
         for waiter in (self._reading, self._writing):
             if waiter is not None and waiter is not getcurrent():
