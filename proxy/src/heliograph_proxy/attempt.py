@@ -9,6 +9,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final
 
+from heliograph_proxy import streams
 from heliograph_proxy.accesslog import Record
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.errors import (
@@ -38,10 +39,6 @@ MAX_INTERIM: Final = 8
 #: A kept connection that ends sooner than this after the request was sent had been ending already: the request was not seen.
 #: Later, the backend had it, and may have died of it.
 STALE_SECONDS: Final = 0.5
-
-#: A client whose sending side has ended may still read (a half close), but has usually gone: its answer is
-#: waited for this long.
-HALF_CLOSE_SECONDS: Final = 1.0
 
 
 class Attempt:
@@ -98,6 +95,7 @@ class Attempt:
             waiting.add(stream)
         if self._request.rest is None:
             client.on_readable = self._client_said_something
+            client.arm()  # its end may have come in the queue
         try:
             deadline = connected + self._runtime.settings.timeouts.response
             self._send(stream, deadline)
@@ -203,7 +201,7 @@ class Attempt:
 
     def _answer_deadline(self) -> float:
         if self.client_gone:
-            return monotonic() + HALF_CLOSE_SECONDS
+            return monotonic() + streams.HALF_CLOSE_SECONDS
         return self._deadline if self.upload is None else self.upload.answer_deadline
 
     def _pass_interim(self, head: ResponseHead) -> None:
@@ -221,4 +219,6 @@ class Attempt:
         """Called while only the backend is waited for: the next request, or the end of the connection."""
         if self._client.peek() == b"" and self.stream is not None:
             self.client_gone = True
-            self.stream.read_deadline = min(self.stream.read_deadline, monotonic() + HALF_CLOSE_SECONDS)
+            self.stream.read_deadline = min(
+                self.stream.read_deadline, monotonic() + streams.HALF_CLOSE_SECONDS
+            )

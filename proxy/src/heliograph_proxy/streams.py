@@ -24,6 +24,10 @@ from heliograph_proxy.waits import Sweeper, Waits
 #: One read of a head and what comes with it; bodies and tunnels have a size of their own (readsize.py).
 READ_SIZE: Final = 65536
 
+#: A client whose sending side has ended may still read (a half close), but has usually gone: a slot and then its answer are
+#: waited for this long. Not Final: tests wait less or longer.
+HALF_CLOSE_SECONDS = 1.0
+
 #: struct linger {1, 0}: close with a reset, which no peer takes for a proper end.
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 

@@ -11,7 +11,7 @@ from time import monotonic
 
 import gevent
 import pytest
-from heliograph_proxy import COMPILED
+from heliograph_proxy import COMPILED, streams
 from heliograph_proxy.balancing.backends import Backend, Check, OperatorState
 from heliograph_proxy.balancing.balancer import Balancer
 from heliograph_proxy.balancing.queue import RequestQueue, WaitingRequest
@@ -139,8 +139,9 @@ def test_who_waits_gets_the_slot_that_is_given_back(setting: Setting) -> None:
 
 
 def test_the_line_ends_in_time_in_length_and_with_its_client(
-    setting: Setting, stream: tuple[SocketStream, socket.socket]
+    setting: Setting, stream: tuple[SocketStream, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(streams, "HALF_CLOSE_SECONDS", 0.05)
     fill(setting)
     with pytest.raises(Unavailable, match="busy for too long"):
         setting.acquire()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 from gevent.event import Event
+from heliograph_proxy import streams
 
 from proxy_tests.backends import Backend, Peer, Received
 from proxy_tests.conftest import Client, Proxy, StartProxy, until
@@ -80,9 +81,23 @@ def test_nobody_waits_longer_than_allowed(start_proxy: StartProxy, backend: Back
         assert first.response().status == 200
 
 
-def test_a_client_that_goes_away_leaves_the_queue(
-    start_proxy: StartProxy, backend: Backend, gate: Gate
+def test_a_client_that_only_stopped_sending_stays_in_the_queue(
+    start_proxy: StartProxy, backend: Backend, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(streams, "HALF_CLOSE_SECONDS", 60.0)
+    proxy = one_at_a_time(start_proxy, backend, timeouts={"queue": 60.0})
+    with waiting(proxy, "/first", 0) as first, waiting(proxy, "/second", 1) as second:
+        second.sock.shutdown(1)
+        with proxy.admin() as client:  # the loop has seen it by then
+            client.ask(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        gate.open.set()
+        assert first.response().status == second.response().status == 200
+
+
+def test_a_client_that_goes_away_leaves_the_queue(
+    start_proxy: StartProxy, backend: Backend, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HALF_CLOSE_SECONDS", 0.05)
     proxy = one_at_a_time(start_proxy, backend, timeouts={"queue": 60.0})
     with waiting(proxy, "/first", 0) as first:
         waiting(proxy, "/gone", 1).sock.close()

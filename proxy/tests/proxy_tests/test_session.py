@@ -6,6 +6,7 @@ import time
 
 import gevent
 import pytest
+from heliograph_proxy import streams
 from heliograph_proxy.held import MOST_OF_BODY
 from heliograph_proxy.http1.framing import chunk
 
@@ -171,8 +172,9 @@ def test_a_client_that_goes_away_inside_its_body_leaves_nothing(
 
 
 def test_a_client_that_goes_away_while_it_waits_frees_its_backend(
-    start_proxy: StartProxy, backend: Backend
+    start_proxy: StartProxy, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(streams, "HALF_CLOSE_SECONDS", 0.05)
     backend.script = silent
     proxy = start_proxy(backend)
     with proxy.client() as client:

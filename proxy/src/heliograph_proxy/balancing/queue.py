@@ -13,12 +13,14 @@ from time import monotonic
 
 from gevent.event import Event
 
+from heliograph_proxy import streams
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo
 from heliograph_proxy.clientcounts import ClientCounts
 from heliograph_proxy.errors import ClientGone, TooManyRequests, Unavailable
 from heliograph_proxy.streams import SocketStream
+from heliograph_proxy.waits import NEVER
 
 #: What a request can take: whether it is a tunnel, and the backends that it has tried.
 Kind = tuple[bool, frozenset[str]]
@@ -27,7 +29,7 @@ Kind = tuple[bool, frozenset[str]]
 class WaitingRequest:
     """A request that waits, or that has just got its slot."""
 
-    __slots__ = ("client", "failure", "gone", "kind", "number", "ready", "request", "slot")
+    __slots__ = ("client", "failure", "kind", "leaves_at", "number", "ready", "request", "slot")
 
     def __init__(self, request: RequestInfo, tried: Collection[str], tunnel: bool) -> None:
         self.request = request
@@ -38,8 +40,8 @@ class WaitingRequest:
         self.slot: Slot | None = None
         #: Why it gets none although there was one for it.
         self.failure: Exception | None = None
-        #: The client went away.
-        self.gone = False
+        #: When its client counts as gone.
+        self.leaves_at = NEVER
         #: Something about it has changed.
         self.ready = Event()
 
@@ -128,11 +130,11 @@ class RequestQueue:
         finally:
             if not waiting.taken():
                 self._remove(waiting)
-        if waiting.gone:
+        if waiting.taken():
+            return waiting.result()
+        if monotonic() >= waiting.leaves_at:
             raise ClientGone("the client went away while waiting in the queue")
-        if not waiting.taken():
-            raise Unavailable("all backends were busy for too long")
-        return waiting.result()
+        raise Unavailable("all backends were busy for too long")
 
     def _check_bounds(self, waiting: WaitingRequest) -> None:
         if self._count > self._length:
@@ -146,8 +148,8 @@ class RequestQueue:
         client.on_readable = lambda: self._look_after(waiting, client)
         try:
             client.arm()
-            while not waiting.taken() and not waiting.gone:
-                left = begun + self._seconds - monotonic()
+            while not waiting.taken():
+                left = min(begun + self._seconds, waiting.leaves_at) - monotonic()
                 if left <= 0:
                     return
                 waiting.ready.clear()
@@ -169,7 +171,7 @@ class RequestQueue:
 
     @staticmethod
     def _look_after(waiting: WaitingRequest, client: SocketStream) -> None:
-        """The client said something while it waits. If that is the end, the wait is over."""
+        """The client said something while it waits. If that is the end, the wait is over soon."""
         if client.peek() == b"":
-            waiting.gone = True
+            waiting.leaves_at = monotonic() + streams.HALF_CLOSE_SECONDS
             waiting.ready.set()
