@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from proxy_tests.processes import Process, free_port, until
 
+from tests.stack import upstream
 from tests.stack.checkout import open_to_everyone
 from tests.stack.front import NGINX, Nginx, configured
 from tests.stack.upstream import PATIENCE, Exchange, Upstream
@@ -37,6 +38,24 @@ def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     with Process(command, folder / "output").wait_for_port(port):
         yield Nginx(port, upstream, folder)
     upstream.close()
+
+
+def test_the_upstream_of_these_tests_reads_a_connection_that_was_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upstream, "PATIENCE", 0.02)
+    server = Upstream()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+            for _ in range(2):
+                client.settimeout(0.1)
+                with pytest.raises(TimeoutError):
+                    client.recv(1)
+                client.settimeout(PATIENCE)
+                client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+    finally:
+        server.close()
 
 
 def seen_by(nginx: Nginx, head: bytes, source: str) -> Exchange:

@@ -86,21 +86,23 @@ class Upstream:
                 connection, _ = self._listener.accept()
             except OSError:  # closed
                 return
-            connection.settimeout(PATIENCE)
             self._connections.append(connection)
             number += 1
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
+        """nginx keeps the connection for its next request, however late that is, so it is read until it is closed."""
         data = b""
-        with contextlib.suppress(OSError, EOFError):
+        with contextlib.suppress(OSError, EOFError), connection:
             while True:
+                connection.settimeout(None)
                 while b"\r\n\r\n" not in data:
                     piece = connection.recv(65536)
                     if not piece:
                         return
                     data += piece
                 head, _, data = data.partition(b"\r\n\r\n")
+                connection.settimeout(PATIENCE)
                 exchange = Exchange(connection, number, head, data)
                 data = b""
                 self.seen.put(exchange)
