@@ -149,7 +149,7 @@ def no_status(environ: Environ, start_response: Start) -> Iterable[bytes]:
 
 def empty_204(environ: Environ, start_response: Start) -> Iterable[bytes]:
     start_response("204 No Content", [])
-    return [b"a body that must not be"]
+    return [b"a body that ", b"must not be"]
 
 
 def length_304(environ: Environ, start_response: Start) -> Iterable[bytes]:
