@@ -48,6 +48,9 @@ ORDER = (
 #: `stack` and `cli` stand side by side at the left end; `options` lists all groups of settings; `given` belongs to `settings`.
 SAME_PLACE = {"stack": "cli", "options": "extension", "given": "settings"}
 
+#: What a process of Gunicorn starts from stands at the left end: it reads the settings of all packages, and none imports it.
+STARTS = {"heliograph.server.config", "heliograph.server.closed_config"}
+
 #: What a pure module does without: an event loop, sockets, threads, a clock, chance.
 IMPURE = {"gevent", "socket", "time", "secrets", "threading", "select", "random"}
 
@@ -136,7 +139,7 @@ def place(name: str) -> int | None:
     parts = name.split(".")
     if parts[0] != "heliograph" or len(parts) < 2:
         return None
-    return ORDER.index(SAME_PLACE.get(parts[1], parts[1]))
+    return ORDER.index("extension" if name in STARTS else SAME_PLACE.get(parts[1], parts[1]))
 
 
 @pytest.mark.parametrize("module", [m for m in of("heliograph") if m.name != "heliograph"], ids=shown)
@@ -145,6 +148,11 @@ def test_packages_of_the_library_import_to_the_right_only(module: Module) -> Non
     assert here is not None
     places = {name: place(name) for name in imports_of_ours(module.name)}
     assert [name for name, there in places.items() if there is not None and there < here] == []
+
+
+@pytest.mark.parametrize("module", of("heliograph"), ids=shown)
+def test_no_import_is_hidden_in_a_text(module: Module) -> None:
+    assert not re.search(r"""import_module\(\s*["']heliograph""", module.text)
 
 
 def test_there_is_no_import_cycle() -> None:

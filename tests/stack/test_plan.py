@@ -10,6 +10,7 @@ import pytest
 from proxy_tests.processes import ROOT
 
 from app.application import GROUPS
+from heliograph.given import from_file
 from heliograph.settings import SettingError, names
 from heliograph.stack import folder, render
 from heliograph.stack.options import StackSettings, load, unknown_names
@@ -66,6 +67,12 @@ def test_every_variable_that_is_read_is_a_known_one() -> None:
         warning
         == "HELIOGRAPH_HOSTS is not a setting of Heliograph and is ignored; did you mean HELIOGRAPH_HOST?"
     )
+
+
+def test_an_unknown_key_of_the_file_is_named_as_it_stands_there() -> None:
+    assert unknown_names(from_file("nginx_prot = 1")) == [
+        "heliograph.toml: nginx_prot is not a setting of Heliograph and is ignored; did you mean nginx_port?"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ from gevent import monkey
 monkey.patch_all()  # Gunicorn's arbiter imports ssl, and the application must find everything patched
 
 import gc
-import importlib
 import os
 
 from heliograph_proxy.limits import raise_descriptor_limit
+from heliograph.options import LIBRARY
 from heliograph.server.options import instance_address
 from heliograph.settings import environment, exit_on_error, from_environment
 
-# All settings of the library, so that a wrong one ends the start before there is a worker. The list stands above this package.
-settings = from_environment(importlib.import_module("heliograph.options").LIBRARY)
+# All settings of the library, so that a wrong one ends the start before there is a worker.
+settings = from_environment(LIBRARY)
 with exit_on_error():
     _host, _port = instance_address(environment())
 

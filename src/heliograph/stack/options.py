@@ -31,6 +31,7 @@ from heliograph.settings import (
     items,
     names,
     option,
+    where,
 )
 from heliograph.settings import load as load_groups
 
@@ -155,11 +156,13 @@ def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
 
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
-    """A warning for each HELIOGRAPH_ variable that nothing reads, naming the nearest one that exists."""
+    """A warning for each HELIOGRAPH_ variable and key of the file that nothing reads, naming the nearest one that exists."""
     known = names(groups())
     warnings = []
     for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+        shown = where(environ, name)
         near = difflib.get_close_matches(name, sorted(known), 1, RESEMBLANCE)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        warnings.append(f"{name} is not a setting of Heliograph and is ignored{hint}")
+        nearest = near[0] if near and shown == name else "".join(near).removeprefix(PREFIX).lower()
+        hint = f"; did you mean {nearest}?" if near else ""
+        warnings.append(f"{shown} is not a setting of Heliograph and is ignored{hint}")
     return warnings
