@@ -14,6 +14,9 @@ import pytest
 import wirecodes
 from wirecodes.__main__ import main
 
+#: A second of sound in which nothing is sent.
+SILENCE = wirecodes.get("morse").encode("E", to="wav")[:44] + bytes(16000)
+
 
 def run(
     *words: str | Path, data: bytes = b"", where: Path | None = None
@@ -48,6 +51,7 @@ def test_a_file_goes_to_a_file_with_the_mode_of_a_new_file(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "data", "message"),
     [
+        (("decode", "morse", "--from", "wav"), SILENCE, "no Morse heard"),
         (("encode", "morse"), b"a!", "'!' has no Morse code at position 1"),
         (("decode", "huffman+base64"), b"abc!", "base64: '!' does not belong here in Base64 at position 3"),
         (("encode", "nope"), b"", "no codec is called 'nope'"),

@@ -100,6 +100,14 @@ def test_bad_input_is_answered_with_a_problem_and_the_connection_stays(server: S
         assert refused(ask(socket, "aGk="), "decode-error")["stage"] == "zlib"
 
 
+def test_sound_without_morse_is_answered_with_a_problem(server: Server) -> None:
+    sound = wirecodes.get("morse").encode("E", to="wav")
+    with talking(server, "morse/decode?from=wav") as socket:
+        found = refused(ask(socket, sound[:44] + bytes(len(sound) - 44)), "decode-error")
+        assert "no Morse heard" in found["detail"]
+        assert ask(socket, sound) == "E"
+
+
 @pytest.mark.parametrize("direction", ["encode", "decode"])
 def test_an_unknown_codec_is_refused_before_the_upgrade(server: Server, direction: str) -> None:
     for name in ("rot14", "base64+rot14"):

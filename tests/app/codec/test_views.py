@@ -93,6 +93,14 @@ def test_morse_and_huffman_come_back(server: Server) -> None:
     assert convert(server, "huffman", "decode", packed.body).body == b"abracadabra" * 50
 
 
+def test_sound_without_morse_is_an_error(server: Server) -> None:
+    sound = wirecodes.get("morse").encode("E", to="wav")
+    silence = sound[:44] + bytes(len(sound) - 44)
+    found = problem(convert(server, "morse", "decode", silence, "from=wav"), 400, "decode-error")
+    assert "no Morse heard" in found["detail"]
+    assert convert(server, "morse", "decode", sound, "from=wav").body == b"E"
+
+
 def test_all_codecs_are_described(server: Server) -> None:
     described = server.get("/codecs").json()["codecs"]
     assert [codec["name"] for codec in described] == list(wirecodes.names())
