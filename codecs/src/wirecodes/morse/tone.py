@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from operator import truediv
 
 from wirecodes.kernel import mixed, ridge, spectra
+from wirecodes.morse.bursts import blank, bursts
 
 #: Seconds of a frame: the shortest dot (100 words a minute) has six.
 FRAME = 0.002
@@ -36,6 +37,8 @@ _QUIET, _QUIET_PART = 0.05, 0.1
 _BLOCKS_COMPARED = 400
 #: The noise around a bin is the median of those between so many bins away.
 _NEAR, _FAR = 3, 9
+#: Seconds in which the power of noise without bursts is taken to be the same.
+_BURST_SECONDS = 20.0
 #: Nothing weaker than this, by the strongest bin, is looked at.
 _FLOOR = 1e-5
 #: Hertz by which the tones of two windows may differ at their seam.
@@ -100,11 +103,10 @@ def tuned(samples: array[float], rate: float, phase: float = 0.0) -> ToneFrames:
     padding = array("d", bytes(8 * points))
     power = spectra(padding + samples + padding, points, hop, high + 2)
     rows = [power[first + low - 1 : first + high + 2] for first in range(0, len(power), high + 2)]
-    quiet, noise = _quiet(rows)
-    scores = array("d")
-    for row in rows:
-        scores.extend(map(math.log1p, map(truediv, row[1:-1], quiet)))
-    path = ridge(scores, high + 1 - low, _STEP_COST, _JUMP_COST)
+    path, noise = _path(rows, [False] * len(rows))
+    struck = bursts(rows, path, round(_BURST_SECONDS / (_BLOCK / 2)))
+    if any(struck):
+        path, noise = _path(rows, struck)
     spans = _spans(path)
     tones: list[float] = []
     for first, last in spans:
@@ -128,8 +130,20 @@ def tuned(samples: array[float], rate: float, phase: float = 0.0) -> ToneFrames:
     for frame, tone in enumerate(frames.tone):
         if tone < _LOWEST_TONE:
             frames.re[frame] = frames.im[frame] = 0.0
+    if any(struck):
+        blank(frames, [struck[min(round(frame / place) + 1, len(struck) - 1)] for frame in range(count)])
     frames.breaks = [place for place in breaks if 0 < place < count]
     return frames
+
+
+def _path(rows: Sequence[array[float]], struck: Sequence[bool]) -> tuple[array[int], list[float]]:
+    """The tone's bin in each block, and the noise's power around each bin; without the blocks that are struck by bursts."""
+    quiet, noise = _quiet([row for row, by_burst in zip(rows, struck, strict=True) if not by_burst])
+    scores = array("d")
+    nothing = array("d", bytes(8 * len(quiet)))
+    for row, by_burst in zip(rows, struck, strict=True):
+        scores.extend(nothing if by_burst else map(math.log1p, map(truediv, row[1:-1], quiet)))
+    return ridge(scores, len(quiet), _STEP_COST, _JUMP_COST), noise
 
 
 def _quiet(rows: Sequence[array[float]]) -> tuple[list[float], list[float]]:
