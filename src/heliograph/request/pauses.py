@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import Any
 
-import gevent
+from gevent.hub import get_hub
 
 #: Seconds of work between two pauses. A turn on the event loop should take less than 5 ms, the last step included.
 WORK = 0.002
+
+
+def pause() -> None:
+    """Let everything else have a turn: sockets and timers, too.
+
+    `gevent.sleep(0)` comes back before the loop looks at them, a thousand times if need be. This costs ten microseconds more.
+    """
+    hub = get_hub()
+    timer: Any = hub.loop.timer(0)
+    with timer as due:
+        hub.wait(due)
 
 
 class Pauses:
@@ -20,5 +32,5 @@ class Pauses:
 
     def __call__(self) -> None:
         if monotonic() >= self._until:
-            gevent.sleep(0)
+            pause()
             self._until = monotonic() + WORK

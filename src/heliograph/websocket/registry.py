@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import gevent
 
+from heliograph.request.pauses import pause
 from heliograph.websocket import pings
 from heliograph.websocket.frames import RESTART
 from heliograph.websocket.memory import MemoryLimit
@@ -66,7 +67,7 @@ def _close_all(connections: Iterable[Registered]) -> None:
     for number, connection in enumerate(connections, 1):
         _close(connection)
         if number % _CLOSED_AT_ONCE == 0:
-            gevent.sleep(0)
+            pause()
 
 
 def _close(connection: Registered) -> None:

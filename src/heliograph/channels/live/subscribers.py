@@ -27,6 +27,7 @@ from heliograph.channels.live.subscriber import AT_ONCE, Subscriber, SubscriberG
 from heliograph.channels.log import Log
 from heliograph.channels.message import Message
 from heliograph.channels.records import Notification
+from heliograph.request.pauses import pause
 
 log = logging.getLogger("heliograph")
 
@@ -231,7 +232,7 @@ class Subscribers:
     def _pass_on(self, epoch: str, messages: Sequence[Message]) -> None:
         for batch in batches(self.channel, epoch, messages):
             for _ in self._advance(batch):
-                gevent.sleep(0)
+                pause()
 
     def _advance(self, batch: Batch) -> Iterator[None]:
         """Move the position after a batch: a subscriber that joins from now on has it. Iterating sends it to the others."""
@@ -246,4 +247,4 @@ class Subscribers:
         self._recent.clear()
         self._counts.lost(len(self._groups))
         for _ in self._groups.report_loss(Lost(self.channel, position)):
-            gevent.sleep(0)
+            pause()

@@ -36,6 +36,7 @@ from heliograph.channels.transports.publisher import (
 from heliograph.channels.transports.tokens import Grant
 from heliograph.problems import TooManyRequests
 from heliograph.request.client import current_client
+from heliograph.request.pauses import pause
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.frames import TOO_SLOW
@@ -191,7 +192,7 @@ def _send(connection: WebSocketConnection, frames: bytes) -> None:
     except gevent.Timeout:
         connection.close(TOO_SLOW, "too slow")
         raise WebSocketError("the client takes nothing") from None
-    gevent.sleep(0)
+    pause()
 
 
 @contextlib.contextmanager

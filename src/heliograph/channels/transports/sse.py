@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import gevent
 from flask import Blueprint, Response, request
 from gevent.event import Event as Signal
 from gevent.hub import get_hub
@@ -36,6 +35,7 @@ from heliograph.request import bodies
 from heliograph.request.client import current_client
 from heliograph.request.environ import CONNECTIONS, EXCHANGE, client_socket
 from heliograph.request.openapi import TEXT, Answer, operation
+from heliograph.request.pauses import pause
 from heliograph.request.services import services
 from heliograph.websocket.memory import FLOOR, MemoryLimit
 
@@ -268,7 +268,7 @@ class EventStream:
         yield f"retry: {random.randint(*RETRY)}\n\n".encode() + first.made(server_sent)
         for event in following:
             yield event.made(server_sent)
-            gevent.sleep(0)
+            pause()
         comment_at = time.monotonic() + COMMENT_INTERVAL
         while not self._queue.ended and time.time() < self._expires:
             left = min(comment_at - time.monotonic(), self._expires - time.time())

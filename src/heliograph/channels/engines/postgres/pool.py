@@ -19,6 +19,7 @@ from heliograph.channels.errors import LogOverloaded, LogUnavailable
 from heliograph.channels.message import Append
 from heliograph.channels.records import MAX_WAITING_CALLS, Done, Limits, Notification
 from heliograph.channels.trim_watch import TrimWatch
+from heliograph.request.pauses import pause
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ class PostgresPool:
             gevent.sleep(self._trim_interval * (0.5 + random.random()))
             with self._trim_watch.step():
                 while self.run(self._trimmer.step):
-                    gevent.sleep(0)
+                    pause()
 
     def ready(self) -> str:
         return self._committer.state if self._committer.state != "ok" else self.listener.state

@@ -17,6 +17,7 @@ from heliograph.channels.engines import quota
 from heliograph.channels.engines.redis.schema import LOG, PREFIX, SIZES, TABLE
 from heliograph.channels.records import Limits
 from heliograph.channels.trim_watch import TrimWatch
+from heliograph.request.pauses import pause
 
 #: Channels in one step of the walk over the table, and in one script.
 SCAN, BATCH = 500, 100
@@ -75,7 +76,7 @@ class RedisMaintenance:
             found = [(name.decode(), int(time)) for name, _, top, time in kept if top != b"0"]
             for start in range(0, len(found), SCAN):  # a small table comes at once
                 yield found[start : start + SCAN]
-                gevent.sleep(0)
+                pause()
             if cursor == b"0":
                 return
 
