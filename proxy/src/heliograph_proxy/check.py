@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import errno
-import ipaddress
 import os
 import re
 import resource
@@ -24,6 +23,7 @@ from heliograph_proxy import values
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.settings import ProxySettings, parse, read, state_folder
+from heliograph_proxy.trust import read_address
 from heliograph_proxy.values import Address
 
 #: How long the names of all backends together may take to be looked up.
@@ -134,12 +134,8 @@ def _listeners(settings: ProxySettings) -> tuple[tuple[str, Address], ...]:
 def _same(address: Address) -> tuple[str, int, str]:
     """Equal for addresses that are one, as far as that can be told without a look-up."""
     host = address.host.lower().removesuffix(".")
-    try:
-        found = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-    except ValueError:
-        return host, address.port, address.path
-    mapped = found.ipv4_mapped if found.version == 6 else None
-    return str(mapped or found), address.port, address.path
+    found = read_address("127.0.0.1" if host == "localhost" else host)
+    return found or host, address.port, address.path
 
 
 def _unwritable(folder: Path) -> str:
@@ -157,7 +153,7 @@ def _no_log(file: Path) -> str:
 
 
 def _unknown_hosts(hosts: set[str]) -> set[str]:
-    """Those that are found by nobody, or not in time."""
+    """Those that are not found, or not in time."""
     missing = set(hosts)
 
     def look_up(host: str) -> None:

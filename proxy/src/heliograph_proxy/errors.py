@@ -30,7 +30,7 @@ from heliograph_proxy import problem_document
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
-#: How a request is logged and counted whose client went away before it had its answer; nobody is ever sent it.
+#: How a request is logged and counted whose client went away before it had its answer. It is never sent.
 CLIENT_LEFT = 499
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
+from heliograph_proxy.trust import read_address
+
 #: Names that RFC 6761 (6.3) gives to loopback addresses.
 NAMES = ("localhost", "localhost.")
 
@@ -11,9 +13,5 @@ NAMES = ("localhost", "localhost.")
 def is_loopback(host: str) -> bool:
     """127.0.0.0/8 and ::1, also as IPv4 in IPv6, in brackets or with a zone. An empty host is every address."""
     name = host.strip().removeprefix("[").removesuffix("]").partition("%")[0]
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return name.lower() in NAMES
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return (mapped or address).is_loopback
+    address = read_address(name)
+    return name.lower() in NAMES if address is None else ipaddress.ip_address(address).is_loopback

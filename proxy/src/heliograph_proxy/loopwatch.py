@@ -56,7 +56,7 @@ class Times(NamedTuple):
 
 @dataclass(frozen=True)
 class Stall:
-    """`stack` is empty where nobody could look, because foreign code kept Python's lock all the time."""
+    """`stack` is empty where it could not be read, because foreign code kept Python's lock all the time."""
 
     seconds: float
     stack: str

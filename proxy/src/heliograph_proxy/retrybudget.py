@@ -1,8 +1,8 @@
 """How many requests are tried again at the same time.
 
 When an instance dies, everything it had in flight wants to go elsewhere in the same moment, and must not
-double the load of those that are left. So what exceeds the budget waits its turn, which comes as soon as
-others have an answer.
+double the load of those that are left. So what exceeds the budget waits until others have an
+answer.
 """
 
 from __future__ import annotations

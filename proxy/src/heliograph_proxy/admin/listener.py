@@ -19,8 +19,7 @@ import gevent
 
 from heliograph_proxy import eventlog as events
 from heliograph_proxy import headers
-from heliograph_proxy.admin import places
-from heliograph_proxy.admin.places import Places
+from heliograph_proxy.admin import connectionslots
 from heliograph_proxy.admin.views import OPEN_VIEWS, AdminAnswer, AdminViews, View, find
 from heliograph_proxy.admin.writes import AdminWrite
 from heliograph_proxy.errors import (
@@ -55,7 +54,7 @@ MAX_BODY = 16384
 ANSWER_SECONDS = 10.0
 #: After a refusal the client gets this long to read it before its connection is closed under it.
 LINGER_SECONDS = 1.0
-#: Connections without a place that are waited for. Others are closed at once.
+#: Connections without a slot that are waited for. Others are closed at once.
 MAX_REFUSING = 100
 
 #: What pages of other sites cannot have as their name: besides these, localhost and the names below it.
@@ -76,7 +75,7 @@ class Visitor:
         self.who = who or UNIX
         #: Its request is not there yet.
         self.waiting = True
-        #: Another one has its place.
+        #: Another one has its slot.
         self.dismissed = False
 
     def dismiss(self) -> None:
@@ -96,7 +95,8 @@ class AdminListener:
         self._console = console
         self._greenlets: set[Any] = set()
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._places: Places[Visitor] = Places(places.most_places(descriptors), places.KEPT)
+        most = connectionslots.most_slots(descriptors)
+        self._slots = connectionslots.ConnectionSlots[Visitor](most, connectionslots.KEPT)
         self._refusing = 0
         self._listener = ProxyListener(runtime.settings.admin, self._accept)
 
@@ -113,7 +113,7 @@ class AdminListener:
         self._greenlets.add(greenlet)
         visitor = Visitor(stream, peer[0] if isinstance(peer, tuple) else "")
         try:
-            leaving = self._places.enter(visitor)
+            leaving = self._slots.enter(visitor)
             if leaving is visitor:
                 self._turn_away(stream, _too_many())
                 return
@@ -123,12 +123,12 @@ class AdminListener:
         except StreamError:
             pass  # the other side went away, or takes nothing
         finally:
-            self._places.leave(visitor)
+            self._slots.leave(visitor)
             self._greenlets.discard(greenlet)
             stream.close()
 
     def _turn_away(self, stream: SocketStream, problem: Problem) -> None:
-        """Refuse one that has no place."""
+        """Refuse one that has no slot."""
         self._refusing += 1
         try:
             _refuse(stream, problem, wait=self._refusing <= MAX_REFUSING)
@@ -139,7 +139,7 @@ class AdminListener:
         stream = visitor.stream
         try:
             answer = self._answer(visitor)
-            if not isinstance(answer.body, bytes) and not self._places.stream(visitor):
+            if not isinstance(answer.body, bytes) and not self._slots.stream(visitor):
                 raise Unavailable("too many pages and streams are open here already")
         except Problem as problem:
             visitor.waiting = False
@@ -181,14 +181,14 @@ class AdminListener:
         return answer
 
     def _find(self, visitor: Visitor, head: RequestHead, fields: Fields) -> tuple[View, str]:
-        """The view for a request that may have it. From here on its visitor keeps the place."""
+        """The view for a request that may have it. From here on its visitor keeps the slot."""
         self._check_host(head.host)
         view, caught = find(head.method.decode(), head.target.decode().split("?")[0])
         known = self._has_token(fields)
         if not known and view not in OPEN_VIEWS:
             raise Unauthorized("the admin token is needed as Authorization: Bearer")
         if known:
-            self._places.prove(visitor)
+            self._slots.prove(visitor)
         return view, caught
 
     def _read_head(self, stream: SocketStream) -> RequestHead:
@@ -295,6 +295,6 @@ def _send(stream: SocketStream, answer: AdminAnswer) -> None:
 
 
 def _send_soon(stream: SocketStream, data: bytes) -> None:
-    """All of it within ANSWER_SECONDS: who reads a little now and then must not keep a place for ever."""
+    """All of it within ANSWER_SECONDS: who reads a little now and then must not keep a slot for ever."""
     with gevent.Timeout(ANSWER_SECONDS, TimedOut(stream, "the answer was not read in time")):
         stream.send(data)

@@ -1,7 +1,7 @@
 """The first line of a request, read in one way by the proxy and by the servers of applications. Pure.
 
 RFC 9112 section 3, and two things that clients get wrong: a target in UTF-8 that was not percent-encoded is taken as if
-it was; another encoding is refused, as nobody can know which one it is.
+it was; another encoding is refused, as it cannot be known which one it is.
 """
 
 from __future__ import annotations

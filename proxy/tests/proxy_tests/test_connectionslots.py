@@ -1,4 +1,4 @@
-"""Places at the admin listener: silent connections, streams and slow readers keep no operator out."""
+"""Slots at the admin listener: silent connections, streams and slow readers keep no operator out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import socket
 from contextlib import ExitStack
 
 import pytest
+from heliograph_proxy.admin.connectionslots import KEPT, MOST, ConnectionSlots, most_slots
 from heliograph_proxy.admin.listener import Visitor
-from heliograph_proxy.admin.places import KEPT, MOST, Places, most_places
 
 from proxy_tests.backends import Backend
 from proxy_tests.conftest import Client, Proxy, StartProxy, until
@@ -21,9 +21,9 @@ EVENTS = b"GET /events HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
 
 @pytest.fixture
 def small(start_proxy: StartProxy, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> StartProxy:
-    """Proxies with 20 places, 4 of which no stream gets, that wait for nobody after a refusal."""
-    monkeypatch.setattr("heliograph_proxy.admin.places.MOST", 20)
-    monkeypatch.setattr("heliograph_proxy.admin.places.KEPT", 4)
+    """Proxies with 20 slots, 4 of which no stream gets, that hardly wait after a refusal."""
+    monkeypatch.setattr("heliograph_proxy.admin.connectionslots.MOST", 20)
+    monkeypatch.setattr("heliograph_proxy.admin.connectionslots.KEPT", 4)
     monkeypatch.setattr("heliograph_proxy.admin.listener.LINGER_SECONDS", 0.1)
 
     def start(*_: object, **settings: object) -> Proxy:
@@ -32,16 +32,16 @@ def small(start_proxy: StartProxy, backend: Backend, monkeypatch: pytest.MonkeyP
     return start
 
 
-def places(proxy: Proxy) -> int:
-    return len(proxy.server._admin._places)
+def slots(proxy: Proxy) -> int:
+    return len(proxy.server._admin._slots)
 
 
 def silent(proxy: Proxy, stack: ExitStack, count: int, data: bytes = b"") -> list[Client]:
-    before = places(proxy)
+    before = slots(proxy)
     clients = [stack.enter_context(proxy.admin()) for _ in range(count)]
     for client in clients:
         client.send(data)
-    until(lambda: places(proxy) >= min(before + count, 20), "the connections to have their places")
+    until(lambda: slots(proxy) >= min(before + count, 20), "the connections to have their slots")
     return clients
 
 
@@ -56,10 +56,10 @@ def test_silent_connections_do_not_keep_an_operator_out(small: StartProxy, token
                 assert client.ask(STATUS % (TOKEN if token else b"")).status == 200
         # The oldest had to go, with words and without a reset.
         assert waiting[0].response().problem()["status"] == 503
-        assert places(proxy) <= 20
+        assert slots(proxy) <= 20
 
 
-def test_connections_that_lost_their_places_are_bounded_and_leave_nothing(
+def test_connections_that_lost_their_slots_are_bounded_and_leave_nothing(
     small: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("heliograph_proxy.admin.listener.LINGER_SECONDS", 600.0)
@@ -86,7 +86,7 @@ def test_without_the_token_neither_pages_nor_heads_keep_its_holders_out(small: S
 
 
 @pytest.mark.parametrize("token", ["", "secret"])
-def test_streams_leave_places_for_requests(small: StartProxy, token: str) -> None:
+def test_streams_leave_slots_for_requests(small: StartProxy, token: str) -> None:
     proxy = small(admin_token=token)
     sent = TOKEN if token else b""
     with ExitStack() as stack:
@@ -115,9 +115,9 @@ def test_a_reader_that_takes_a_little_now_and_then_is_let_go(
 
         def gone() -> bool:
             client.sock.recv(1)
-            return not places(proxy)
+            return not slots(proxy)
 
-        until(gone, "its place to be free")
+        until(gone, "its slot to be free")
 
 
 def test_a_silent_connection_ends_with_the_deadline_of_a_head(small: StartProxy) -> None:
@@ -128,22 +128,22 @@ def test_a_silent_connection_ends_with_the_deadline_of_a_head(small: StartProxy)
 
 
 @pytest.mark.parametrize(("descriptors", "most"), [(64, 32), (1024, 128), (65536, MOST)])
-def test_there_are_fewer_places_where_descriptors_are_few(descriptors: int, most: int) -> None:
-    assert most_places(descriptors) == most > KEPT
+def test_there_are_fewer_slots_where_descriptors_are_few(descriptors: int, most: int) -> None:
+    assert most_slots(descriptors) == most > KEPT
 
 
 def test_when_all_are_proven_a_new_one_has_to_go() -> None:
-    all_places: Places[int] = Places(3, 1)
+    all_slots: ConnectionSlots[int] = ConnectionSlots(3, 1)
     for number in range(3):
-        assert all_places.enter(number) is None
+        assert all_slots.enter(number) is None
     for number in (2, 0):
-        all_places.prove(number)
-    assert all_places.enter(3) == 1
-    all_places.prove(3)
-    assert all_places.enter(4) == 4
-    assert [all_places.stream(number) for number in (0, 2, 3)] == [True, True, False]
-    all_places.leave(0)
-    assert (all_places.enter(5), all_places.stream(3)) == (None, True)
+        all_slots.prove(number)
+    assert all_slots.enter(3) == 1
+    all_slots.prove(3)
+    assert all_slots.enter(4) == 4
+    assert [all_slots.stream(number) for number in (0, 2, 3)] == [True, True, False]
+    all_slots.leave(0)
+    assert (all_slots.enter(5), all_slots.stream(3)) == (None, True)
 
 
 def test_writes_are_logged_with_who_and_what(small: StartProxy, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,8 @@
 """Who may be connected to the admin listener at once. Pure.
 
 A connection is unproven until a request came on it that shows an operator: with the token, or where there is none, with a whole
-head. While all places are taken a new connection gets the one of the oldest that is unproven, so silent ones can keep nobody out.
-Streams may not take the kept places, which are for requests that end.
+head. While all slots are taken a new connection gets the one of the oldest that is unproven, so silent ones keep no operator out.
+Streams may not take the kept slots, which are for requests that end.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ T = TypeVar("T")
 #: Operators and their pages; each holds a descriptor.
 MOST = 200
 
-#: Of these, places that no stream gets.
+#: Of these, slots that no stream gets.
 KEPT = 16
 
 #: What all connections may take of the descriptors of the process, as a divisor.
 SHARE = 8
 
 
-def most_places(descriptors: int) -> int:
+def most_slots(descriptors: int) -> int:
     """Fewer where the process may have few descriptors."""
     return min(MOST, max(2 * KEPT, descriptors // SHARE))
 
 
-class Places(Generic[T]):
+class ConnectionSlots(Generic[T]):
     """`enter`, then perhaps `prove` and `stream`, then `leave`."""
 
     def __init__(self, most: int, kept: int) -> None:
@@ -41,7 +41,7 @@ class Places(Generic[T]):
         return len(self._unproven) + len(self._proven)
 
     def enter(self, visitor: T) -> T | None:
-        """Take a place. Who has to go for it, if anybody: the visitor itself where all others are proven."""
+        """Take a slot. Returns the one that has to go for it, if any: the visitor itself where all others are proven."""
         leaving = None
         if len(self) >= self._most:
             leaving = next(iter(self._unproven), visitor)
