@@ -25,10 +25,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, dataclass_transform
 
 from heliograph_proxy.files import make_folder
 
-from heliograph.given import FILE, FileError, Given, from_file
-from heliograph.given import PREFIX as PREFIX  # noqa: PLC0414 (read from here)
-from heliograph.given import SettingError as SettingError  # noqa: PLC0414 (read from here)
-from heliograph.given import where as where  # noqa: PLC0414 (read from here)
+from heliograph.given import FILE, PREFIX, FileError, Given, SettingError, from_file, where
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 

@@ -10,15 +10,14 @@ import pytest
 from app.application import GROUPS
 from app.options import CodecOptions
 from heliograph.channels.options import ChannelsOptions
-from heliograph.given import from_file
+from heliograph.given import SettingError, from_file
 from heliograph.request.options import AccessOptions, RequestOptions, refuse_open_listening
-from heliograph.server.options import instance_address
+from heliograph.server.options import instance_address, refuse_open_port
 from heliograph.settings import (
     FLAG,
     GIB,
     MIB,
     Options,
-    SettingError,
     Settings,
     choice,
     environment,
@@ -205,6 +204,7 @@ def test_allowed_origins_are_kept_as_browsers_send_them() -> None:
 )
 def test_an_instance_listens_where_it_was_told(environ: dict[str, str], address: tuple[str, int]) -> None:
     assert instance_address(environ) == address
+    refuse_open_port(environ)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_an_instance_listens_where_it_was_told(environ: dict[str, str], address:
 )
 def test_an_address_that_is_not_allowed_is_refused(environ: dict[str, str]) -> None:
     with pytest.raises(SettingError, match="allowed"):
-        instance_address(environ)
+        refuse_open_port(environ)
 
 
 def test_beyond_loopback_nothing_listens_unprotected() -> None:

@@ -10,8 +10,8 @@ import pytest
 from proxy_tests.processes import ROOT
 
 from app.application import GROUPS
-from heliograph.given import from_file
-from heliograph.settings import SettingError, names
+from heliograph.given import SettingError, from_file
+from heliograph.settings import names
 from heliograph.stack import folder, render
 from heliograph.stack.options import StackSettings, load, unknown_names
 from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages

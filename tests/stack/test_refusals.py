@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_port
 
-from heliograph.settings import SettingError
+from heliograph.given import SettingError
 from heliograph.stack import commands, options, ports
 from heliograph.stack.plan import Layout, Project, stages
 from heliograph.stack.render import at

@@ -5,18 +5,8 @@ from __future__ import annotations
 from heliograph.channels.errors import InvalidName, LocationError
 from heliograph.channels.location import ALLOWED, Location, parse_location, redacted
 from heliograph.channels.names import MAX_NAME, check_name
-from heliograph.settings import (
-    DAY,
-    GIB,
-    MIB,
-    NotAllowed,
-    Options,
-    SettingError,
-    ValueKind,
-    integer,
-    option,
-    size,
-)
+from heliograph.given import SettingError
+from heliograph.settings import DAY, GIB, MIB, NotAllowed, Options, ValueKind, integer, option, size
 
 
 def _location(text: str) -> Location:

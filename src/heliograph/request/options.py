@@ -9,13 +9,13 @@ from heliograph_proxy.hosts import normal_origin
 from heliograph_proxy.loopback import is_loopback
 from heliograph_proxy.trust import TrustedPeers, read_trusted
 
+from heliograph.given import SettingError, where
 from heliograph.settings import (
     FLAG,
     GIB,
     TEXT,
     NotAllowed,
     Options,
-    SettingError,
     ValueKind,
     choice,
     integer,
@@ -24,7 +24,6 @@ from heliograph.settings import (
     option,
     require_folder,
     size,
-    where,
 )
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 
 from heliograph_proxy.loopback import is_loopback
 
+from heliograph.given import SettingError
 from heliograph.problems import Problem, Unavailable
 from heliograph.request.options import AccessOptions
-from heliograph.settings import SettingError
 
 log = logging.getLogger("heliograph")
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from heliograph_proxy.limits import raise_descriptor_limit
 from heliograph_proxy.loopback import is_loopback
 
+from heliograph.given import SettingError
 from heliograph.request.options import AccessOptions, RequestOptions
-from heliograph.settings import NotAllowed, SettingError, environment
+from heliograph.settings import NotAllowed, environment
 from heliograph.stack import folder, machine, ports, render
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder

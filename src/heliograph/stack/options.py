@@ -15,12 +15,11 @@ from dataclasses import dataclass
 
 from heliograph_proxy.private import prefixes
 
-from heliograph.given import Given
+from heliograph.given import PREFIX, Given, where
 from heliograph.options import LIBRARY
 from heliograph.request.options import RequestOptions, refuse_open_listening
 from heliograph.settings import (
     PORT,
-    PREFIX,
     NotAllowed,
     Options,
     PerCore,
@@ -31,7 +30,6 @@ from heliograph.settings import (
     items,
     names,
     option,
-    where,
 )
 from heliograph.settings import load as load_groups
 

@@ -8,7 +8,7 @@ import re
 import socket
 from dataclasses import dataclass
 
-from heliograph.settings import SettingError
+from heliograph.given import SettingError
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from flask import Flask
 from proxy_tests.processes import PYTHON, ROOT, Process, answers, clean_environment, free_port
 
 from heliograph import Heliograph
+from heliograph.given import SettingError
 from heliograph.options import LIBRARY
 from heliograph.request.options import AccessOptions
 from heliograph.server import guard
-from heliograph.settings import SettingError, load
+from heliograph.settings import load
 
 CLOSED = AccessOptions.read({})
 GUNICORN = (PYTHON, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py")
