@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
-from random import Random
+from random import Random, getrandbits
 from time import monotonic
 from typing import Any
 
@@ -179,7 +179,7 @@ def _refuse(sock: socket.socket) -> None:
     """One client too many: it gets a problem document as far as its socket takes it at once."""
     problem = Unavailable("too many connections")
     try:
-        sock.send(headers.problem_response(problem, b"-", CLOSE))
+        sock.send(headers.problem_response(problem, b"%032x" % getrandbits(128), CLOSE))
     except OSError:
         pass  # it has gone already
     finally:

@@ -120,6 +120,29 @@ def test_an_answer_to_head_tells_the_length_of_no_body(start_proxy: StartProxy, 
     assert backend.connections == 1
 
 
+def test_a_204_to_head_tells_no_length(start_proxy: StartProxy, backend: Backend) -> None:
+    backend.script = saying(b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n")
+    with start_proxy(backend).client() as client:
+        answer = client.ask(b"HEAD / HTTP/1.1\r\nHost: test\r\n\r\n", "HEAD")
+    assert (answer.status, answer.field("Content-Length")) == (204, None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"X-Request-Id: a\r\nx-request-id: b\r\n",
+        b"X-Request-Id: a\r\nX-Content-Type-Options: x\r\nConnection: x-request-id, x-content-type-options\r\n",
+    ],
+    ids=["twice", "for one hop"],
+)
+def test_each_answer_has_one_request_id_and_forbids_sniffing(
+    start_proxy: StartProxy, backend: Backend, fields: bytes
+) -> None:
+    backend.script = saying(b"HTTP/1.1 200 OK\r\n" + fields + b"Content-Length: 0\r\n\r\n")
+    answer = start_proxy(backend).get("/", X_Request_Id="ours")
+    assert (answer.field("X-Request-Id"), answer.field("X-Content-Type-Options")) == ("ours", "nosniff")
+
+
 def test_an_answer_that_ends_with_its_connection_is_given_a_framing(
     start_proxy: StartProxy, backend: Backend
 ) -> None:

@@ -264,3 +264,17 @@ def test_a_password_in_a_refused_target_is_not_logged(start_proxy: StartProxy, b
         )
     [record] = proxy.records()
     assert record["target"] == "http://***@test/x?token=***"
+
+
+def test_one_client_too_many_is_answered_with_an_id_of_its_own(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    proxy = start_proxy(backend, limits={"connections": 1})
+    with proxy.client() as first:
+        assert first.ask(GET).status == 200
+        refused = []
+        for _ in range(2):
+            with proxy.client() as another:
+                refused.append(another.response())
+        assert [one.problem()["status"] for one in refused] == [503, 503]
+        assert len({one.field("X-Request-Id") for one in refused}) == 2

@@ -126,9 +126,11 @@ def _response(minor: int, status: int, reason: bytes, fields: list[Field]) -> Re
     length, chunked = _framing(seen, minor)
     connection = grammar.tokens(seen.get(b"connection", ()))
     removed = HOP_BY_HOP | connection
+    if len(seen.get(b"x-request-id", ())) > 1:  # the client gets one: ours
+        removed |= {b"x-request-id"}
     passed = [(name, value) for name, value in fields if name.lower() not in removed]
     passed_on = b"HTTP/1.1 %d%b\r\n%b" % (status, reason, lines(passed))
-    if b"x-content-type-options" not in seen and status >= HTTP_OK:
+    if (b"x-content-type-options" not in seen or b"x-content-type-options" in removed) and status >= HTTP_OK:
         passed_on += NOSNIFF
     return ResponseHead(
         status=status,
@@ -137,7 +139,7 @@ def _response(minor: int, status: int, reason: bytes, fields: list[Field]) -> Re
         chunked=chunked,
         keep_alive=grammar.keeps_alive(connection, minor),
         upgrade=b", ".join(seen.get(b"upgrade", ())).lower() if b"upgrade" in connection else b"",
-        has_request_id=b"x-request-id" in seen,
+        has_request_id=b"x-request-id" in seen and b"x-request-id" not in removed,
         stream=length is None and _is_stream(status, seen.get(b"content-type", ())),
         passed_on=passed_on,
         delivery=_delivery(passed_on, status, length, chunked, b"x-accel-buffering" in seen),
@@ -160,7 +162,7 @@ def _framing(seen: dict[bytes, list[bytes]], minor: int) -> tuple[int | None, bo
 
 def delivery(head: ResponseHead, method: bytes, minor: int) -> Delivery:
     """How an answer goes to a client; `minor` is the client's version, and 1.0 does not know chunks."""
-    if method == b"HEAD":
+    if method == b"HEAD" and head.status != NO_CONTENT:
         # RFC 9110 section 8.6: Content-Length tells of the body that is not there.
         return Delivery(head.passed_on + length_field(head.length), 0, False, False, False)
     if minor == 0 and head.delivery.length is None:
