@@ -68,7 +68,9 @@ class CodecJobs:
             )
         try:
             if not started.wait(self._max_wait):
-                raise CodecsBusy(f"No codec job ended within {self._max_wait:g} s.", limit=slots.size)
+                raise CodecsBusy(
+                    f"No slot for this codec job came free within {self._max_wait:g} s.", limit=slots.size
+                )
             with self._running.track_inprogress():
                 yield self._run
         finally:

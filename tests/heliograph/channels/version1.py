@@ -7,9 +7,6 @@ from pathlib import Path
 
 import psycopg
 
-from heliograph.channels.engines.segment import pack
-from heliograph.channels.message import Kind
-
 ERA, BIRTH = "0123456789", "abcdefabcd"
 
 SQLITE = """
@@ -95,7 +92,8 @@ INSERT INTO heliograph_state VALUES (1, 1, '0123456789', 'abcdefabcd', '') ON CO
 
 def segment(first: int, count: int, size: int) -> tuple[int, int, bytes]:
     """First and last offset, and the data."""
-    return first, first + count - 1, pack([(Kind.BYTES, b"x" * size)] * count)
+    head = b"\x02" + size.to_bytes(4, "big")  # bytes, and how many
+    return first, first + count - 1, (head + b"x" * size) * count
 
 
 def sqlite_file(path: Path, segments: int, count: int, size: int) -> None:
