@@ -6,12 +6,12 @@ the client's side (Problem, ClientGone), which is no failure of a backend.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Final
 
 from heliograph_proxy import streams
 from heliograph_proxy.accesslog import Record
 from heliograph_proxy.balancing.backends import Backend
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import (
     BadGateway,
     ClientGone,

@@ -12,12 +12,12 @@ import os
 import socket
 from collections import deque
 from contextlib import suppress
-from time import monotonic
 from typing import Final
 
 import gevent
 
 from heliograph_proxy.balancing.backends import Backend, OperatorState
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import (
     EXHAUSTED,
     BadGateway,
@@ -161,7 +161,9 @@ class Connections:
 
     def keep(self, backend: Backend, stream: SocketStream) -> None:
         """Put a connection back whose last response was read completely."""
-        idle = self._idle.setdefault(backend.name, deque())
+        idle = self._idle.get(backend.name)
+        if idle is None:
+            idle = self._idle[backend.name] = deque()
         if (
             backend.state is not OperatorState.READY
             or self._settings.idle <= 0

@@ -8,14 +8,13 @@ cannot be finished is cut so that the client sees it.
 
 from __future__ import annotations
 
-from time import monotonic
-
 from heliograph_proxy import headers, retry
 from heliograph_proxy.accesslog import Record
 from heliograph_proxy.attempt import Attempt
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import (
     AttemptFailed,
     ClientGone,
@@ -122,7 +121,7 @@ class ProxyExchange:
 
     def _attempts(self, request: OutgoingRequest) -> tuple[Attempt, ResponseHead]:
         """Try until there is an answer or no try is left."""
-        tried: set[str] = set()
+        tried: list[str] = []
         failure: AttemptFailed | None = None
         while True:
             self._slot = slot = self._acquire(tried, failure)
@@ -139,7 +138,7 @@ class ProxyExchange:
                 self._give_up(attempt)
                 raise
 
-    def _acquire(self, tried: set[str], failure: AttemptFailed | None) -> Slot:
+    def _acquire(self, tried: list[str], failure: AttemptFailed | None) -> Slot:
         record, balancer = self._record, self._runtime.balancer
         now = monotonic() if failure else self._started
         try:
@@ -150,7 +149,7 @@ class ProxyExchange:
             raise failure.problem if failure else exc from exc
         record.Tw = request.waited
         record.backend = slot.backend.name
-        if not isinstance(failure, StaleConnection):
+        if failure is None or not isinstance(failure, StaleConnection):
             record.tries += 1
         return slot
 
@@ -160,12 +159,12 @@ class ProxyExchange:
         self._runtime.balancer.release(self._slot)
 
     def _try_again(
-        self, failure: AttemptFailed, request: OutgoingRequest, backend: Backend, tried: set[str]
+        self, failure: AttemptFailed, request: OutgoingRequest, backend: Backend, tried: list[str]
     ) -> bool:
         balancer, settings = self._runtime.balancer, self._runtime.settings.retry
         stale = isinstance(failure, StaleConnection)
         if not stale:
-            tried.add(backend.name)
+            tried.append(backend.name)
             balancer.failed(backend, failure.problem.detail)
         seconds = monotonic() - self._started
         if not retry.allowed(failure, request.repeatable, self._record.tries, seconds, settings):

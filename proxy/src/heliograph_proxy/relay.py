@@ -7,11 +7,11 @@ backend. An answer waits in memory for a slow client as far as `held` allows, so
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Final
 
 import gevent
 
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import ClientGone, Problem, StreamError
 from heliograph_proxy.held import MOST_OF_ANSWER, UnsentAnswer
 from heliograph_proxy.http1 import framing

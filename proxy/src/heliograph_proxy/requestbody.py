@@ -5,9 +5,8 @@ With `Expect: 100-continue` nothing is read before: the client may wait for the 
 
 from __future__ import annotations
 
-from time import monotonic
-
 from heliograph_proxy import pace, retry
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import (
     BadRequest,
     BodyCut,

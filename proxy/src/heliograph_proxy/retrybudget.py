@@ -7,11 +7,10 @@ answer.
 
 from __future__ import annotations
 
-from time import monotonic
-
 from gevent.event import Event
 
 from heliograph_proxy import retry
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.settings import RetrySettings
 
 

@@ -12,6 +12,7 @@ from heliograph_proxy.connections import Connections
 from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1.requests import RequestParser
 from heliograph_proxy.metrics import ProxyMetrics
+from heliograph_proxy.requestids import RequestIds
 from heliograph_proxy.settings import ProxySettings
 from heliograph_proxy.sticky import Sticky
 from heliograph_proxy.waits import Sweeper
@@ -30,5 +31,6 @@ class Runtime:
     sticky: Sticky | None
     metrics: ProxyMetrics = field(default_factory=ProxyMetrics)
     failed: FailureLog = field(default_factory=FailureLog)
+    request_ids: RequestIds = field(default_factory=RequestIds)
     #: No connection is kept alive anymore.
     stopping: bool = False

@@ -7,14 +7,13 @@ mixed up.
 from __future__ import annotations
 
 import re
-from random import getrandbits
-from time import monotonic
 from typing import Final
 
 from heliograph_proxy import eventlog as events
 from heliograph_proxy import headers
 from heliograph_proxy.accesslog import Record
 from heliograph_proxy.admin.failures import SERVER_ERRORS
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import (
     Disconnected,
     InternalError,
@@ -108,7 +107,7 @@ class ClientSession:
         """One request."""
         stream, metrics = self._stream, self._runtime.metrics
         sent_before = stream.sent
-        record = Record(getrandbits(128).to_bytes(16, "big").hex(), self._forwarding.peer)
+        record = Record(self._runtime.request_ids.next(), self._forwarding.peer)
         try:
             if not self._counted and not self._forwarding.trusted:
                 self._begun = self._ended

@@ -13,10 +13,10 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
-from time import monotonic
 from typing import Final
 
 from heliograph_proxy import pace
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import Disconnected, TimedOut
 from heliograph_proxy.pace import Pace
 from heliograph_proxy.waits import Sweeper, Waits

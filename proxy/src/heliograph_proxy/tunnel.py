@@ -7,10 +7,9 @@ is passed on as the end of that direction alone.
 
 from __future__ import annotations
 
-from time import monotonic
-
 import gevent
 
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import StreamError, TimedOut
 from heliograph_proxy.readsize import ReadSize
 from heliograph_proxy.streams import SocketStream

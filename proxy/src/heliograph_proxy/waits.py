@@ -9,19 +9,20 @@ cannot be there yet.
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, Final
 
 import gevent
 from gevent.hub import get_hub
 from greenlet import getcurrent, greenlet
 
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import Disconnected, TimedOut
 
 NEVER: Final = float("inf")
 
 #: Without gevent's look for a `switch_out`, which none of our greenlets has.
-switch: Callable[[Any], Any] = greenlet.switch
+switch: Final[Callable[[Any], Any]] = greenlet.switch
+_current: Final = getcurrent
 _READ, _WRITE = 1, 2  # libev's event bits, as loop.io() takes them
 
 #: How late a deadline may be noticed. Not Final: tests wait less.
@@ -124,7 +125,7 @@ class Waits:
         self.read_deadline = deadline
         if not self._armed:
             self.arm()
-        self._reading = getcurrent()
+        self._reading = _current()
         try:
             switch(self._hub)
         finally:
@@ -150,7 +151,7 @@ class Waits:
         if self._writer is None:
             self._writer = self._hub.loop.io(self._fileno, _WRITE)
         self._write_deadline = deadline
-        waiter = self._writing = getcurrent()
+        waiter = self._writing = _current()
         self._writer.start(waiter.switch)
         try:
             self._hub.switch()

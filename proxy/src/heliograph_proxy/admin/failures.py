@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from heliograph_proxy.accesslog import Record
 from heliograph_proxy.errors import InternalError, Unavailable
@@ -22,7 +22,7 @@ KEPT = 50
 MAX_PATH = 200
 
 #: Statuses from here on say that it was not the client.
-SERVER_ERRORS = 500
+SERVER_ERRORS: Final = 500
 
 #: How exchanges end that have a status before they fail.
 CUT = ("backend-cut", "backend-disconnected")

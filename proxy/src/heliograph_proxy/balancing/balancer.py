@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from time import monotonic
 
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.balancing.backends import Backend, Change, Check
@@ -16,6 +15,7 @@ from heliograph_proxy.balancing.queue import RequestQueue, WaitingRequest
 from heliograph_proxy.balancing.selection import ClientShare, candidates, with_room
 from heliograph_proxy.balancing.slots import HANDSHAKE, Slot
 from heliograph_proxy.balancing.strategies import RequestInfo, Strategy
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import BadGateway, SomethingSent, Unavailable
 from heliograph_proxy.retrybudget import RetryBudget
 from heliograph_proxy.streams import SocketStream

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from time import monotonic
 
 from gevent.event import Event
 
@@ -18,6 +17,7 @@ from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.balancing.slots import Slot
 from heliograph_proxy.balancing.strategies import RequestInfo
 from heliograph_proxy.clientcounts import ClientCounts
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import ClientGone, TooManyRequests, Unavailable
 from heliograph_proxy.streams import SocketStream
 from heliograph_proxy.waits import NEVER

@@ -116,7 +116,7 @@ def _too_long() -> HeadTooLong:
 
 
 # A pure function of the bytes: equal heads may share one result.
-_cached = lru_cache(CACHED_HEADS)(_parse)
+_cached: Final = lru_cache(CACHED_HEADS)(_parse)
 
 
 def _response(minor: int, status: int, reason: bytes, fields: list[Field]) -> ResponseHead:

@@ -1,0 +1,28 @@
+"""Ids for requests: 128 bits of chance each, in hexadecimal."""
+
+from __future__ import annotations
+
+from random import getrandbits
+from typing import Final
+
+_CHARACTERS: Final = 32
+
+#: Ids that are drawn at once: an id alone costs eight times as much.
+_BLOCK: Final = 64
+
+_BYTES: Final = _BLOCK * _CHARACTERS // 2
+
+
+class RequestIds:
+    """`next` is a new one."""
+
+    def __init__(self) -> None:
+        self._drawn = ""
+        self._at = 0
+
+    def next(self) -> str:
+        at = self._at
+        if at == len(self._drawn):
+            self._drawn, at = getrandbits(8 * _BYTES).to_bytes(_BYTES, "big").hex(), 0
+        self._at = end = at + _CHARACTERS
+        return self._drawn[at:end]
