@@ -55,14 +55,24 @@ def write_all(descriptor: int, data: bytes) -> str:
     return ""
 
 
-_second, _text = 0, "1970-01-01T00:00:00"
+class _Second:
+    """The last second that was asked for."""
+
+    __slots__ = ("number", "text")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.text = "1970-01-01T00:00:00"
+
+
+_LAST: Final = _Second()
 _OF_A_SECOND: Final = tuple(f".{number:03d}Z" for number in range(1000))
 
 
 def timestamp(now: float) -> str:
     """RFC 3339 in UTC with milliseconds. The text of a second is made once."""
-    global _second, _text
-    second = int(now)
-    if second != _second:
-        _second, _text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return _text + _OF_A_SECOND[int((now - second) * 1000)]
+    last, second = _LAST, int(now)
+    if second != last.number:
+        last.text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        last.number = second
+    return last.text + _OF_A_SECOND[int((now - second) * 1000)]
