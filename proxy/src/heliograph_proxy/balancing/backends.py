@@ -131,7 +131,7 @@ class Backend:
         """An attempt got the head of an answer after `seconds`."""
         self.proved()
         self.latency.observe(seconds, now)
-        self.response_time += (seconds - self.response_time) * (SMOOTHING if self.response_time else 1)
+        self.response_time += (seconds - self.response_time) * (SMOOTHING if self.response_time else 1.0)
 
     def failed(self, now: float, reason: str, *, last: bool) -> Change | None:
         """An attempt failed. `last`: no other backend is available, so this one must not be ejected."""
