@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Callable
 
 import pytest
 import wirecodes
@@ -58,3 +60,19 @@ def test_bursts_alone_are_no_morse(every: float, length: float) -> None:
     dice = random.Random(7)
     samples = struck(noise(silence(15), 0, dice, level=LEVEL), every, length, dice)
     assert heard(samples) == "no Morse heard"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda _: 0.4,
+        lambda k: 0.3 * math.sin(2 * math.pi * 50 * k / RATE),
+        lambda k: 0.3 * math.sin(2 * math.pi * 60 * k / RATE) + 0.1 * math.sin(2 * math.pi * 120 * k / RATE),
+        lambda k: -0.5 + 0.1 * math.sin(2 * math.pi * 50 * k / RATE),
+    ],
+    ids=["offset", "50 Hz", "60 Hz", "offset and 50 Hz"],
+)
+def test_an_offset_or_hum_far_stronger_than_the_tone_changes_no_letter(other: Callable[[int], float]) -> None:
+    dice = random.Random(1)
+    samples = sent(SHORT, dice)
+    assert heard([sample + other(k) for k, sample in enumerate(samples)]) == SHORT
