@@ -17,12 +17,12 @@ from tests.heliograph.channels.patched import patched
 class Counted(MemoryLog):
     """Counts what is read, and takes its time, as a server does."""
 
-    reads = 0
+    reads, longest = 0, 1000
 
     def read(self, channel: str, after: Cursor | None, limit: int = 1000) -> Page:
         self.reads += 1
         gevent.sleep(0.02)
-        return super().read(channel, after, limit)
+        return super().read(channel, after, min(limit, self.longest))
 
 
 def filled(count: int) -> tuple[Counted, Pages, str]:
@@ -51,6 +51,18 @@ def test_many_who_come_back_from_different_places_share_a_few_pages() -> None:
     assert log.reads < 30
     first, second = (pages.read("a", Cursor(epoch, offset)) for offset in (500, 501))
     assert first.batches[-1] is second.batches[-1], "what is the same is encoded once"
+
+
+@patched
+def test_pages_that_bytes_keep_short_are_shared_too() -> None:
+    log, pages, epoch = filled(200)
+    log.longest = 20
+    starts = [Cursor(epoch, offset) for offset in range(200)]
+    reading = [gevent.spawn(pages.read, "a", start) for start in starts]
+    gevent.joinall(reading, raise_error=True)
+    for start, greenlet in zip(starts, reading, strict=True):
+        assert offsets(greenlet.get())[0] == start.offset + 1
+    assert log.reads <= 20
 
 
 @patched

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import itemgetter
 
 from gevent.event import AsyncResult
 
@@ -82,10 +83,14 @@ class Pages:
     def read(self, channel: str, after: Cursor | None) -> Replay:
         """The page after a cursor, or the earliest one. Raises LogUnavailable."""
         self._drop_old()
-        found = self._find(channel, after)
-        if found is None and after is not None and (other := self._overlapping(channel, after)) is not None:
+        found, waited_for = self._find(channel, after), -1
+        while found is None and after is not None:
+            start, other = self._overlapping(channel, after)
+            if other is None or start <= waited_for:
+                break
             replay: Replay = other.get()  # type: ignore[assignment]
-            found = replay.after(after) or self._find(channel, after)  # it may have been kept meanwhile
+            # A page that is full by bytes may end before the cursor; then another one may begin nearer to it.
+            found, waited_for = replay.after(after) or self._find(channel, after), start
         return found or self._read_once(channel, after)
 
     def _find(self, channel: str, after: _Start) -> Replay | None:
@@ -97,14 +102,14 @@ class Pages:
         newest = islice(reversed(kept.values()), MAX_SEARCHED)
         return next((found for replay in newest if (found := replay.after(after))), None)
 
-    def _overlapping(self, channel: str, after: Cursor) -> AsyncResult[Replay] | None:
-        """A page being read that may have what follows the cursor: of those that begin before it, the last one."""
+    def _overlapping(self, channel: str, after: Cursor) -> tuple[int, AsyncResult[Replay] | None]:
+        """A page being read that may have what follows the cursor, and its start: of those that begin before it, the last one."""
         begun = {
             start.offset: reading
             for start, reading in self._reading.get(channel, {}).items()
             if start and start.epoch == after.epoch and 0 < after.offset - start.offset < MAX_PAGE_MESSAGES
         }
-        return begun[max(begun)] if begun else None
+        return max(begun.items(), key=itemgetter(0)) if begun else (0, None)
 
     def _read_once(self, channel: str, after: _Start) -> Replay:
         """Read; callers that ask for the same page meanwhile wait for this one."""
