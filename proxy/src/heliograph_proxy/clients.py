@@ -24,7 +24,6 @@ FORGET: Final = 2
 #: A burst, in seconds of the rate.
 BURST_SECONDS: Final = 2.0
 
-
 #: Seconds that are no difference: sums of fractions come out a little more or less than they are.
 EPSILON: Final = 1e-6
 
@@ -37,10 +36,6 @@ class ClientBounds:
         #: By client, the last one seen last: when all of its requests would have come, had they come at the rate.
         self._due: OrderedDict[str, float] = OrderedDict()
         self._open = ClientCounts()
-
-    @property
-    def counts_requests(self) -> bool:
-        return self._settings.rate > 0
 
     @property
     def counts_connections(self) -> bool:
