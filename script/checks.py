@@ -60,7 +60,7 @@ ALL = ("-m", "slow or not slow")
 GRACE = 20.0
 
 #: Most of a run is waiting for processes to start and end, so three files of tests run at a time on two cores.
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
 APT_GET = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y")
 

@@ -17,6 +17,17 @@ from tests.serving import Server
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
+#: Folders whose tests start most processes. Files of tests begin in this order, so that none of these is alone at the end.
+LONGEST_FIRST = ("tests/packaging", "tests/stack", "tests/app", "tests/heliograph", "proxy/tests", "clients")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        found = (at for at, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(f"{folder}/"))
+        return next(found, len(LONGEST_FIRST))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(autouse=True)
 def lines_of_this_test() -> Iterator[None]:
