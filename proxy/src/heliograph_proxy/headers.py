@@ -10,13 +10,13 @@ from typing import Final
 
 from heliograph_proxy.errors import MethodNotAllowed, Problem, TooManyRequests
 from heliograph_proxy.hosts import forwarded_host
-from heliograph_proxy.http1.fields import CLOSE, KEEP_ALIVE, NOSNIFF, VIA, Field, lines
-from heliograph_proxy.http1.requests import RequestHead
+from heliograph_proxy.http1.fields import CLOSE, KEEP_ALIVE, NOSNIFF, VIA, lines
+from heliograph_proxy.http1.requests import ForwardingField, RequestHead
 from heliograph_proxy.problem_document import MEDIA_TYPE
 from heliograph_proxy.trust import (
     REQUEST_ID,
     TrustedPeers,
-    client_address,
+    client_behind,
     forwarded_scheme,
     peer_name,
 )
@@ -41,7 +41,7 @@ class Forwarding:
     def request_id(self, head: RequestHead, new: str) -> str:
         """The request's id: the trusted peer's, or the new one."""
         if self.trusted and head.forwarding:
-            given = [value for name, value in head.forwarding if name.lower() == b"x-request-id"]
+            given = [value for lower, _, value in head.forwarding if lower == b"x-request-id"]
             told = given[0].decode("latin-1") if len(given) == 1 else ""
             if REQUEST_ID.fullmatch(told):
                 return told
@@ -51,7 +51,8 @@ class Forwarding:
         """The client's address: walked from the right over the peers that are trusted."""
         if not self.trusted or not head.forwarding:
             return self.peer
-        return client_address(self.peer, _told(head.forwarding, b"x-forwarded-for"), self._peers)
+        told = _told(head.forwarding, b"x-forwarded-for")
+        return client_behind(self.peer, told, self._peers) if told else self.peer
 
     def https(self, head: RequestHead) -> bool:
         """Whether the client's own connection is encrypted, as a trusted peer tells."""
@@ -65,8 +66,8 @@ class Forwarding:
             self._last_host, self._last_lines = host, self._lines((), host)
         return self._last_lines
 
-    def _lines(self, forwarding: tuple[Field, ...], host: bytes) -> bytes:
-        others = [field for field in forwarding if field[0].lower() not in _REBUILT]
+    def _lines(self, forwarding: tuple[ForwardingField, ...], host: bytes) -> bytes:
+        others = [(name, value) for lower, name, value in forwarding if lower not in _REBUILT]
         before = _told(forwarding, b"x-forwarded-for").strip(" \t")
         # What cannot be read stays where it stands, so that the next layer's walk ends there, too.
         path = f"{before}, {self.peer}" if before else self.peer
@@ -86,9 +87,9 @@ _REBUILT: Final = frozenset(
 )
 
 
-def _told(forwarding: tuple[Field, ...], wanted: bytes) -> str:
+def _told(forwarding: tuple[ForwardingField, ...], wanted: bytes) -> str:
     """The values of all fields of one name, as one list (RFC 9110 section 5.3)."""
-    return b", ".join([value for name, value in forwarding if name.lower() == wanted]).decode("latin-1")
+    return b", ".join([value for lower, _, value in forwarding if lower == wanted]).decode("latin-1")
 
 
 def request_head(head: RequestHead, forwarding: bytes, request_id: bytes, default_host: bytes) -> bytes:

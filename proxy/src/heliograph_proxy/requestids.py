@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from random import getrandbits
+import os
 from typing import Final
 
 _CHARACTERS: Final = 32
 
-#: Ids that are drawn at once: an id alone costs eight times as much.
+#: Ids that are drawn at once: a call for each would cost more than all else of it.
 _BLOCK: Final = 64
 
 _BYTES: Final = _BLOCK * _CHARACTERS // 2
@@ -23,6 +23,6 @@ class RequestIds:
     def next(self) -> str:
         at = self._at
         if at == len(self._drawn):
-            self._drawn, at = getrandbits(8 * _BYTES).to_bytes(_BYTES, "big").hex(), 0
+            self._drawn, at = os.urandom(_BYTES).hex(), 0
         self._at = end = at + _CHARACTERS
         return self._drawn[at:end]

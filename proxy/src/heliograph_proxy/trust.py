@@ -127,6 +127,11 @@ def client_address(peer: str, forwarded_for: str, trusted: TrustedPeers) -> str:
     address = peer_name(peer)
     if not forwarded_for or not trusted.believes(address):
         return address
+    return client_behind(address, forwarded_for, trusted)
+
+
+def client_behind(address: str, forwarded_for: str, trusted: TrustedPeers) -> str:
+    """As `client_address`, of a trusted peer by its name."""
     for entry in reversed(forwarded_for.split(",")[-MAX_HOPS:]):
         hop = read_entry(entry)
         if hop is None:  # not an address, so nothing before it can be believed

@@ -52,6 +52,10 @@ CACHED_BYTES: Final = 1024
 CACHED_HEADS: Final = 2048
 
 
+#: A field's name in lower case, its name and its value.
+ForwardingField = tuple[bytes, bytes, bytes]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestHead:
     method: bytes
@@ -68,7 +72,7 @@ class RequestHead:
     websocket: bool
     cookies: bytes
     #: Fields that only a trusted peer may set.
-    forwarding: tuple[Field, ...]
+    forwarding: tuple[ForwardingField, ...]
     #: The request line, the end-to-end fields and the framing, ready to be sent.
     passed_on: bytes
     #: For the log: secrets in the target's query are not shown.
@@ -169,12 +173,15 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
         raise BadRequest("Content-Type is there twice, or Connection names a field that is not hop-by-hop")
     removed = HOP_BY_HOP | connection
     passed: list[Field] = []
-    forwarding: list[Field] = []
+    forwarding: list[ForwardingField] = []
     for name, value in fields:
         lower = name.lower()
         if lower in removed or b"_" in lower:  # WSGI cannot tell X_Y from X-Y
             continue
-        (forwarding if is_forwarding(lower) else passed).append((name, value))
+        if is_forwarding(lower):
+            forwarding.append((lower, name, value))
+        else:
+            passed.append((name, value))
     if authority and b"host" not in seen:
         passed.insert(0, (b"Host", authority))
     websocket = not length and not chunked and _asks_for_websocket(method, minor, connection, seen)
