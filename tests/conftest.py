@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import pytest
 from hypothesis import settings
@@ -17,16 +18,19 @@ from tests.serving import Server
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
-#: Folders whose tests start most processes. Files of tests begin in this order, so that none of these is alone at the end.
-LONGEST_FIRST = ("tests/packaging", "tests/stack", "tests/app", "tests/heliograph", "proxy/tests", "clients")
+#: Folders whose tests start whole stacks and browsers: they take longest.
+LONG = ("tests/packaging/", "tests/stack/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def rank(item: pytest.Item) -> int:
-        found = (at for at, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(f"{folder}/"))
-        return next(found, len(LONGEST_FIRST))
-
-    items.sort(key=rank)
+    """Begin long files early, so that none of them is left to the end, and short ones between them: each core has work then."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    long = [file for file in files if file.startswith(LONG)]
+    short = [file for file in files if not file.startswith(LONG)]
+    order = [file for pair in zip_longest(long, short) for file in pair if file is not None]
+    items[:] = [item for file in order for item in files[file]]
 
 
 @pytest.fixture(autouse=True)

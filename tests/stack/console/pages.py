@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -44,3 +47,28 @@ def open_view(page: Page, stack_url: str, view: str, **state: Any) -> Page:
     page.goto(f"{stack_url}/#{urlencode({'view': view, **state})}")
     page.locator(f"#panel-{view}:not([aria-busy])").wait_for()
     return page
+
+
+def thread_seconds(page: Page) -> float:
+    """For how long the main thread of the page had a core, since the page was made."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    session.detach()
+    return float(metrics["ThreadTime"])
+
+
+@contextmanager
+def longest_task(page: Page) -> Iterator[list[float]]:
+    """Appends the seconds on a core of the longest task that the page had meanwhile: so long nothing else was done."""
+    found: list[float] = []
+    browser = page.context.browser
+    assert browser is not None
+    browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline"])
+    try:
+        yield found
+    finally:
+        events = json.loads(browser.stop_tracing())["traceEvents"]
+    found.append(
+        max(event["tdur"] for event in events if event["name"] == "RunTask" and "tdur" in event) / 1e6
+    )
