@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from wirecodes.morse.alphabet import SYMBOLS
 from wirecodes.morse.envelope import Envelope, Mark, envelope
+from wirecodes.morse.judging import few_letters, is_keyed, is_text, unsteadiness
 from wirecodes.morse.letters import lettered
 from wirecodes.morse.rhythm import Groups, grouped
 from wirecodes.morse.search import Search
@@ -47,8 +48,8 @@ class Passage:
         """The part before that time."""
         return Passage([signal for signal in self.signals if signal.begin < seconds])
 
-    def text(self) -> str:
-        """A code that is not in the alphabet is UNREADABLE."""
+    def words(self) -> list[list[str]]:
+        """Letter by letter; a code that is not in the alphabet is UNREADABLE."""
         words: list[list[str]] = []
         for signal in self.signals:
             if signal.gap == 2 or not words:
@@ -56,19 +57,39 @@ class Passage:
             if signal.gap or not words[-1]:
                 words[-1].append("")
             words[-1][-1] += "-" if signal.dash else "."
-        return " ".join("".join(SYMBOLS.get(code, UNREADABLE) for code in word) for word in words)
+        return [[SYMBOLS.get(code, UNREADABLE) for code in word] for word in words]
+
+    def text(self) -> str:
+        return " ".join("".join(word) for word in self.words())
+
+    def is_text(self) -> bool:
+        """Whether somebody may have sent it."""
+        marks = [(signal.end - signal.begin, int(signal.dash)) for signal in self.signals]
+        gaps = [
+            (after.begin - before.end, after.gap)
+            for before, after in itertools.pairwise(self.signals)
+            if after.gap < 2
+        ]
+        return is_text(self.words(), unsteadiness(marks) + unsteadiness(gaps), UNREADABLE)
 
 
 def read(frames: ToneFrames) -> list[Passage]:
     """What was sent, tone by tone."""
     found = []
+    counts = []
     places = [0, *frames.breaks, len(frames)]
     for first, last in itertools.pairwise(places):
-        signals = _signals(frames.part(first, last))
+        part = frames.part(first, last)
+        signals = _signals(part)
+        if not signals:
+            continue
         start = first * frames.seconds
-        if signals:
-            found.append(Passage([replace(s, begin=s.begin + start, end=s.end + start) for s in signals]))
-    return found
+        passage = Passage([replace(s, begin=s.begin + start, end=s.end + start) for s in signals])
+        counts.append(sum(map(len, passage.words())))
+        if passage.is_text() and is_keyed(part, [(signal.begin, signal.end) for signal in signals]):
+            found.append((counts[-1], passage))
+    least = few_letters(counts)
+    return [passage for count, passage in found if count > least]
 
 
 def _signals(frames: ToneFrames) -> list[Signal]:

@@ -52,7 +52,8 @@ _STEADY = 1.5
 
 @dataclass
 class ToneFrames:
-    """Sound at frequency zero: its two parts, the tone in hertz and the noise's mean power, for each frame.
+    """Sound at frequency zero: its two parts, the tone in hertz, the noise's mean power, and that of the strongest
+    other tone by that of this one at its usual level, for each frame.
 
     `breaks` are the frames where the tone jumps: what was sent before and after are two passages.
     """
@@ -62,6 +63,7 @@ class ToneFrames:
     im: array[float] = field(default_factory=lambda: array("d"))
     tone: array[float] = field(default_factory=lambda: array("d"))
     noise: array[float] = field(default_factory=lambda: array("d"))
+    other: array[float] = field(default_factory=lambda: array("d"))
     breaks: list[int] = field(default_factory=list)
     phase: float = 0.0  # of the tone behind the last frame
 
@@ -79,8 +81,7 @@ class ToneFrames:
 
     def part(self, first: int, last: int) -> ToneFrames:
         """The frames from `first` to before `last`, without breaks."""
-        re, im, tone, noise = (values[first:last] for values in self._arrays())
-        return ToneFrames(self.seconds, re, im, tone, noise)
+        return ToneFrames(self.seconds, *(values[first:last] for values in self._arrays()))
 
     def drop(self, count: int) -> None:
         """Forget the first frames."""
@@ -89,7 +90,7 @@ class ToneFrames:
         self.breaks = [place - count for place in self.breaks if place > count]
 
     def _arrays(self) -> tuple[array[float], ...]:
-        return self.re, self.im, self.tone, self.noise
+        return self.re, self.im, self.tone, self.noise, self.other
 
 
 def frame_length(rate: float) -> int:
@@ -113,6 +114,7 @@ def tuned(samples: array[float], rate: float, phase: float = 0.0) -> ToneFrames:
     tones: list[float] = []
     for first, last in spans:
         tones += _tones(rows[first:last], path[first:last], low, width)
+    others = [_other(row, place + 1) for row, place in zip(rows, path, strict=True)]
     count = len(samples) // frame_length(rate)
     #: The centre of block b is at (b - 1) * hop samples.
     place = hop / frame_length(rate)
@@ -126,6 +128,7 @@ def tuned(samples: array[float], rate: float, phase: float = 0.0) -> ToneFrames:
             after = min(before + 1, last - 1)
             frames.tone.append(tones[before] + (tones[after] - tones[before]) * (block - before))
             frames.noise.append(noise[path[before]] * scale)
+            frames.other.append(others[min(round(block), len(others) - 1)] * 4 / points**2)
     angles = array("d", [2 * math.pi * tone / rate for tone in frames.tone])
     frames.re, frames.im = mixed(samples, angles, frame_length(rate), phase)
     frames.phase = math.fmod(phase + math.fsum(angles) * frame_length(rate), 2 * math.pi)
@@ -206,6 +209,11 @@ def _tones(rows: Sequence[array[float]], path: Sequence[int], low: int, width: f
             total[k] += kept
             weight[k] += kept_weight
     return [value / by for value, by in zip(total, weight, strict=True)]
+
+
+def _other(row: array[float], place: int) -> float:
+    """The highest power at some distance from a bin."""
+    return max(max(row[: max(0, place - _NEAR)], default=0.0), max(row[place + _NEAR + 1 :], default=0.0))
 
 
 def _offset(three: Sequence[float]) -> float:
