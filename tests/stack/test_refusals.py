@@ -6,12 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_port
+from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_port, free_ports
 
 from heliograph.given import SettingError
 from heliograph.stack import commands, options, ports
@@ -172,11 +171,6 @@ def test_instances_are_started_by_gunicorns_command() -> None:
     assert "http" not in {path.name for path in Path(script).parent.iterdir()}
 
 
-def connects(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.mark.parametrize(
     ("variable", "offset"),
     [
@@ -187,12 +181,9 @@ def connects(port: int) -> bool:
     ],
 )
 def test_a_taken_port_is_named_with_its_owner_before_anything_starts(variable: str, offset: int) -> None:
-    with ExitStack() as held:
-        taken = held.enter_context(socket.create_server(("127.0.0.1", 0)))
-        port = int(taken.getsockname()[1])
-        while offset and connects(port - offset):  # somebody else's: take the next free one
-            taken = held.enter_context(socket.create_server(("127.0.0.1", 0)))
-            port = int(taken.getsockname()[1])
+    first, second = free_ports(2)
+    port = second if offset else first
+    with socket.create_server(("127.0.0.1", port)):
         said = refused({variable: str(port - offset)})
     assert f"port {port} of 127.0.0.1" in said
     assert f"({variable}), is taken by process {os.getpid()} (" in said

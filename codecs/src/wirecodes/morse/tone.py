@@ -81,7 +81,8 @@ class ToneFrames:
 
     def part(self, first: int, last: int) -> ToneFrames:
         """The frames from `first` to before `last`, without breaks."""
-        return ToneFrames(self.seconds, *(values[first:last] for values in self._arrays()))
+        re, im, tone, noise, other = (values[first:last] for values in self._arrays())
+        return ToneFrames(self.seconds, re, im, tone, noise, other)
 
     def drop(self, count: int) -> None:
         """Forget the first frames."""
