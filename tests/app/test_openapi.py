@@ -107,6 +107,7 @@ def run_schemathesis(url: str, folder: Path, *options: str) -> subprocess.Comple
     )
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing_undocumented(server: Server, tmp_path: Path) -> None:
     done = run_schemathesis(server.url, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -182,7 +182,8 @@ def built_without_compiler(archive: Path, into: Path, extension: str) -> subproc
     )
 
 
-@pytest.mark.parametrize("name", ["wirecodes", pytest.param("heliograph-proxy", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["wirecodes", "heliograph-proxy"])
 def test_where_nothing_can_be_compiled_it_is_built_without(built: Path, tmp_path: Path, name: str) -> None:
     ended = built_without_compiler(sdist(built, name), tmp_path, "")
     assert ended.returncode == 0, ended.stderr

@@ -259,6 +259,7 @@ def busy_instance(stack: Stack) -> int:
     return stack.pids()[busy]
 
 
+@pytest.mark.slow
 def test_stopping_closes_websockets_and_finishes_requests(tmp_path: Path) -> None:
     with Stack(tmp_path).started() as own, connect(f"{own.websocket_url}/ws/echo") as websocket:
         websocket.send("hello")

@@ -174,6 +174,7 @@ def test_a_log_that_is_gone_gives_a_page_one_notice(
         assert follower.data(3) == ["a", "lost", "b"]
 
 
+@pytest.mark.slow
 def test_where_websockets_fail_events_bring_the_same(
     context: BrowserContext, instance: Instance, name: str
 ) -> None:
@@ -192,6 +193,7 @@ def test_where_websockets_fail_events_bring_the_same(
         assert late.data(2) == values[3:]
 
 
+@pytest.mark.slow
 def test_a_long_history_comes_in_pages(context: BrowserContext, instance: Instance, name: str) -> None:
     with Client(instance.url) as client, client.subscribe(name) as events:
         futures = [events.submit(number) for number in range(350)]

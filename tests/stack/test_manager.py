@@ -126,6 +126,7 @@ def test_a_terminals_ctrl_c_and_its_end_stop_everything(tmp_path: Path, act: str
     assert_gone(children)
 
 
+@pytest.mark.slow
 def test_parts_that_do_not_listen_are_killed_in_time(tmp_path: Path) -> None:
     with Stack(tmp_path, web2="deaf", proxy="deaf", nginx="deaf").started() as stack:
         pids = stack.tree()

@@ -201,6 +201,7 @@ def test_a_broken_application_ends_the_start_with_status_1(tmp_path: Path) -> No
 
 
 @needs_nginx
+@pytest.mark.slow
 def test_a_broken_nginx_configuration_ends_the_start_with_status_1(tmp_path: Path) -> None:
     root = copy_checkout(tmp_path)
     with (root / "nginx/snippets/site.conf").open("a") as site:

@@ -144,6 +144,7 @@ def test_it_stops_and_says_why_when_one_does_not_come_back(tmp_path: Path) -> No
         assert [backend["state"] for backend in states] == ["ready", "ready"]
 
 
+@pytest.mark.slow
 def test_it_does_not_take_the_last_instance_away(tmp_path: Path) -> None:
     root = copy_checkout(tmp_path)
     with Stack(

@@ -116,7 +116,7 @@ def test_426_names_the_upgrade_through_all_layers(stack: Stack) -> None:
     assert "upgrade" in answer.headers["Connection"].lower()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stop_lets_clients_finish_and_leaves_nothing(tmp_path: Path, signum: signal.Signals) -> None:
     with Stack(tmp_path).started() as stack:
         pids = stack.tree()
@@ -143,6 +143,7 @@ def test_a_stop_lets_clients_finish_and_leaves_nothing(tmp_path: Path, signum: s
         assert_nothing_left(stack, pids)
 
 
+@pytest.mark.slow
 def test_killed_parts_come_back_while_the_others_serve(tmp_path: Path) -> None:
     with Stack(tmp_path).started() as stack:
         os.kill(stack.pids()["web1"], signal.SIGKILL)
@@ -166,6 +167,7 @@ def test_a_killed_manager_leaves_nothing_running(tmp_path: Path) -> None:
         assert not any(answers(port) for port in stack.ports.all)
 
 
+@pytest.mark.slow
 def test_a_second_stack_from_the_same_checkout_leaves_the_firsts_files_alone(
     stack: Stack, without_nginx: Stack
 ) -> None:
@@ -184,6 +186,7 @@ def test_without_nginx_the_proxy_is_in_front(without_nginx: Stack) -> None:
     assert requests.get(f"{without_nginx.proxy_url}/healthz", timeout=PATIENCE).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_user_without_privileges_runs_it_from_a_copy_of_his(tmp_path: Path) -> None:
     root = copy_checkout(tmp_path, python_for_everyone())
     user = hand_over(root)

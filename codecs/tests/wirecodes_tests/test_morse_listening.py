@@ -71,6 +71,7 @@ class TestListening:
         samples = samples_of(MORSE.encode("VVV DE W1AW", to="wav"))[0]
         assert heard(file_of((hiss + samples + hiss).tobytes())) == "VVV DE W1AW"
 
+    @pytest.mark.slow
     def test_a_long_recording_is_read_in_parts_without_a_seam(self) -> None:
         text = " ".join(["SLOWLY SENT"] * 26)
         file = MORSE.encode(text, to="wav", wpm=5)

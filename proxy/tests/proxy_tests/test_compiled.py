@@ -166,6 +166,7 @@ def test_the_twin_can_be_left_unused(wheel: Path) -> None:
 MISTAKE = "\nBROKEN: int = 'no number'\n"
 
 
+@pytest.mark.slow
 def test_a_twin_that_cannot_be_built_is_left_out(tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     with (project / "src/heliograph_proxy/retry.py").open("a") as source:
@@ -177,6 +178,7 @@ def test_a_twin_that_cannot_be_built_is_left_out(tmp_path: Path) -> None:
     assert not list(installed.rglob("*.so"))
 
 
+@pytest.mark.slow
 def test_a_twin_that_must_be_built_and_cannot_ends_the_build(tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     with (project / "src/heliograph_proxy/retry.py").open("a") as source:

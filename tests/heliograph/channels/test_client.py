@@ -80,6 +80,7 @@ def follow_through_crashes(folder: str) -> None:
         assert [event.cursor.offset for event in found] == list(range(1, count + 1))
 
 
+@pytest.mark.slow
 def test_what_arrives_through_crashes_is_everything_once_in_order(tmp_path: Path) -> None:
     follow_through_crashes(str(tmp_path))
 

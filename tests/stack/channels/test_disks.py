@@ -63,6 +63,7 @@ def test_a_full_disk_is_a_503_with_the_reason_and_heals(tmp_path: Path) -> None:
         assert "Traceback" not in server.output
 
 
+@pytest.mark.slow
 def test_a_read_only_file_is_a_503_with_the_reason_and_heals(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     settings = {"HELIOGRAPH_CHANNELS": f"sqlite:///{disk}/channels.db"}

@@ -65,6 +65,7 @@ def test_a_rolling_restart_costs_nobody_a_message(stack: Stack) -> None:
     assert all(one.interruptions for one in watched.followers), "each was at an instance that was restarted"
 
 
+@pytest.mark.slow
 def test_an_instance_killed_with_9_costs_nobody_a_message(stack: Stack) -> None:
     with Watched(stack.url, [stack.url]) as watched:
         victim = max(backends(stack), key=lambda one: one["tunnels"])["name"]

@@ -66,6 +66,7 @@ class Hand:
             self._session.send("Input.dispatchKeyEvent", {**event, "type": "keyDown" if down else "keyUp"})
 
 
+@pytest.mark.slow
 def test_the_space_bar_is_a_key_and_what_it_keys_is_read_at_once(page: Page, stack_url: str) -> None:
     open_morse(page, stack_url)
     page.locator(".key").focus()

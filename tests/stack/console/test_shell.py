@@ -27,7 +27,7 @@ SHIFTS = """() => new Promise((resolve) => {
 })"""
 
 
-@pytest.mark.parametrize("look", ["light on a phone", "dark on a desk"])
+@pytest.mark.parametrize("look", ["light on a phone", pytest.param("dark on a desk", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("view", NAMES)
 def test_axe_finds_nothing_and_everything_has_room(
     browser: Browser, complaints: Complaints, stack_url: str, view: str, look: str

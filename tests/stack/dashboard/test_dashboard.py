@@ -45,6 +45,7 @@ def test_a_page_that_is_opened_now_shows_what_was_before(farm: Farm, open_dashbo
     assert later.page.locator("#verdict .strip .up").get_attribute("d")
 
 
+@pytest.mark.slow
 def test_a_backend_that_dies_is_the_first_thing_one_sees_until_it_returns(
     farm: Farm, dashboard: Dashboard
 ) -> None:
