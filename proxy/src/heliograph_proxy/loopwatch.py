@@ -27,6 +27,8 @@ IDLE: Final = 0.1
 LIMIT: Final = 0.1
 #: Seconds after which it is reported although it is held still, in case that this never ends.
 STANDING: Final = 2.0
+#: Seconds after which a look comes late.
+LATE: Final = 0.05
 #: Frames of a stack that are shown, the innermost ones.
 MAX_FRAMES: Final = 40
 #: Iterations from one look to the next that are still told apart by the time on a core.
@@ -71,17 +73,13 @@ class Stall:
 
 @dataclass(slots=True)
 class _Hold:
-    """One greenlet has the loop since the look `began`, and had it `head` seconds before."""
+    """One greenlet has the loop, for so many `seconds` until the last look."""
 
     holder: FrameType | None
-    began: Times
-    head: float
+    seconds: float
     reported: bool = False
     stack: str = ""
     _seen: Counter[CodeType] = field(default_factory=Counter)
-
-    def seconds(self, times: Times) -> float:
-        return self.head + times.since(self.began)
 
     def note(self, frame: FrameType) -> None:
         """Keep the stack of the function that was seen most often."""
@@ -104,7 +102,7 @@ class LoopWatch:
     def look(self, iteration: int, frame: FrameType | None, clock: Callable[[], Times]) -> Stall | None:
         """Take note of what the loop does. Returns a stall that ended, or one that goes on, once."""
         held = frame is not None and frame.f_code not in self._waiting
-        last, hold = self._last, self._hold
+        last, hold, pause = self._last, self._hold, self.pause
         turned = iteration - last[0] if last is not None else 1
         self.pause = BUSY if held or turned else IDLE
         if self.pause == IDLE and hold is None:  # it waits as before, and uses no core meanwhile
@@ -114,31 +112,40 @@ class LoopWatch:
         if last is None:
             return None
         if hold is not None and held and not turned and hold.holder is _outermost(frame):
-            return self._go_on(hold, times, frame)
+            hold.seconds += _counted(last[1], times, pause)
+            return self._go_on(hold, frame)
         run = times.run_since(last[1]) if 0 <= turned <= FEW else 0.0
         self._hold = None
         if held and frame is not None:
-            self._hold = _Hold(_outermost(frame), times, run if hold is None else 0.0)
+            self._hold = _Hold(_outermost(frame), run if hold is None else 0.0)
             self._hold.note(frame)
             if hold is None:
                 return None
-        return self._end(hold, last[1], run)
+        return self._end(hold, run)
 
-    def _go_on(self, hold: _Hold, times: Times, frame: FrameType | None) -> Stall | None:
+    def _go_on(self, hold: _Hold, frame: FrameType | None) -> Stall | None:
         if frame is not None:
             hold.note(frame)
-        seconds = hold.seconds(times)
-        if seconds < STANDING or hold.reported:
+        if hold.seconds < STANDING or hold.reported:
             return None
         hold.reported = True
-        return Stall(seconds, hold.stack, over=False)
+        return Stall(hold.seconds, hold.stack, over=False)
 
-    def _end(self, hold: _Hold | None, last: Times, run: float) -> Stall | None:
-        seconds = run + (hold.seconds(last) if hold is not None else 0.0)
+    def _end(self, hold: _Hold | None, run: float) -> Stall | None:
+        seconds = run + (hold.seconds if hold is not None else 0.0)
         if seconds <= LIMIT:
             return None
         self.stalled_seconds += seconds
         return Stall(seconds, hold.stack if hold is not None else "", over=True)
+
+
+def _counted(last: Times, times: Times, pause: float) -> float:
+    """Seconds from one look to the next in which one greenlet had the loop.
+
+    Where this thread itself comes late, it had no core, Python's lock was taken, or the whole machine stood, as virtual ones
+    do. Then only the time counts that the loop's thread was on a core.
+    """
+    return times.run_since(last) if times.now - last.now > pause + LATE else times.since(last)
 
 
 def _outermost(frame: FrameType | None) -> FrameType | None:

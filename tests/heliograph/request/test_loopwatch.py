@@ -16,6 +16,7 @@ import pytest
 from heliograph_proxy.loopwatch import (
     BUSY,
     IDLE,
+    LATE,
     LIMIT,
     STANDING,
     LoopThread,
@@ -149,6 +150,18 @@ def test_one_that_goes_on_is_reported_once() -> None:
     ended = loop.look(None, turns=1, seconds=BUSY)
     assert ended is not None
     assert ended.seconds == pytest.approx(200 * BUSY)
+
+
+def test_a_view_that_blocks_counts_and_a_machine_that_stands_does_not() -> None:
+    loop, held = Loop(), greenlet()
+    for _ in range(5):
+        assert loop.look(held, seconds=BUSY) is None
+    blocked = loop.look(None, turns=1, seconds=BUSY)
+    assert blocked is not None
+    assert blocked.seconds == pytest.approx(4 * BUSY)
+    for _ in range(5):
+        assert loop.look(held, seconds=BUSY + 2 * LATE, run=0.01) is None
+    assert loop.look(None, turns=1, seconds=BUSY, run=0.01) is None
 
 
 def test_without_a_word_of_the_kernel_a_thread_is_never_without_a_core() -> None:
