@@ -7,15 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from proxy_tests.processes import PYTHON, ROOT, Process, answers, clean_environment, free_port
 
-from heliograph import Heliograph
 from heliograph.given import SettingError
-from heliograph.options import LIBRARY
 from heliograph.request.options import AccessOptions
 from heliograph.server import guard
-from heliograph.settings import load
 
 CLOSED = AccessOptions.read({})
 GUNICORN = (PYTHON, "-m", "gunicorn", "-c", "conf/gunicorn.conf.py")
@@ -144,19 +140,38 @@ def test_a_process_that_listens_for_everybody_is_seen() -> None:
         guard.refuse_open_sockets(CLOSED)
 
 
+#: A process of its own: other tests may have listeners in this one.
+LATE = """
+import socket
+from flask import Flask
+from heliograph import Heliograph
+from heliograph.options import LIBRARY
+from heliograph.settings import load
+
+app = Flask("late")
+settings = load({"HELIOGRAPH_CHANNELS": "memory://", "HELIOGRAPH_SPOOL": "spool"}, LIBRARY)
+live = Heliograph(app, endpoints=("channels", "events"), settings=settings)
+print(app.test_client().get("/channels").status_code)
+with socket.create_server(("0.0.0.0", 0)):
+    for _ in range(2):
+        answer = app.test_client().get("/channels")
+        print(answer.status_code, answer.json["detail"])
+live.close()
+"""
+
+
 def test_a_server_that_binds_after_the_application_was_made_serves_nobody(tmp_path: Path) -> None:
-    app = Flask(__name__)
-    given = {"HELIOGRAPH_CHANNELS": "memory://", "HELIOGRAPH_SPOOL": str(tmp_path)}
-    live = Heliograph(app, endpoints=("channels", "events"), settings=load(given, LIBRARY))
-    try:
-        assert app.test_client().get("/channels").status_code == 200  # nothing listens: this is no server yet
-        with socket.create_server(("0.0.0.0", 0)):
-            answers = [app.test_client().get("/channels") for _ in range(2)]
-        assert [
-            (answer.status_code, refusal(answer.json["detail"])[:18]) for answer in answers if answer.json
-        ] == [(503, "a listening socket")] * 2
-    finally:
-        live.close()
+    ended = subprocess.run(
+        [PYTHON, "-c", LATE],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    before, *after = ended.stdout.splitlines()
+    assert before == "200"  # nothing listens: this is no server yet
+    assert [(line[:3], refusal(line[4:])[:18]) for line in after] == [("503", "a listening socket")] * 2
 
 
 @pytest.mark.parametrize("option", [True, False])
