@@ -163,6 +163,7 @@ live.close()
 def test_a_server_that_binds_after_the_application_was_made_serves_nobody(tmp_path: Path) -> None:
     ended = subprocess.run(
         [PYTHON, "-c", LATE],
+        check=True,
         cwd=tmp_path,
         env=clean_environment(),
         capture_output=True,
