@@ -3,9 +3,9 @@
 The loop itself does nothing for it. The thread looks at the number of the loop's iteration and at the stack of the loop's
 thread, every BUSY seconds, and less often while the loop waits. A loop that is in the same iteration as before and does not
 wait is held. How long it was held before the first and after the last such look is known by the time on a core that its
-thread used meanwhile. Time in which a thread of the process waited for a core is not counted (it may have Python's lock), nor
-time in which a virtual machine waited for one of its host's: then the machine is busy, not the loop. Where the stack begins
-elsewhere than at the last look, the loop works for several greenlets in turn, and the count begins anew.
+thread used meanwhile. Time in which the thread waited for a core is not counted, nor time in which the watch itself could not
+look, unless the thread was on a core: then the machine is busy, not the loop. Where the stack begins elsewhere than at the last
+look, the loop works for several greenlets in turn, and the count begins anew.
 """
 
 from __future__ import annotations
@@ -20,26 +20,21 @@ from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, Metric
 
-#: Seconds between two looks while the loop has work, and while it waits: together less than 0.2 % of a core.
+#: Seconds between two looks while the loop has work, and while it waits: together less than 0.1 % of a core.
 BUSY: Final = 0.05
 IDLE: Final = 0.1
 #: Seconds above which a loop that was held is reported.
 LIMIT: Final = 0.1
 #: Seconds after which it is reported although it is held still, in case that this never ends.
 STANDING: Final = 2.0
-#: Seconds after which a look comes late.
-LATE: Final = 0.05
+#: Seconds by which a look may come late and still be on time.
+LATE: Final = 0.02
 #: Frames of a stack that are shown, the innermost ones.
 MAX_FRAMES: Final = 40
 #: Iterations from one look to the next that are still told apart by the time on a core.
 FEW: Final = 2
 
 _NANOSECOND: Final = 1e-9
-#: Seconds of a tick, and where the first line of /proc/stat has the ticks of "steal".
-_TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
-_STEAL: Final = 8
-#: The threads of this process.
-_TASKS: Final = "/proc/self/task"
 
 
 class Times(NamedTuple):
@@ -142,8 +137,8 @@ class LoopWatch:
 def _counted(last: Times, times: Times, pause: float) -> float:
     """Seconds from one look to the next in which one greenlet had the loop.
 
-    Where this thread itself comes late, it had no core, Python's lock was taken, or the whole machine stood, as virtual ones
-    do. Then only the time counts that the loop's thread was on a core.
+    Where the watch itself comes late, it had no core, the thread that has Python's lock had none, or the whole machine stood,
+    as virtual ones do. Then only the time counts that the loop's thread was on a core.
     """
     return times.run_since(last) if times.now - last.now > pause + LATE else times.since(last)
 
@@ -165,81 +160,20 @@ def families(name: str, seconds: float) -> Iterator[Metric]:
 
 
 class LoopThread:
-    """What `LoopWatch.look` wants to know of the loop's thread, by its descriptors in /proc (schedstat, stat)."""
+    """What `LoopWatch.look` wants to know of the loop's thread, by its descriptor in /proc (schedstat)."""
 
     def __init__(self, native_id: int, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._schedule = _descriptor(f"{_TASKS}/{native_id}/schedstat")
-        self._others = _OtherThreads(str(native_id))
-        self._machine = _descriptor("/proc/stat")
-        if not self._stolen():  # no hypervisor: that needs not be read again
-            os.close(self._machine)
-            self._machine = -1
+        try:
+            self._schedule = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # the kernel does not tell
+            self._schedule = -1
 
     def times(self) -> Times:
-        """Where the kernel does not tell, the thread never waits for a core, and its work is not known.
-
-        Another thread that waits for a core may have Python's lock, which the loop's thread then waits for.
-        """
+        """Where the kernel does not tell, the thread never waits for a core, and its work is not known."""
         now = self._clock()
         try:
-            run, waited = _schedule(self._schedule)
+            run, waited = os.pread(self._schedule, 64, 0).split()[:2]
         except (OSError, ValueError):
             return Times(now, 0.0, 0.0)
-        return Times(now, run * _NANOSECOND, (waited + self._others.waited()) * _NANOSECOND + self._stolen())
-
-    def _stolen(self) -> float:
-        """Seconds in which a virtual machine had to wait for a core of its host: the mean of all of its cores."""
-        if self._machine < 0:
-            return 0.0
-        try:
-            return int(os.pread(self._machine, 256, 0).split()[_STEAL]) * _TICK / (os.cpu_count() or 1)
-        except (OSError, ValueError, IndexError):
-            return 0.0
-
-
-class _OtherThreads:
-    """For how long the other threads of this process waited for a core."""
-
-    def __init__(self, loop: str) -> None:
-        self._loop = loop
-        self._waited = 0
-        #: Of each thread: the descriptor of its schedule, and what it had waited when it was last asked.
-        self._threads: dict[str, tuple[int, int]] = {}
-
-    def waited(self) -> int:
-        """Nanoseconds of all of them together, since the first call."""
-        try:
-            ids = os.listdir(_TASKS)
-        except OSError:
-            return self._waited
-        for gone in self._threads.keys() - set(ids):
-            os.close(self._threads.pop(gone)[0])
-        for one in ids:
-            if one != self._loop:
-                self._waited += self._more(one)
-        return self._waited
-
-    def _more(self, one: str) -> int:
-        descriptor, before = self._threads.get(one, (-1, -1))
-        if descriptor < 0 and (descriptor := _descriptor(f"{_TASKS}/{one}/schedstat")) < 0:
-            return 0  # it has ended meanwhile
-        try:
-            waited = _schedule(descriptor)[1]
-        except (OSError, ValueError):
-            waited = max(0, before)
-        self._threads[one] = (descriptor, waited)
-        return waited - before if before >= 0 else 0
-
-
-def _schedule(descriptor: int) -> tuple[int, int]:
-    """Nanoseconds that a thread was on a core, and that it waited for one."""
-    run, waited = os.pread(descriptor, 64, 0).split()[:2]
-    return int(run), int(waited)
-
-
-def _descriptor(file: str) -> int:
-    try:
-        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # the kernel does not tell
-        return -1
+        return Times(now, int(run) * _NANOSECOND, int(waited) * _NANOSECOND)
