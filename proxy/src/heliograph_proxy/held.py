@@ -99,7 +99,9 @@ class HeldBytes:
                 self.give(client, size)
             raise
         finally:
-            self._remove(waiting)
+            if not waiting.taken:
+                self._remove(waiting)
+                self._assign()  # those behind it
         return waiting.taken
 
     def _bound(self, has: int) -> float:

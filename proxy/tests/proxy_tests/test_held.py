@@ -99,6 +99,21 @@ def test_what_a_body_waits_for_is_not_given_to_one_that_came_later() -> None:
     assert held.total == 620
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_body_that_waits_no_longer_lets_those_behind_it_go_on(killed: bool) -> None:
+    held = HeldBytes(1000)
+    assert held.take("a", 500)
+    assert held.take("b", 450)
+    first = gevent.spawn(held.wait, "c", 100, LONG if killed else 0.01)
+    second = gevent.spawn(held.wait, "d", 20, LONG)
+    if killed:
+        until(lambda: waiting(held) == 2, "both to wait")
+        first.kill()
+    assert second.get(timeout=5)
+    assert first.value is not True
+    assert (held.total, waiting(held)) == (970, 0)
+
+
 def test_a_client_without_room_of_its_share_holds_up_no_other() -> None:
     held = HeldBytes(1000)
     assert held.take("a", 500)
