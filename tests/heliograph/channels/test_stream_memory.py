@@ -12,9 +12,11 @@ from flask import Flask
 
 from heliograph import Heliograph
 from heliograph.channels.message import Kind, new_append
+from heliograph.channels.transports.sse import MAX_WAITING, EventQueue
 from heliograph.options import LIBRARY
 from heliograph.request.environ import CONNECTIONS
 from heliograph.settings import load
+from heliograph.websocket.memory import MemoryLimit
 from heliograph.websocket.registry import ConnectionRegistry
 from tests.heliograph.channels.followers import eventually
 from tests.heliograph.channels.patched import patched
@@ -60,3 +62,16 @@ def test_the_greediest_stream_is_ended_and_the_others_go_on(tmp_path: Path) -> N
         assert len(next(modest)) > 10 * KIB
     assert registry.memory.held == 0
     live.close()
+
+
+def test_what_comes_after_the_end_of_a_stream_is_held_no_more_and_cuts_no_connection() -> None:
+    cut: list[str] = []
+    memory = MemoryLimit(MAX_WAITING, later=lambda relieve: relieve())
+    queue = EventQueue(lambda: cut.append("cut"), memory)
+    queue.offer(b"x" * 10 * KIB)
+    assert memory.held == 10 * KIB
+    queue.release()
+    for _ in range(2):
+        queue.offer(b"x" * MAX_WAITING)
+    assert memory.held == 0
+    assert cut == []

@@ -179,7 +179,8 @@ class EventQueue:
         self._shut_down()
 
     def release(self) -> None:
-        """The stream is over."""
+        """The stream is over. What is sent to all subscribers at this moment may still come, and is dropped."""
+        self.end()
         self._memory.forget(self)
 
 
