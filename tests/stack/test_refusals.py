@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -148,6 +149,27 @@ def test_forms_of_listen_that_nginx_reads_are_read(
     assert (found in [(one.host, one.port) for one in listens]) == bool(found)
     planned = stages(replace(layout, listens=listens), "python", Project(root, "wsgi:app", ()), root / "var")
     assert len(planned[2][0].questions) == 1 + len(listens)
+
+
+#: A machine whose only address of IPv6 is loopback's, which its localhost names first.
+_MACHINE = """
+ip link set lo up && ip address add 192.0.2.1/32 dev lo && mount --bind hosts /etc/hosts && exec "$0" "$@"
+"""
+
+
+def test_a_name_stands_for_the_addresses_that_nginx_binds(tmp_path: Path) -> None:
+    in_it = ("unshare", "--map-root-user", "--net", "--mount", "sh", "-c", _MACHINE)
+    (tmp_path / "hosts").write_text("::1 localhost\n127.0.0.1 localhost\n")
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*in_it, *command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
+        )
+
+    if not shutil.which("unshare") or run("true").returncode:
+        pytest.skip("no network of its own can be made here")
+    code = "from heliograph.stack import ports; print(*(ports.addresses(one, '', '') for one in ('localhost', '::1')))"
+    assert run(sys.executable, "-c", code).stdout == "['127.0.0.1'] ['::1']\n"
 
 
 def test_servers_of_nginx_share_a_port_and_hosts_do_not_clash() -> None:

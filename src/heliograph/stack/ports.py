@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import re
 import socket
@@ -43,11 +44,20 @@ def _overlap(one: str, other: str) -> bool:
 
 def addresses(host: str, name: str, shown: str) -> list[str]:
     """The IP addresses a host of nginx stands for, set by `name` as `shown`; all of IPv4 without one. Raises SettingError."""
+    flags = 0 if not host or _is_address(host) else socket.AI_ADDRCONFIG  # as nginx looks up names
     try:
-        found = socket.getaddrinfo(host or "0.0.0.0", None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host or "0.0.0.0", None, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError) as exc:  # UnicodeError: no name at all, such as one with an empty label
         raise SettingError(name, shown, "an address of this machine, or a name of one, is allowed") from exc
     return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_free(want: Wanted) -> None:
