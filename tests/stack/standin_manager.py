@@ -26,7 +26,7 @@ def plan(item: dict[str, str], log: str) -> Plan:
         host="127.0.0.1",
         port=int(item["port"]),
         patience=float(item["patience"]),
-        watch=Watch(interval=0.1, timeout=0.3, misses=3, patience=1.0),
+        watch=Watch(interval=0.1, timeout=0.3, misses=3, patience=1.0, lag=0.5),
     )
 
 

@@ -3,8 +3,9 @@
 Any answer shows a process that works, an error and a closed connection too: what is wrong with an application is not mended by a
 new process. One missed answer shows nothing, since the machine may be busy: a part counts as stuck after several, on one and the
 same listener, and only while this process itself was not held up. A part that lets new connections wait may have as many as it can
-take, so one connection to each listener is kept: while any of its listeners answers on any connection, only a listener that refuses
-connections counts. A worker that ends closes its kept connections, and its master then starts another one, which takes a while.
+take, so one connection is kept to each listener that keeps it: while any of its listeners answers on any connection, only a
+listener that refuses connections counts. A worker that ends closes its kept connections, and its master then starts another one,
+which takes a while.
 """
 
 from __future__ import annotations
@@ -23,9 +24,6 @@ ASK_TIMEOUT = 2.0
 
 #: Questions under way at once, of all parts.
 MAX_ASKED = 64
-
-#: A sleep of ours that takes so much longer shows that this process did not run.
-LAG = 1.0
 
 NO_ANSWER = "no answer"
 
@@ -58,6 +56,8 @@ class Watch:
     #: The patience with a part that has closed its kept connection: Gunicorn's old worker has 7 s to end, a new one imports
     #: the application.
     renewal: float = 30.0
+    #: What takes so much longer than it may shows that this process did not run. Less than the patience.
+    lag: float = 1.0
 
 
 class Sign(enum.Enum):
@@ -91,7 +91,7 @@ async def ask(question: Question, timeout: float) -> Reply:
         return Reply(0, NO_ANSWER, Sign.SILENT)
     except ConnectionRefusedError as exc:
         return Reply(0, str(exc), Sign.REFUSES)
-    except ConnectionError as exc:
+    except (ConnectionError, ssl.SSLError) as exc:
         return Reply(0, str(exc), Sign.WORKS)
     except (OSError, ValueError) as exc:  # ours, as when we have no descriptors left
         return Reply(0, str(exc), Sign.SILENT)
@@ -169,8 +169,9 @@ async def _unanswered(question: Question, watch: Watch, slots: asyncio.Semaphore
     while True:
         begun = clock()
         async with slots:
+            asked = clock()
             reply = await ask(question, watch.timeout)
-        if reply.sign is Sign.WORKS:
+        if reply.sign is Sign.WORKS or clock() - asked > watch.timeout + watch.lag:
             answered, misses = clock(), 0
             signs.works()
         else:
@@ -178,13 +179,16 @@ async def _unanswered(question: Question, watch: Watch, slots: asyncio.Semaphore
         refuses = reply.sign is Sign.REFUSES and clock() - answered >= watch.patience
         if misses >= watch.misses and (refuses or signs.missing):
             return f"GET {question}: {reply.told}"
-        if await _held_up(max(watch.interval - (clock() - begun), watch.interval / 5)):
+        if await _held_up(max(watch.interval - (clock() - begun), watch.interval / 5), watch.lag):
             answered, misses = clock(), 0
             signs.works()
 
 
 async def _keep_asking(question: Question, watch: Watch, signs: Signs) -> None:
-    """Note each answer on a connection that is kept, and connect again when it ends. HEAD, whose answers have no body."""
+    """Note each answer on a connection that is kept, and connect again when it ends. HEAD, whose answers have no body.
+
+    Asked so often that it is not closed for being idle: only a worker that ends closes it without a word.
+    """
     while True:
         with contextlib.suppress(OSError, ValueError, EOFError, asyncio.LimitOverrunError):
             reader, writer = await _connect(question)
@@ -194,8 +198,8 @@ async def _keep_asking(question: Question, watch: Watch, signs: Signs) -> None:
                     writer.write(_request("HEAD", question, "keep-alive"))
                     head = await reader.readuntil(b"\r\n\r\n")
                     signs.works()
-                    kept = kept or b"\nconnection: close" not in head.lower()
-                    await asyncio.sleep(watch.timeout)
+                    kept = b"\nconnection: close" not in head.lower()
+                    await asyncio.sleep(watch.interval)
             finally:
                 writer.close()
                 if kept:
@@ -209,19 +213,19 @@ async def _stopped(pid: int, watch: Watch) -> str:
     since: dict[int, float] = {}
     while True:
         since = {one: since.get(one, clock()) for one in _family(pid) if _state(one) == "T"}
-        if await _held_up(watch.interval):
+        if await _held_up(watch.interval, watch.lag):
             since = {}
         for one, begun in since.items():
             if clock() - begun >= watch.patience and _state(one) == "T":
                 return f"process {one} is stopped"
 
 
-async def _held_up(seconds: float) -> bool:
+async def _held_up(seconds: float, lag: float) -> bool:
     """Sleep; whether that took so long that nothing can be concluded from what was missed meanwhile."""
     clock = asyncio.get_running_loop().time
     begun = clock()
     await asyncio.sleep(seconds)
-    return clock() - begun > seconds + LAG
+    return clock() - begun > seconds + lag
 
 
 def _family(pid: int) -> list[int]:
