@@ -111,8 +111,7 @@ class ProxyExchange:
         if reader.complete:
             return with_body(head, wire, payload)
         source = BodySource(self._client, reader, runtime, head, len(payload))
-        seconds = runtime.settings.timeouts.queue
-        self._body = IncomingBody(source, runtime.held, self._record.client, seconds)
+        self._body = IncomingBody(source, runtime.held, self._record.client)
         request = self._body.read(head, wire, payload)
         self._started = monotonic()
         return request

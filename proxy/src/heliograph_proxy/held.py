@@ -12,6 +12,7 @@ import gevent
 from gevent.event import Event
 
 from heliograph_proxy.clientcounts import ClientCounts
+from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import StreamError
 from heliograph_proxy.streams import SocketStream
 
@@ -37,30 +38,46 @@ MOST_WAITING = 1000
 class _Waiting:
     """A body that waits unread until there is room."""
 
-    __slots__ = ("client", "ready", "size", "taken")
+    __slots__ = ("client", "line", "ready", "size", "taken", "waits")
 
-    def __init__(self, client: str, size: int) -> None:
+    def __init__(self, client: str, size: int, line: _Line) -> None:
         self.client = client
         self.size = size
+        self.line = line
+        #: Whether it is in its line.
+        self.waits = True
         self.taken = False
-        #: It has its room, or its wait is over.
+        #: Something about it has changed.
         self.ready = Event()
 
 
-class HeldBytes:
-    """`take` before bytes are kept, `give` when they are not kept any more."""
+#: By client, the next one first. Ordered dictionaries, because any body may leave at any time.
+_Line = OrderedDict[str, OrderedDict[_Waiting, None]]
 
-    def __init__(self, most: int) -> None:
+
+class HeldBytes:
+    """`take` before bytes are kept, `give` when they are not kept any more. `seconds`: how long a body waits for room."""
+
+    def __init__(self, most: int, seconds: float) -> None:
         self.total = 0
         self._most = most
+        self._seconds = seconds
         self._by_client = ClientCounts()
-        #: By client, the next one first. Ordered dictionaries, because any body may leave at any time.
-        self._waiting: OrderedDict[str, OrderedDict[_Waiting, None]] = OrderedDict()
+        #: Bodies that hold some already come first, so that this is given back soon.
+        self._begun: _Line = OrderedDict()
+        self._others: _Line = OrderedDict()
+        #: Bodies in both lines, and of each client.
         self._count = 0
+        self._bodies = ClientCounts()
 
-    def configure(self, most: int) -> None:
-        self._most = most
+    def configure(self, most: int, seconds: float) -> None:
+        """New bounds. Each that waits looks again how long it may."""
+        self._most, self._seconds = most, seconds
         self._assign()
+        for line in (self._begun, self._others):
+            for bodies in line.values():
+                for waiting in bodies:
+                    waiting.ready.set()
 
     @property
     def most_of_body(self) -> int:
@@ -81,19 +98,19 @@ class HeldBytes:
         if size:
             self.total -= size
             self._by_client.remove(client, size)
-            if self._waiting:
+            if self._count:
                 self._assign()
 
-    def wait(self, client: str, size: int, seconds: float, *, begun: bool = False) -> bool:
-        """As `take`, but waits for room. `begun`: for more of a body that holds some already. It comes first, so that this is given
-        back soon."""
-        if (begun or not self._waiting) and self.take(client, size):
+    def wait(self, client: str, size: int, *, begun: bool = False) -> bool:
+        """As `take`, but waits for room. `begun`: for more of a body that holds some already."""
+        line = self._begun if begun else self._others
+        if not size or (not self._begun and not line and self.take(client, size)):
             return True
-        waiting = _Waiting(client, size)
-        self._add(waiting, begun)
+        waiting = _Waiting(client, size, line)
+        self._add(waiting)
         try:
             self._assign()
-            waiting.ready.wait(seconds)
+            self._wait(waiting)
         except BaseException:  # this greenlet is being killed
             if waiting.taken:
                 self.give(client, size)
@@ -104,6 +121,15 @@ class HeldBytes:
                 self._assign()  # those behind it
         return waiting.taken
 
+    def _wait(self, waiting: _Waiting) -> None:
+        since = monotonic()
+        while waiting.waits:
+            left = since + self._seconds - monotonic()
+            if left <= 0:
+                return
+            waiting.ready.clear()
+            waiting.ready.wait(left)
+
     def _bound(self, has: int) -> float:
         """How much all may hold where one of them would have so much."""
         if has > self._most * CLIENT_SHARE:
@@ -111,42 +137,53 @@ class HeldBytes:
         return self._most if has <= self.most_of_body else self._most * COMMON_SHARE
 
     def _assign(self) -> None:
-        """Give room to those that wait: to the clients in turn, to each in the order of its bodies. A client without room of its
-        share holds up no other, but what a client within its share needs is not given to those behind it."""
-        clients = list(self._waiting)
+        """Give room to those that wait."""
+        if self._assign_line(self._begun):
+            self._assign_line(self._others)
+
+    def _assign_line(self, line: _Line) -> bool:
+        """To the clients in turn, to each in the order of its bodies. A client without room of its share holds up no other, but
+        what a client within its share needs is not given to those behind it: False when one waits for that."""
+        clients = list(line)
         for client in clients:
-            waiting = next(iter(self._waiting[client]))
+            waiting = next(iter(line[client]))
             if self.take(client, waiting.size):
                 self._remove(waiting)
                 waiting.taken = True
                 waiting.ready.set()
-                if client in self._waiting:
-                    self._waiting.move_to_end(client)
+                if client in line:
+                    line.move_to_end(client)
                     clients.append(client)
             elif self._bound(self._by_client.of(client) + waiting.size) >= self._most:
-                return
+                return False
+        return True
 
-    def _add(self, waiting: _Waiting, begun: bool) -> None:
-        bodies = self._waiting.setdefault(waiting.client, OrderedDict())
-        bodies[waiting] = None
-        if begun:
-            bodies.move_to_end(waiting, last=False)
-            self._waiting.move_to_end(waiting.client, last=False)
+    def _add(self, waiting: _Waiting) -> None:
+        waiting.line.setdefault(waiting.client, OrderedDict())[waiting] = None
         self._count += 1
+        self._bodies.add(waiting.client)
         if self._count > MOST_WAITING:
-            longest = max(self._waiting, key=lambda client: len(self._waiting[client]))
-            last = next(reversed(self._waiting[longest]))
-            self._remove(last)
-            last.ready.set()
+            self._end_one()
+
+    def _end_one(self) -> None:
+        """The last body of the client of which most wait: of several such clients, of the one that would be served last."""
+        clients = [*reversed(self._others), *reversed(self._begun)]
+        longest = max(clients, key=self._bodies.of)
+        line = self._others if longest in self._others else self._begun
+        last = next(reversed(line[longest]))
+        self._remove(last)
+        last.ready.set()
 
     def _remove(self, waiting: _Waiting) -> None:
         """If it still waits."""
-        bodies = self._waiting.get(waiting.client)
-        if bodies is not None and waiting in bodies:
+        if waiting.waits:
+            waiting.waits = False
+            bodies = waiting.line[waiting.client]
             del bodies[waiting]
-            self._count -= 1
             if not bodies:
-                del self._waiting[waiting.client]
+                del waiting.line[waiting.client]
+            self._count -= 1
+            self._bodies.remove(waiting.client)
 
 
 class UnsentAnswer:

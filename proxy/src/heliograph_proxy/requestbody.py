@@ -197,14 +197,13 @@ class BodySource:
 class IncomingBody:
     """A body of which not all came with its head. `read` waits for its beginning; `release` when no try is left."""
 
-    __slots__ = ("_held", "_name", "_queue_seconds", "_size", "_source")
+    __slots__ = ("_held", "_name", "_size", "_source")
 
-    def __init__(self, source: BodySource, held: HeldBytes, name: str, queue_seconds: float) -> None:
+    def __init__(self, source: BodySource, held: HeldBytes, name: str) -> None:
         self._source = source
         self._held = held
         #: The client in whose share it is held.
         self._name = name
-        self._queue_seconds = queue_seconds
         #: Bytes that are counted as held.
         self._size = 0
 
@@ -239,7 +238,7 @@ class IncomingBody:
 
     def _find_room(self, size: int) -> None:
         """The rest stays unread meanwhile."""
-        if not self._held.wait(self._name, size, self._queue_seconds, begun=self._size > 0):
+        if not self._held.wait(self._name, size, begun=self._size > 0):
             raise Unavailable("too many bytes of bodies and answers are held for clients")
         self._size += size
 

@@ -68,7 +68,7 @@ def build(settings: ProxySettings) -> Runtime:
         metrics=ProxyMetrics(LoopWatch(loopmonitor.WAITING)),
         sweeper=sweeper,
         sticky=sticky.create(settings.sticky, settings.state),
-        held=HeldBytes(limits.held_bytes),
+        held=HeldBytes(limits.held_bytes, timeouts.queue),
         clients=ClientBounds(settings.client),
     )
 

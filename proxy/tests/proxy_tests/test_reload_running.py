@@ -31,7 +31,11 @@ def one(
     monkeypatch.setattr(pace, "BODY_SECONDS", SHORT)
     monkeypatch.setattr(pace, "ANSWER_SECONDS", SHORT)
     made = Reloading(start_proxy, backend, another)
-    made.start(count=1, timeouts={"body": LONG, "tunnel": LONG}, client={"body_rate": 0, "answer_rate": 0})
+    made.start(
+        count=1,
+        timeouts={"body": LONG, "tunnel": LONG, "queue": LONG},
+        client={"body_rate": 0, "answer_rate": 0},
+    )
     return made
 
 
@@ -65,6 +69,21 @@ def test_a_body_that_is_waited_for_is_waited_for_as_the_new_settings_say(
     with half_a_body(one.proxy) as client:
         one.reload(**settings)
         assert client.response().status == 408
+
+
+def test_a_body_that_waits_for_room_waits_as_the_new_settings_say(one: Reloading) -> None:
+    held = one.proxy.runtime.held
+    names, size = ("192.0.2.1", "192.0.2.2"), held.most_of_body
+    for name in names:
+        assert held.take(name, size)
+    one.reload(limits={"held_bytes": held.total})
+    with one.proxy.client() as client:
+        client.send(HALF_A_BODY)
+        until(lambda: held._count, "the body to wait")
+        one.reload(timeouts={"queue": SHORT})
+        assert client.response().problem()["status"] == 503
+    for name in names:
+        held.give(name, size)
 
 
 def test_a_body_that_runs_keeps_its_limit(one: Reloading) -> None:

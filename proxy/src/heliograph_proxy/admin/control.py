@@ -95,7 +95,7 @@ class Control:
             new.limits.queue, new.timeouts.queue, part_of_queue(new.limits.queue, share)
         )
         runtime.connections.configure(new.pool, new.timeouts.body)
-        runtime.held.configure(new.limits.held_bytes)
+        runtime.held.configure(new.limits.held_bytes, new.timeouts.queue)
         runtime.clients.configure(new.client)
         wanted = {one.name: one for one in new.backends}
         for backend in runtime.balancer.staying():
