@@ -35,6 +35,15 @@ def test_a_clock_that_jumped_is_not_believed_for_an_hour(jump: float) -> None:
     assert not clock.is_doubted
 
 
+def test_a_process_that_started_lately_believes_a_jump_no_sooner() -> None:
+    started = 50 * HOURS
+    clock = SteadyClock(1_000_000.0, started)
+    assert clock.time(1_000_060.0 + 25 * HOURS, started + 60.0) == 1_000_060.0
+    assert clock.time(1_000_121.0 + 25 * HOURS, started + 121.0) == 1_000_121.0
+    assert clock.time(1_000_122.0, started + 122.0) == 1_000_122.0
+    assert not clock.is_doubted
+
+
 @pytest.mark.parametrize(("kept", "needed"), [(5.0, LEAST_TRUST), (600.0, 600.0)])
 def test_a_clock_that_was_wrong_at_the_start_is_believed_soon(kept: float, needed: float) -> None:
     clock, right = SteadyClock(0.0, 0.0), 1_000_000.0

@@ -2,8 +2,10 @@
 
 It is the clock of the machine, unless that jumps: a clock that is a day ahead for a minute would end all histories for good. A jump
 is seen beside the time since the machine was started, which nobody sets. After it the time goes on from before, until the clock has
-kept its new time as long as the one before, but at least a minute and at most an hour; then it is believed. A process that starts
-while the clock is wrong believes it, until soon after it was set. Redis and PostgreSQL use the clock of their server.
+kept its new time as long as the machine had the one before, but at least a minute and at most an hour; then it is believed. So a
+process that starts while the clock is wrong believes it: soon after the machine's start until soon after the clock was set, later
+until an hour after. A time since the process's start instead would believe a wrong clock within minutes of each restart. Redis and
+PostgreSQL use the clock of their server.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ class SteadyClock:
 
     def __init__(self, wall: float, elapsed: float) -> None:
         self._offset = wall - elapsed
-        self._kept_since = elapsed
+        self._kept_since = 0.0  # the start of the machine
         self._jumped_at: float | None = None
 
     def time(self, wall: float, elapsed: float) -> float:
