@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.errors import LogUnavailable
+from heliograph.channels.errors import LogUnavailable, TooManyChannels
 from heliograph.channels.log import Log
 from heliograph.channels.message import Kind, new_append
 from heliograph.channels.records import Appended, Limits
@@ -238,6 +238,16 @@ def test_names_leave_when_their_history_has_ended_and_nobody_follows() -> None:
             again = publish(log, "x", "ended")
             assert again.offset == 1
             assert again.epoch != epoch
+
+
+@patched
+def test_all_who_need_room_at_once_get_what_channels_that_ended_left() -> None:
+    with RedisServer() as server, opened(server.url, Limits(max_channels=2, history_ttl=0.1)) as (log,):
+        for name in "ab":
+            publish(log, "x", name)
+        eventually(lambda: not (log.read("a", None).messages or log.read("b", None).messages), "their end")
+        outcomes = log.append_many([new_append(name, Kind.TEXT, b"x") for name in "cde"])
+        assert [type(outcome) for outcome in outcomes] == [Appended, Appended, TooManyChannels]
 
 
 @patched

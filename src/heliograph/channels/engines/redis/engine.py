@@ -49,6 +49,8 @@ class RedisLog(Log):
         self._pid = 0
         self._closed = False
         self._forget_again = 0.0
+        # Refused while a search for channels that ended is under way. Bounded as what waits for the connection, which answers in order.
+        self._waiting_for_room: list[tuple[Append, Done]] = []
         self.presence = RedisPresence(self._pool, limits.presence_ttl)
         self._listing = ChannelListing(self._pool, self.presence)
 
@@ -110,23 +112,24 @@ class RedisLog(Log):
             done(answer if isinstance(answer, ChannelError) else refused(answer))
 
     def _make_room(self, append: Append, done: Done) -> None:
-        """Forget channels that ended, and try once more. Not often: the search is long."""
-        refused = TooManyChannels(
-            "As many channels as HELIOGRAPH_MAX_CHANNELS allows are kept, and none of them has ended."
-        )
-        if time.monotonic() < self._forget_again or self._closed:
-            done(refused)
-            return
-        self._forget_again = time.monotonic() + FORGET_INTERVAL
+        """Forget channels that ended, and try once more. Not often: the search is long. What is refused meanwhile waits for it."""
+        if self._waiting_for_room:
+            self._waiting_for_room.append((append, done))
+        elif time.monotonic() < self._forget_again or self._closed:
+            done(_full())
+        else:
+            self._forget_again = time.monotonic() + FORGET_INTERVAL
+            self._waiting_for_room.append((append, done))
+            arguments = (int(self._limits.history_ttl * 1000), LOG, append.channel, "")
+            self._pool().send("forget", (SIZES,), arguments, self._on_forgotten)
 
-        def forgotten(answer: object) -> None:
-            if isinstance(answer, int) and answer:
+    def _on_forgotten(self, answer: object) -> None:
+        waiting, self._waiting_for_room = self._waiting_for_room, []
+        for append, done in waiting:
+            if answer == 0:
+                done(_full())
+            else:  # also after an error: what is wrong is answered to the append
                 self.submit(append, done)
-            else:
-                done(refused)
-
-        arguments = (int(self._limits.history_ttl * 1000), LOG, append.channel, "")
-        self._pool().send("forget", (SIZES,), arguments, forgotten)
 
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
         start: int | None = None if after is None else after.offset
@@ -174,6 +177,12 @@ class RedisLog(Log):
         pool, self._open_pool, self._closed = self._open_pool, None, True
         if pool is not None and self._pid == os.getpid():
             pool.close()
+
+
+def _full() -> TooManyChannels:
+    return TooManyChannels(
+        "As many channels as HELIOGRAPH_MAX_CHANNELS allows are kept, and none of them has ended."
+    )
 
 
 #: Faster to look up than to make.
