@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import gevent
+import psycopg
 import pytest
 from gevent.event import Event
 
@@ -224,6 +228,29 @@ def test_channels_that_ended_make_room_and_get_another_epoch(url: str) -> None:
         eventually(lambda: log.tops(["a"])["a"].offset == 0, "the end of a")
         assert log.tops(["a"])["a"].epoch != before.epoch
         assert not log.read("a", Cursor(before.epoch, 1)).recovered
+
+
+def stored_segments(url: str) -> int:
+    """Of the databases: there a channel has not ended until they are deleted."""
+    statement = "SELECT count(*) FROM "
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
+            return int(file.execute(statement + "segments").fetchone()[0])
+    if url.startswith("postgresql"):
+        with psycopg.connect(url) as connection:
+            return int(connection.execute(statement + "heliograph_segments").fetchone()[0])  # type: ignore[index]
+    return 0
+
+
+@patched
+def test_the_channel_of_the_tickets_makes_no_room_when_its_history_ended(url: str) -> None:
+    with opened(url, Limits(max_channels=0, history_ttl=0.1, check_interval=0.1)) as (log,):
+        log.append(Append(TICKETS, Kind.TEXT, b"x"))
+        before = log.tops([TICKETS, "a"])
+        eventually(lambda: not log.read(TICKETS, None).messages and not stored_segments(url), "its end")
+        with pytest.raises(TooManyChannels):
+            publish(log, "x", "a")
+        assert log.tops([TICKETS, "a"]) == before
 
 
 @patched

@@ -77,7 +77,7 @@ class MemoryLog(Log):
 
     def _world(self, name: str, now: float, keys: dict[tuple[str, bytes], StoredKey]) -> StoredState:
         stored = self._histories.by_channel
-        full = name not in stored and self._room() <= 0
+        full = name not in stored and name != TICKETS and self._room() <= 0
         if full and now >= self._forget_again:
             self._forget_again = now + FORGET_INTERVAL
             if self._histories.forget(now):

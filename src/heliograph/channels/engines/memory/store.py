@@ -10,6 +10,7 @@ from itertools import islice
 from heliograph.channels.engines import quota
 from heliograph.channels.engines.names import SortedNames
 from heliograph.channels.message import Message
+from heliograph.channels.names import TICKETS
 from heliograph.channels.records import Limits
 
 #: What Python needs for a message beside its data, about: more than the databases.
@@ -119,9 +120,14 @@ class MemoryHistories:
                 yield
 
     def forget(self, now: float) -> bool:
-        """Forget the channels whose last message is too old. Their names may be given a new epoch only."""
+        """Forget the channels whose last message is too old. Their names may be given a new epoch only.
+
+        Not that of the tickets, which takes no room.
+        """
         oldest = now - self._limits.history_ttl
-        ended = [name for name, history in self.by_channel.items() if history.time < oldest]
+        ended = [
+            name for name, history in self.by_channel.items() if history.time < oldest and name != TICKETS
+        ]
         for name in ended:
             del self.by_channel[name]
             self.names.discard(name)

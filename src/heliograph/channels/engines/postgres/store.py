@@ -88,7 +88,7 @@ class PostgresStore:
         assert row is not None
         era, birth, now = row
         room = 0
-        if len(found) < len(names):
+        if {*names} - {name for name, *_ in found} - {TICKETS}:
             birth, room = self._room(connection, names, now)
         rows = {name: _Row(id_, size) for name, id_, _, _, _, size in found}
         channels = {name: ChannelState(era + own, top, time) for name, _, own, top, time, _ in found}
@@ -114,7 +114,8 @@ class PostgresStore:
     def _room(self, connection: Connection, names: Sequence[str], now: float) -> tuple[str, int]:
         """The birth of new channels, and how many may be created. If none, channels without messages are forgotten first.
 
-        The state is locked: no other instance may give an old birth to a name that was forgotten meanwhile.
+        The state is locked: no other instance may give an old birth to a name that was forgotten meanwhile. The channel of the
+        tickets takes no room, so it is not forgotten.
         """
         row = connection.execute(
             "SELECT birth, (SELECT count(*) FROM heliograph_channels WHERE name <> %s) FROM heliograph_state FOR UPDATE",
@@ -128,7 +129,7 @@ class PostgresStore:
             "DELETE FROM heliograph_channels WHERE id IN (SELECT id FROM heliograph_channels AS c WHERE time < %s "
             "AND NOT EXISTS (SELECT 1 FROM heliograph_segments WHERE channel = c.id) AND name <> ALL(%s) "
             "LIMIT %s FOR UPDATE SKIP LOCKED)",
-            (now - self._limits.history_ttl, list(names), FORGET_ROWS),
+            (now - self._limits.history_ttl, [*names, TICKETS], FORGET_ROWS),
         ).rowcount
         if forgotten:
             birth = new_half()

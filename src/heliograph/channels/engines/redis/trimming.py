@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from heliograph.channels.engines import quota
 from heliograph.channels.engines.redis.schema import BEGINS, STATE
+from heliograph.channels.names import TICKETS
 
 #: KEYS: table, sizes. ARGV[5]: ttl of the history (ms), [6]: prefix of the streams, [7]: the name that asks, [8]: where
-#: notifications are published, or nothing, [9…]: names, or none for all. Forgets channels whose messages are all too old, and
-#: answers how many. A name that is used again must get another epoch. With [8] each gets it now and keeps its field, unless
-#: somebody follows it: other channels, and who waits for a first message, notice nothing. Without [8], when room is needed, the
-#: fields go, too, and all names that have none get another epoch.
+#: notifications are published, or nothing, [9…]: names, or none for all. Forgets channels whose messages are all too old, but for
+#: that of the tickets, which takes no room, and answers how many. A name that is used again must get another epoch. With [8] each
+#: gets it now and keeps its field, unless somebody follows it: other channels, and who waits for a first message, notice nothing.
+#: Without [8], when room is needed, the fields go, too, and all names that have none get another epoch.
 FORGET = (
     STATE
     + """
@@ -22,7 +23,7 @@ else
   names = redis.call('HKEYS', KEYS[1])
 end
 for _, name in ipairs(names) do
-  local stored = string.sub(name, 1, 1) ~= '=' and name ~= ARGV[7] and redis.call('HGET', KEYS[1], name)
+  local stored = string.sub(name, 1, 1) ~= '=' and name ~= 'OWN' and name ~= ARGV[7] and redis.call('HGET', KEYS[1], name)
   if stored then
     local _, top, time = known(stored)
     local all = ARGV[8] == ''
@@ -40,7 +41,7 @@ for _, name in ipairs(names) do
 end
 if ended > 0 and ARGV[8] == '' then redis.call('HSET', KEYS[1], '=birth', ARGV[3]) end
 return ended
-"""
+""".replace("OWN", TICKETS)
 )
 
 # What the history of a channel weighs: its messages, and something for each. The server measures a stream of an earlier version.

@@ -78,7 +78,7 @@ class SqliteStore:
         ).fetchall()
         rows = {name: _Row(row, birth, kept) for name, row, birth, _, _, kept in found}
         channels = {name: ChannelState(state.era + birth, top, at) for name, _, birth, top, at, _ in found}
-        missing = any(append.channel not in rows for append in appends)
+        missing = any(append.channel not in rows and append.channel != TICKETS for append in appends)
         room = self._room(names, state, now) if missing else 0
         keys = self._keys(appends, now)
         return rows, StoredState(state.era + state.birth, room, now, channels, keys, self._segment_bytes)
@@ -98,15 +98,18 @@ class SqliteStore:
         }
 
     def _room(self, names: str, state: FileState, now: float) -> int:
-        """How many channels may be created. If none, channels without messages are forgotten first, except `names`."""
+        """How many channels may be created. If none, channels without messages are forgotten first, except `names`.
+
+        That of the tickets takes no room, so it is not forgotten.
+        """
         room = self._limits.max_channels - self._count()
         if room <= 0 and now >= self._forget_again:
             self._forget_again = now + FORGET_INTERVAL
             forgotten = self._connection.execute(
                 "DELETE FROM channels WHERE id IN (SELECT id FROM channels AS c WHERE time < ? "
                 "AND NOT EXISTS (SELECT 1 FROM segments WHERE channel = c.id) "
-                "AND name NOT IN (SELECT value FROM json_each(?)) LIMIT ?)",
-                (now - self._limits.history_ttl, names, FORGET_ROWS),
+                "AND name NOT IN (SELECT value FROM json_each(?)) AND name <> ? LIMIT ?)",
+                (now - self._limits.history_ttl, names, TICKETS, FORGET_ROWS),
             ).rowcount
             if forgotten:
                 # Their offsets start again when the names are used again, so the epoch has to be another one.
