@@ -35,7 +35,7 @@ class ClientLimits:
     def __init__(self, channels: Channels) -> None:
         limits = channels.limits
         self._hub = channels.hub
-        self._rates = ClientRates(channels.rate)
+        self._rates, self._ticket_uses = ClientRates(channels.rate), ClientRates(channels.rate)
         self._allowance = ChannelAllowance(limits.max_channels)
         self._existing = RecentNames(MAX_RECENT_NAMES, min(RECENT_SECONDS, limits.history_ttl))
         self._keys = _share_of(channels.hub.log.max_keys, KEY_TTL)
@@ -48,6 +48,17 @@ class ClientLimits:
         if not self._rates.take(client, time.monotonic()):
             raise TooManyRequests(
                 f"A client may publish {rate} messages a second (HELIOGRAPH_RATE).", limit=rate
+            )
+
+    def require_ticket_use(self, client: str) -> None:
+        """Raises TooManyRequests when `client` has opened event streams by tickets too often: each is a message on the log.
+
+        Counted apart from what it publishes, as an EventSource that gets an error does not come back.
+        """
+        rate = self._ticket_uses.rate
+        if not self._ticket_uses.take(client, time.monotonic()):
+            raise TooManyRequests(
+                f"A client may open {rate} event streams a second by tickets (HELIOGRAPH_RATE).", limit=rate
             )
 
     def require_key(self, client: str) -> None:

@@ -108,7 +108,7 @@ def _stream(name: str, start: Start, ticket: Ticket) -> EventStream:
     limits, client = current_limits(), current_client()
     limits.require_subscription(client)
     if ticket.events_channel is not None:
-        limits.require_rate(client)  # each use is a message on the log
+        limits.require_ticket_use(client)
     with limits.using(name, client):
         return EventStream(current_channels(), name, start, ticket)
 

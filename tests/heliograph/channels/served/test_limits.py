@@ -181,9 +181,12 @@ def test_what_was_refused_makes_no_channel(ours_and_stock: Server) -> None:
 
 def test_the_subject_of_a_token_is_the_client(tmp_path: Path) -> None:
     with limited(tmp_path, HELIOGRAPH_AUTH_SECRET=SECRET) as server:
-        walter = bearer(token(sub="walter"))
+        walter, used = bearer(token(sub="walter")), events_ticket(server, token(sub="walter"), "a")
         found = [post(server, "a", "x", **walter, **client(n)) for n in range(4 * RATE)]
         assert RATE <= statuses(found).count(201) < 3 * RATE
+        url = f"{server.url}/channels/a/events?ticket={used}"
+        with requests.get(url, stream=True, timeout=PATIENCE) as stream:
+            assert stream.status_code == 200, "its own rate of publishing is another one"
         assert post(server, "a", "x", **bearer(token(sub="donny"))).status_code == 201
         used = events_ticket(server, token(sub="bunny"), "a")
         uses = [f"{server.url}/channels/a/events?ticket={used}"] * (4 * RATE)

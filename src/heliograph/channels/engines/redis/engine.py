@@ -49,7 +49,7 @@ class RedisLog(Log):
         self._pid = 0
         self._closed = False
         self._forget_again = 0.0
-        # Refused while a search for channels that ended is under way: at most what waits for the connection, as that keeps the order.
+        # Refused while a search for channels that ended is under way. No more than what waits for the connection.
         self._waiting_for_room: list[tuple[Append, Done]] = []
         self.presence = RedisPresence(self._pool, limits.presence_ttl)
         self._listing = ChannelListing(self._pool, self.presence)
