@@ -54,6 +54,7 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
             super(WebSocketHandler, self).run_application()
             return
         self.websocket = websocket
+        self._incoming.offered = True
         self.environ = offering(self.environ, websocket)
         try:
             super(WebSocketHandler, self).run_application()
@@ -67,6 +68,7 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
             websocket.abort()
             self.clients.pop(self, None)
             self.websocket = None
+            self._incoming.offered = False
             withdraw(self.environ)
 
     def _websocket_asked_for(self) -> Socket | None:

@@ -24,15 +24,20 @@ class Incoming(io.RawIOBase):
         self._silence = 0.0
         #: Whether anything came since the deadline was set.
         self.began = False
-        #: Whether the application has taken the socket.
+        #: Whether the application may take the socket, for a WebSocket.
+        self.offered = False
+        #: Whether it has taken it.
         self.taken = False
 
     @property
     def _sock(self) -> Any:
         """The socket, by the name that it has in `socket.SocketIO`: simple-websocket takes it from there under servers of gevent.
 
-        It is the application's from then on, and has no time limits of ours.
+        It is the application's from then on, and has no time limits of ours. It cannot be had where no answer to a handshake
+        could be sent there: what is wrong with the request is answered as to any other one.
         """
+        if not self.offered:
+            raise AttributeError("the socket is there for valid handshakes of WebSockets only")
         self.taken = True
         self._connection.settimeout(None)
         return self._connection

@@ -39,11 +39,15 @@ from heliograph.server.head import (
 from heliograph.server.incoming import Incoming
 from heliograph.server.outgoing import FramingHandler
 from heliograph.server.state import ServerState, state_of
+from heliograph.websocket.connection import CLOSE_TIMEOUT
 
 log = logging.getLogger("heliograph")
 
 #: Seconds a client may be silent inside a request or an answer.
 IO_TIMEOUT = 60.0
+
+#: Seconds between looks at a socket that another one reads.
+LOOK_INTERVAL = 0.05
 
 #: Seconds that a whole head may take: as at the proxy. For the first request they count from the connection on.
 HEAD_TIMEOUT = 10.0
@@ -179,10 +183,12 @@ class StrictHandler(FramingHandler):
         self.code, self.status, self.headers_sent, self.close_connection = 101, b"101", True, True
 
     def _leave_taken_socket(self) -> None:
-        """End our part of it. What still comes is for the application's copy: pywsgi would read, and lose, the close frame."""
+        """End our part of it. What still comes is for the application's copy, for as long as a close frame may take."""
         connection, self.socket = self.socket, None
         with suppress(OSError):  # the peer was faster
             connection.shutdown(socket.SHUT_WR)
+            _await_end(connection, time.monotonic() + CLOSE_TIMEOUT)
+            connection.shutdown(socket.SHUT_RDWR)
         connection.close()
 
     def _linger(self) -> None:
@@ -247,3 +253,13 @@ class StrictHandler(FramingHandler):
         fields = [f"{name}: {value}" for name, value in response.headers]
         lines = [f"HTTP/1.1 {response.status}", *fields, "", ""]
         return "\r\n".join(lines).encode("latin-1") + problem.body()
+
+
+def _await_end(connection: Any, deadline: float) -> None:
+    """Wait until the peer sends no more, without reading what is for another reader."""
+    connection.settimeout(0.0)
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            if not connection.recv(1, socket.MSG_PEEK):
+                return
+        gevent.sleep(LOOK_INTERVAL)

@@ -11,6 +11,9 @@ from heliograph.server import loop
 #: Seconds that a client may be silent inside a request: a WebSocket may be for longer.
 loop.IO_TIMEOUT = 0.2
 
+#: And to send on after our close frame.
+loop.CLOSE_TIMEOUT = 1.0
+
 app = Flask(__name__)
 sock = Sock(app)
 

@@ -10,6 +10,7 @@ from proxy_tests.processes import descriptors, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.heliograph.websocket import raw
 from tests.heliograph.websocket.test_socketio import gunicorn, sockets
 from tests.serving import PATIENCE, Server
 
@@ -86,6 +87,29 @@ def test_no_answer_is_written_into_the_frames_of_a_view_that_failed(server: Serv
     )  # only the end, and nothing that is no frame
     logged(server, "/fails", 500)
     assert "in the view" in server.output
+
+
+@pytest.mark.parametrize(
+    "fields", [{"Sec-WebSocket-Version": "8"}, {"Sec-WebSocket-Key": None}], ids=["version", "key"]
+)
+def test_a_handshake_that_is_not_valid_is_answered(server: Server, fields: dict[str, str | None]) -> None:
+    with server.connect() as wire:
+        wire.send(raw.handshake("/echo", fields))
+        assert wire.answer().status == 500
+
+
+def test_a_client_that_sends_on_after_the_end_is_cut_off(server: Server) -> None:
+    with server.connect() as wire:
+        wire.send(raw.handshake("/close"))
+
+        def is_cut_off() -> bool:
+            try:
+                wire.send(raw.frame(raw.TEXT, b"and another thing"))
+            except OSError:
+                return True
+            return False
+
+        until(is_cut_off, "the connection to end")
 
 
 def test_a_plain_request_is_answered_as_ever(server: Server) -> None:
