@@ -30,7 +30,7 @@ class ChannelMetrics:
         )
         self.trim_failures = Counter(
             "heliograph_channels_trim_failures",
-            "Steps of trimming histories that failed at this instance",
+            "Steps of trimming histories that failed at this instance, on Redis and PostgreSQL",
             registry=registry,
         )
         self._delivered = Counter(

@@ -12,7 +12,10 @@ log = logging.getLogger("heliograph")
 
 
 class TrimWatch:
-    """Counts steps of trimming that failed, by `on_failure`, and logs each change of the reason once."""
+    """Counts steps of trimming that failed, by `on_failure`, and logs each change of the reason once.
+
+    Of this instance: where another one trims now, nothing is known about ours.
+    """
 
     def __init__(self) -> None:
         self.on_failure: Callable[[], object] = lambda: None
@@ -20,7 +23,7 @@ class TrimWatch:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """A step of trimming inside, or several. No error leaves it."""
+        """A step of trimming inside, or several; `trimmed` is called for each that did the work. No error leaves it."""
         try:
             yield
         except Exception as exc:
@@ -30,7 +33,8 @@ class TrimWatch:
                 trace = None if isinstance(exc, ChannelError) else exc
                 log.warning("the histories of the channels are not trimmed now: %s", reason, exc_info=trace)
             self._reason = reason
-        else:
-            if self._reason:
-                log.warning("the histories of the channels are trimmed again")
-            self._reason = ""
+
+    def trimmed(self) -> None:
+        if self._reason:
+            log.warning("the histories of the channels are trimmed again")
+        self._reason = ""

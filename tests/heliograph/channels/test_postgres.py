@@ -13,6 +13,8 @@ import psycopg
 import pytest
 
 from heliograph.channels.cursor import Cursor
+from heliograph.channels.engines.postgres.pool import READERS
+from heliograph.channels.engines.postgres.schema import TRIM_LOCK
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.message import Kind, new_append
 from heliograph.channels.records import Limits
@@ -20,6 +22,7 @@ from tests.heliograph.channels import version1
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
 from tests.heliograph.channels.relay import Relay, notifications_stop_and_come_back
+from tests.heliograph.channels.reported import Reported, about_trimming
 from tests.heliograph.channels.test_redis import publishing
 from tests.servers import PostgresServer, binary
 
@@ -263,27 +266,37 @@ def folder(postgres_server: PostgresServer) -> str:
     return str(postgres_server.folder)
 
 
-class Warned(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
 @patched
 def test_a_trimmer_that_fails_says_so_once_and_counts(url: str) -> None:
-    warned, failures = Warned(), []
-    logging.getLogger("heliograph").addHandler(warned)
-    with opened(url, Limits(check_interval=0.05)) as (log,), psycopg.connect(url, autocommit=True) as client:
+    failures: list[int] = []
+    with (
+        Reported(logging.WARNING) as lines,
+        opened(url, Limits(check_interval=0.05)) as (log,),
+        connect(url) as client,
+    ):
         log.trim_watch.on_failure = lambda: failures.append(1)
         publish(log, "x")
         client.execute("ALTER TABLE heliograph_tokens RENAME TO away")
         eventually(lambda: len(failures) > 2, "failures")
-        (line,) = warned.lines
+        (line,) = about_trimming(lines)
         assert "not trimmed" in line
+        client.execute("SELECT pg_advisory_lock(%s)", (TRIM_LOCK,))
         client.execute("ALTER TABLE away RENAME TO heliograph_tokens")
-        eventually(lambda: "trimmed again" in warned.lines[-1], "the end of the failures")
-        assert len(warned.lines) == 2
-    logging.getLogger("heliograph").removeHandler(warned)
+        wait_for_steps_without_the_lock(client)
+        assert about_trimming(lines) == [line], "another instance may trim, but ours did not"
+        client.execute("SELECT pg_advisory_unlock(%s)", (TRIM_LOCK,))
+        eventually(lambda: "trimmed again" in about_trimming(lines)[-1], "the end of the failures")
+        assert len(about_trimming(lines)) == 2
+
+
+def wait_for_steps_without_the_lock(client: psycopg.Connection[tuple[object, ...]]) -> None:
+    """One on each of the connections: the first step is over then."""
+
+    def are_over() -> bool:
+        found = client.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'heliograph' AND query = 'ROLLBACK' "
+            "AND datname = current_database()"
+        ).fetchone()
+        return found is not None and found[0] == READERS
+
+    eventually(are_over, "steps")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
 
 from heliograph.channels.cursor import Cursor
+from heliograph.channels.engines.redis.maintenance import LEASE
 from heliograph.channels.errors import LogUnavailable, TooManyChannels
 from heliograph.channels.log import Log
 from heliograph.channels.message import Kind, new_append
@@ -16,6 +19,7 @@ from heliograph.channels.records import Appended, Limits
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
 from tests.heliograph.channels.relay import Relay, notifications_stop_and_come_back
+from tests.heliograph.channels.reported import Reported, about_trimming
 from tests.servers import RedisServer
 
 ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")
@@ -248,6 +252,37 @@ def test_all_who_need_room_at_once_get_what_channels_that_ended_left() -> None:
         eventually(lambda: not (log.read("a", None).messages or log.read("b", None).messages), "their end")
         outcomes = log.append_many([new_append(name, Kind.TEXT, b"x") for name in "cde"])
         assert [type(outcome) for outcome in outcomes] == [Appended, Appended, TooManyChannels]
+
+
+def wait_for_steps_without_the_lease(client: Any) -> None:
+    """Two that ask for it: the first one is over then."""
+    client.config_resetstat()
+    eventually(lambda: client.info("commandstats").get("cmdstat_set", {}).get("calls", 0) >= 2, "steps")
+
+
+@patched
+def test_a_trimmer_that_fails_trims_again_only_when_it_did_it_itself() -> None:
+    failures: list[int] = []
+    with (
+        Reported(logging.WARNING) as lines,
+        RedisServer() as server,
+        opened(server.url, Limits(check_interval=0.05)) as (log,),
+        server.client() as client,
+    ):
+        log.trim_watch.on_failure = lambda: failures.append(1)
+        publish(log, "x")
+        client.rename("heliograph:sizes", "away")
+        client.set("heliograph:sizes", "not a hash")
+        eventually(lambda: len(failures) > 2, "failures")
+        (line,) = about_trimming(lines)
+        client.set(LEASE, "of another instance")
+        wait_for_steps_without_the_lease(client)
+        client.rename("away", "heliograph:sizes")
+        wait_for_steps_without_the_lease(client)
+        assert about_trimming(lines) == [line]
+        client.delete(LEASE)
+        eventually(lambda: "trimmed again" in about_trimming(lines)[-1], "the end of the failures")
+        assert len(about_trimming(lines)) == 2
 
 
 @patched

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sqlite3
@@ -17,6 +16,7 @@ from heliograph.channels.records import Limits
 from tests.heliograph.channels import version1
 from tests.heliograph.channels.followers import Follower, eventually, opened, publish, texts
 from tests.heliograph.channels.patched import patched
+from tests.heliograph.channels.reported import Reported
 from tests.heliograph.channels.test_bytes import KIB, fill, kept
 
 
@@ -137,24 +137,6 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(tmp_path: Path, how: str) ->
         eventually(lambda: log.check() == "ok", "readiness")
     with opened(at(path)) as (log,):
         assert log.tops(["a"])["a"] == Cursor(last.epoch, 1)
-
-
-class Reported(logging.Handler):
-    """What is logged at level error."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-    def __enter__(self) -> list[str]:
-        logging.getLogger("heliograph").addHandler(self)
-        return self.lines
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("heliograph").removeHandler(self)
 
 
 @patched

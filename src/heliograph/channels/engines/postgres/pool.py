@@ -86,7 +86,10 @@ class PostgresPool:
         while True:
             gevent.sleep(self._trim_interval * (0.5 + random.random()))
             with self._trim_watch.step():
-                while self.run(self._trimmer.step):
+                while (more := self.run(self._trimmer.step)) is not None:
+                    self._trim_watch.trimmed()
+                    if not more:
+                        break
                     pause()
 
     def ready(self) -> str:

@@ -79,13 +79,16 @@ class PostgresTrimmer:
         self._store, self._limits = store, limits
         self._weigh_at = 0.0
 
-    def step(self, connection: Connection) -> bool:
-        """One transaction, which ends with the connection after an error. True if there may be more to do."""
+    def step(self, connection: Connection) -> bool | None:
+        """One transaction, which ends with the connection after an error. True if there may be more to do.
+
+        None if another instance trims now; the next step is soon.
+        """
         connection.execute("BEGIN")
         row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (TRIM_LOCK,)).fetchone()
         if row is None or not row[0]:
-            connection.execute("ROLLBACK")  # another instance trims now; the next step is soon
-            return False
+            connection.execute("ROLLBACK")
+            return None
         more = self._count(connection)
         more = self._trim_grown(connection) or more
         more = self._trim_expired(connection) or more

@@ -47,6 +47,7 @@ class RedisMaintenance:
             with self._trim_watch.step():
                 if self._has_lease():
                     self._step()
+                    self._trim_watch.trimmed()
 
     def _has_lease(self) -> bool:
         life = max(1, int(self._limits.check_interval * 1000 * _LEASE_PART))
