@@ -2,7 +2,7 @@
 
 A look-up may take much longer than anyone wants to wait for it, and cannot be ended. So who waits goes at its deadline, each
 name is looked up once at a time however many ask for it, and the threads are not those of the access log. While no name
-server answers, what it said last is used.
+server answers, what it said last is used; that there is no such name, or no address of it, is an answer.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ MAX_ADDRESSES: Final = 8
 #: Names that are remembered: of backends there are far fewer.
 MAX_NAMES: Final = 1024
 
+#: What getaddrinfo raises where a name server answered. Not all systems have both.
+_NO_ADDRESS: Final = {getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)}
+
 Endpoint = tuple[socket.AddressFamily, tuple[str, int]]
 LookUp = Callable[..., list[Any]]
 
@@ -56,7 +59,7 @@ class _Known:
         self.good: Endpoint | None = None
         #: Took a connection and failed a check.
         self.doubtful: Endpoint | None = None
-        #: A look-up since then failed or took too long: nobody waits for the next one.
+        #: A look-up since then failed or took too long: the next one is not waited for.
         self.unanswered = False
 
     def in_order(self) -> list[Endpoint]:
@@ -119,7 +122,7 @@ class Resolver:
         """None of them could: they may have changed."""
         known = self._known.get(address)
         if known is not None:
-            self._known[address] = _Known(known.found, -math.inf)
+            known.at, known.good, known.doubtful = -math.inf, None, None
 
     def close(self) -> None:
         self._greenlets.kill(block=False)
@@ -148,7 +151,8 @@ class Resolver:
         if not isinstance(answer, OSError):
             found = list(dict.fromkeys((family, target[:2]) for family, _, _, _, target in answer or ()))
             result.set(self._remember(address, found[:MAX_ADDRESSES]))
-        elif known is None:
+        elif known is None or answer.errno in _NO_ADDRESS:
+            self._known.pop(address, None)
             result.set_exception(answer)
         else:
             known.at, known.unanswered = monotonic(), True

@@ -22,7 +22,7 @@ from heliograph_proxy.values import Address
 from heliograph_proxy.waits import Sweeper
 
 from proxy_tests.backends import Backend
-from proxy_tests.conftest import StartProxy, until
+from proxy_tests.conftest import Proxy, StartProxy, until
 
 #: Nothing listens there: the loopback network without a listener refuses.
 REFUSING = "127.0.0.77"
@@ -35,6 +35,8 @@ class NameServer:
 
     def __init__(self, *hosts: str) -> None:
         self.hosts = list(hosts)
+        #: What is raised while there are none.
+        self.error = socket.EAI_AGAIN
         self.asked: list[str] = []
         self.answers = threading.Event()
         self.answers.set()
@@ -43,7 +45,7 @@ class NameServer:
         self.asked.append(host)
         self.answers.wait()
         if not self.hosts:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            raise socket.gaierror(self.error, "no address")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in self.hosts]
 
 
@@ -71,6 +73,15 @@ def connect(connections: Connections, backend: Backend, timeout: float = 5.0) ->
         return str(stream.sock.getpeername()[0])
     finally:
         stream.close()
+
+
+def start_named(start_proxy: StartProxy, names: NameServer, backend: Backend, **health: float) -> Proxy:
+    """A proxy that knows its backend by name."""
+    proxy = start_proxy(backend, health=health)
+    proxy.runtime.connections._resolver = Resolver(names.look_up)
+    one = proxy.backends[0]
+    one.configure(replace(one.settings, address=Address("svc", backend.port)), proxy.runtime.settings.health)
+    return proxy
 
 
 def test_each_address_is_tried_and_the_one_that_answers_comes_first(
@@ -116,13 +127,8 @@ def test_a_check_finds_the_address_that_is_well(
 ) -> None:
     names.hosts = [SILENT, "127.0.0.1"]
     with socket.create_server((SILENT, backend.port)):
-        table = {"name": "b1", "address": f"127.0.0.1:{backend.port}"}
-        proxy = start_proxy(table, health={"interval": 0.02, "timeout": 0.2})
+        proxy = start_named(start_proxy, names, backend, interval=0.02, timeout=0.2)
         one = proxy.backends[0]
-        proxy.runtime.connections._resolver = Resolver(names.look_up)
-        one.configure(
-            replace(one.settings, address=Address("svc", backend.port)), proxy.runtime.settings.health
-        )
         until(
             lambda: names.asked and one.last_check and not one.last_check.passed, "a check of the silent one"
         )
@@ -136,20 +142,14 @@ def test_a_check_that_a_reload_ended_says_nothing_of_the_address(
 ) -> None:
     names.hosts = [SILENT, "127.0.0.1"]
     with socket.create_server((SILENT, backend.port)):
-        table = {"name": "b1", "address": f"127.0.0.1:{backend.port}"}
-        proxy = start_proxy(table, health={"timeout": 600.0})
-        one, connections = proxy.backends[0], proxy.runtime.connections
-        connections._resolver = Resolver(names.look_up)
-        one.configure(
-            replace(one.settings, address=Address("svc", backend.port)), proxy.runtime.settings.health
-        )
+        proxy = start_named(start_proxy, names, backend, timeout=600.0)
         streams = proxy.runtime.sweeper._streams
         before = set(streams)
         for _ in range(2):
             proxy.server.checker.configured()
             until(lambda before=before: len(streams) == 1 and streams != before, "another check")  # type: ignore[misc]
             before = set(streams)
-        assert connect(connections, backend) == SILENT
+        assert connect(proxy.runtime.connections, backend) == SILENT
 
 
 def test_a_name_is_looked_up_again(
@@ -204,6 +204,30 @@ def test_an_address_that_did_not_answer_either_is_tried_again_without_a_name_ser
     names.hosts = []
     with socket.create_server(("127.0.0.1", backend.port)):
         assert connect(connections, backend) == "127.0.0.1"
+
+
+@pytest.mark.parametrize("error", [socket.EAI_NONAME, socket.EAI_NODATA])
+def test_a_name_that_is_gone_is_used_no_longer(
+    connections: Connections, names: NameServer, backend: Backend, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    monkeypatch.setattr(resolver, "FRESH_SECONDS", 0.0)
+    names.hosts = ["127.0.0.1"]
+    assert connect(connections, backend) == "127.0.0.1"
+    names.hosts, names.error = [], error
+    for _ in range(2):
+        with pytest.raises(NothingSent, match="cannot be used"):
+            connect(connections, backend)
+
+
+def test_what_is_not_answered_is_waited_for_once_also_while_the_backend_is_down(
+    connections: Connections, names: NameServer, backend: Backend
+) -> None:
+    names.hosts = [REFUSING]
+    for timeout in (5.0, 0.1, 600.0):
+        again = AssertionError("the look-up is waited for again")
+        with gevent.Timeout(30, again), pytest.raises(NothingSent):
+            connect(connections, backend, timeout)
+        names.answers.clear()
 
 
 HANGING = """
