@@ -59,11 +59,10 @@ def origin_of(scheme: str, host: str) -> str:
     return f"{scheme}://{name}" if number == _DEFAULT_PORTS.get(scheme) else f"{scheme}://{name}:{number}"
 
 
-def same_host(one: str, other: str) -> bool:
-    """Whether two Hosts with ports, as a URL and a field write them, are one. Without its scheme both default ports are the
-    same as none."""
+def same_host(scheme: str, one: str, other: str) -> bool:
+    """Whether two Hosts with ports, as a URL of this scheme and a field write them, are one."""
     one, other = (re.sub(r"\.(?=:|$)", "", host) for host in (one, other))
-    return any(origin_of(scheme, one) == origin_of(scheme, other) for scheme in _DEFAULT_PORTS)
+    return origin_of(scheme, one) == origin_of(scheme, other)
 
 
 def normal_origin(origin: str) -> str:

@@ -63,7 +63,7 @@ def read_request_line(line: str) -> tuple[str, str | None]:
     if not line.endswith("\r\n"):
         raise BadRequest("The request line is not valid HTTP/1.1: it does not end with CRLF.")
     try:
-        method, target, authority, minor = requestline.parse(
+        method, target, _scheme, authority, minor = requestline.parse(
             line.removesuffix("\r\n").encode("latin-1"), _REFUSED_METHODS
         )
     except UnknownVersion as exc:

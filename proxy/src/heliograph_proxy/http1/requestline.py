@@ -19,7 +19,7 @@ ALLOWED_METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
 _REQUEST_LINE: Final = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e\x80-\xff]++) HTTP/([0-9])\.([0-9])")
 # RFC 9112 section 3.2.2: absolute-form
-_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*+)([/?][^#]*+)?")
+_ABSOLUTE: Final = re.compile(rb"((?i:https?))://([^/?#]*+)([/?][^#]*+)?")
 _ABOVE_ASCII: Final = re.compile(rb"[\x80-\xff]")
 
 
@@ -27,8 +27,10 @@ _ABOVE_ASCII: Final = re.compile(rb"[\x80-\xff]")
 REFUSED_METHODS: Final = (b"CONNECT", b"TRACE")
 
 
-def parse(line: bytes, refused: tuple[bytes, ...] = REFUSED_METHODS) -> tuple[bytes, bytes, bytes, int]:
-    """Of a line without its end: method, target in origin- or asterisk-form and in ASCII, authority if it was in
+def parse(
+    line: bytes, refused: tuple[bytes, ...] = REFUSED_METHODS
+) -> tuple[bytes, bytes, bytes, bytes, int]:
+    """Of a line without its end: method, target in origin- or asterisk-form and in ASCII, scheme and authority if it was in
     absolute-form, minor version. Raises FramingError, RefusedMethod, UnknownVersion."""
     match = _REQUEST_LINE.fullmatch(line)
     if not match:
@@ -45,21 +47,22 @@ def parse(line: bytes, refused: tuple[bytes, ...] = REFUSED_METHODS) -> tuple[by
         raise FramingError("the request target has a fragment, which is for the client alone")
     if not target.isascii():
         target = _percent_encoded(target)
-    authority = b""
+    scheme = authority = b""
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
-        target, authority = _origin_form(method, target)
-    return method, target, authority, int(minor)
+        target, scheme, authority = _origin_form(method, target)
+    return method, target, scheme, authority, int(minor)
 
 
-def _origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
-    """Target and authority of an absolute-form."""
+def _origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes, bytes]:
+    """Target, scheme and authority of an absolute-form."""
     absolute = _ABSOLUTE.fullmatch(target)
-    if not absolute or not valid_host(absolute[1]):
+    if not absolute or not valid_host(absolute[2]):
         raise FramingError("the request target is neither a path nor an http URL")
-    rest: bytes = absolute[2] or b""
+    rest: bytes = absolute[3] or b""
     # RFC 9112 section 3.2.4: OPTIONS for a URL without path and query asks about the server, `*`.
     empty = b"*" if method == b"OPTIONS" and not rest else b"/"
-    return rest if rest.startswith(b"/") else empty + rest if rest else empty, absolute[1]
+    path = rest if rest.startswith(b"/") else empty + rest if rest else empty
+    return path, absolute[1], absolute[2]
 
 
 def _percent_encoded(target: bytes) -> bytes:

@@ -117,7 +117,7 @@ class RequestParser:
         block = head[end + 2 :]
         if end > self._limits.request_line or not grammar.FIELDS.fullmatch(block):
             self._explain(head)
-        method, target, authority, minor = _request_line(head[:end])
+        method, target, scheme, authority, minor = _request_line(head[:end])
         if len(target) > self._limits.request_line:
             raise TargetTooLong(
                 f"the request line is longer than {self._limits.request_line} bytes when its target is percent-encoded",
@@ -125,7 +125,7 @@ class RequestParser:
             )
         fields = grammar.fields(block)
         self._check_sizes(block, len(fields))
-        return _request(method, target, authority, minor, fields)
+        return _request(method, target, scheme, authority, minor, fields)
 
     def _explain(self, head: bytes) -> None:
         """The grammar did not match: say so as the first byte that is wrong demands."""
@@ -147,7 +147,7 @@ class RequestParser:
             raise HeaderTooLarge(f"a header field is longer than {longest} bytes", limit=longest)
 
 
-def _request_line(line: bytes) -> tuple[bytes, bytes, bytes, int]:
+def _request_line(line: bytes) -> tuple[bytes, bytes, bytes, bytes, int]:
     """`requestline.parse` with a problem for what is refused."""
     try:
         return requestline.parse(line)
@@ -159,12 +159,14 @@ def _request_line(line: bytes) -> tuple[bytes, bytes, bytes, int]:
         raise BadRequest(str(exc)) from exc
 
 
-def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields: list[Field]) -> RequestHead:
+def _request(
+    method: bytes, target: bytes, scheme: bytes, authority: bytes, minor: int, fields: list[Field]
+) -> RequestHead:
     """The policy: which fields decide, which pass, and what is in doubt and therefore refused."""
     seen: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         seen.setdefault(name.lower(), []).append(value)
-    host = _host(seen.get(b"host"), authority, minor)
+    host = _host(seen.get(b"host"), scheme, authority, minor)
     length, chunked = _request_framing(seen, minor)
     # RFC 9110 section 10.1.1: ignored in HTTP/1.0
     expects = b"expect" in seen and minor > 0 and _expects_continue(seen[b"expect"])
@@ -208,7 +210,7 @@ def _request(method: bytes, target: bytes, authority: bytes, minor: int, fields:
     )
 
 
-def _host(given: list[bytes] | None, authority: bytes, minor: int) -> bytes:
+def _host(given: list[bytes] | None, scheme: bytes, authority: bytes, minor: int) -> bytes:
     if not given:
         if minor == 1:
             raise BadRequest("Host is missing")
@@ -216,7 +218,7 @@ def _host(given: list[bytes] | None, authority: bytes, minor: int) -> bytes:
     if len(given) > 1 or not valid_host(given[0]):
         raise BadRequest("Host is not one host with an optional port")
     # RFC 9112 section 3.2.2 lets the target win; a client that says two things at once is refused instead.
-    if authority and not same_host(authority.decode(), given[0].decode()):
+    if authority and not same_host(scheme.decode(), authority.decode(), given[0].decode()):
         raise BadRequest("Host is not the host of the request target")
     return given[0]
 
