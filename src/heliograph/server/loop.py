@@ -46,6 +46,9 @@ log = logging.getLogger("heliograph")
 #: Seconds a client may be silent inside a request or an answer.
 IO_TIMEOUT = 60.0
 
+#: Seconds that a client may send on after the last byte for it, on a socket that the application took.
+LEAVE_TIMEOUT = CLOSE_TIMEOUT
+
 #: Seconds between looks at a socket that another one reads.
 LOOK_INTERVAL = 0.05
 
@@ -187,7 +190,7 @@ class StrictHandler(FramingHandler):
         connection, self.socket = self.socket, None
         with suppress(OSError):  # the peer was faster
             connection.shutdown(socket.SHUT_WR)
-            _await_end(connection, time.monotonic() + CLOSE_TIMEOUT)
+            _await_end(connection, time.monotonic() + LEAVE_TIMEOUT)
             connection.shutdown(socket.SHUT_RDWR)
         connection.close()
 

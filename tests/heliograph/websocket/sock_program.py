@@ -12,7 +12,7 @@ from heliograph.server import loop
 loop.IO_TIMEOUT = 0.2
 
 #: And to send on after our close frame.
-loop.CLOSE_TIMEOUT = 1.0
+loop.LEAVE_TIMEOUT = 1.0
 
 app = Flask(__name__)
 sock = Sock(app)
