@@ -240,6 +240,7 @@ def test_a_full_disk_is_unavailable_and_heals(tmp_path: Path) -> None:
         assert log.ready() == "ok"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file system of a mebibyte needs root")
 @patched
 def test_a_probe_that_finds_a_full_disk_leaves_the_file_open(tmp_path: Path) -> None:
     path = tmp_path / "disk" / "channels.db"
@@ -247,7 +248,7 @@ def test_a_probe_that_finds_a_full_disk_leaves_the_file_open(tmp_path: Path) -> 
         assert isinstance(log, SqliteLog)
         publish(log, "first")
         session = log.call(lambda session: session)
-        assert os.geteuid() or "full" in log.probe()
+        assert "full" in log.probe()
         assert log.call(lambda session: session) is session
 
 
