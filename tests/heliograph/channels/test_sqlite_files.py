@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
@@ -11,6 +12,7 @@ import pytest
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines.sqlite.engine import SqliteLog
+from heliograph.channels.engines.sqlite.session import SqliteSession
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.records import Limits
 from tests.heliograph.channels import version1
@@ -116,6 +118,29 @@ def damage_by(path: Path, how: str) -> None:
         elif how == "first page":
             file.seek(100)
             file.write(os.urandom(900))
+
+
+@patched
+def test_a_file_that_came_while_none_was_open_is_checked(tmp_path: Path) -> None:
+    path, other = tmp_path / "channels.db", tmp_path / "other" / "channels.db"
+    with opened(at(other)) as (log,):
+        fill(log, "a", 200, 500)
+    with other.open("r+b") as file:  # messages that neither opening nor appending reads
+        file.seek(other.stat().st_size // 2 // 1024 * 1024)
+        file.write(os.urandom(1024))
+
+    def replace_and_fail(session: SqliteSession) -> None:
+        session.file.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        os.replace(other, path)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with opened(at(path)) as (log,):
+        assert isinstance(log, SqliteLog)
+        publish(log, "x")
+        with pytest.raises(LogUnavailable):
+            log.call(replace_and_fail)
+        assert publish(log, "first").offset == 1
+        assert len(set_aside(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("how", ["half", "head", "zeros", "pages", "first page"])

@@ -85,14 +85,15 @@ class EpochGuard:
 class LogFile:
     """A connection to the file, in its own thread. `connection` is in autocommit mode."""
 
-    def __init__(self, path: Path, wal_rest: int, *, checked: bool) -> None:
-        """`wal_rest`: bytes to which the write-ahead log is cut. `checked`: whether the file is checked for damage.
+    def __init__(self, path: Path, wal_rest: int, *, checked_inode: int) -> None:
+        """`wal_rest`: bytes to which the write-ahead log is cut. Another file than `checked_inode` is checked for damage.
 
         Raises damage.Damaged, and what a disk causes.
         """
-        self.path, self._wal_rest, self._checked = path, wal_rest, checked
+        self.path, self._wal_rest = path, wal_rest
         self.boot = _BOOT_ID.read_text().strip()
         self.inode = _create(path)
+        self._unchecked = self.inode != checked_inode
         self.epoch_guard = EpochGuard(path.with_name(path.name + "-seen"))
         try:
             self.connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, cached_statements=256)
@@ -150,7 +151,7 @@ class LogFile:
             names = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
             if (version or names) and not (version and names >= OWN_TABLES):
                 raise LogUnavailable("The file of the channels is not of this program.")
-            found = damage.quick_check(self.connection) if names and self._checked else ""
+            found = damage.quick_check(self.connection) if names and self._unchecked else ""
         except sqlite3.DatabaseError as exc:
             if not damage.is_damage(exc) or (not version and self.epoch_guard.read() is None):
                 raise
@@ -281,14 +282,14 @@ def _create(path: Path) -> int:
         raise LogUnavailable(f"The file of the channels cannot be opened ({exc.strerror}).") from exc
 
 
-def open_file(path: Path, wal_rest: int, report: Callable[[str], None], *, checked: bool) -> LogFile:
+def open_file(path: Path, wal_rest: int, report: Callable[[str], None], *, checked_inode: int) -> LogFile:
     """Open it. A damaged one is set aside, which `report` is told, and begun anew."""
     damage.clear(path)
     try:
-        return LogFile(path, wal_rest, checked=checked)
+        return LogFile(path, wal_rest, checked_inode=checked_inode)
     except damage.Damaged as exc:
         report(str(exc))
     try:
-        return LogFile(path, wal_rest, checked=checked)
+        return LogFile(path, wal_rest, checked_inode=checked_inode)
     except damage.Damaged as exc:
         raise LogUnavailable("The file of the channels is damaged.") from exc

@@ -38,10 +38,10 @@ class SqliteSession:
         followed: Collection[str],
         report: Callable[[str], None],
         *,
-        checked: bool,
+        checked_inode: int,
     ) -> None:
         self._checkpoint = min(CHECKPOINT, max(LEAST_CHECKPOINT, limits.log_bytes // 8))
-        self.file = open_file(path, self._checkpoint, report, checked=checked)
+        self.file = open_file(path, self._checkpoint, report, checked_inode=checked_inode)
         self.store = SqliteStore(self.file, limits)
         self.trimmer = SqliteTrimmer(self.file, self.store, limits)
         self.reader = SqliteReader(self.file, limits)

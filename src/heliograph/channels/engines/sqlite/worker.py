@@ -91,7 +91,7 @@ class SqliteWorker:
             SqliteSession, path, limits, secrets.token_hex(8), notifications.followed, self._report
         )
         self._suspicion = Suspicion()
-        self._unchecked = True  # the file, since the start or an error that may come from damage
+        self._checked_inode = 0  # of the file, until an error that may come from damage
         self._session: SqliteSession | None = None
         self._retry_at = 0.0
         self._maintenance = Maintenance(limits.check_interval, self._report)
@@ -204,8 +204,8 @@ class SqliteWorker:
 
     def _opened(self) -> SqliteSession:
         if self._session is None:
-            self._session = session = self._open_session(checked=self._unchecked)
-            self._unchecked = False
+            self._session = session = self._open_session(checked_inode=self._checked_inode)
+            self._checked_inode = session.file.inode
             self.state = session.file.check_space()
             self._notifications.opened(session)
         return self._session
@@ -218,7 +218,8 @@ class SqliteWorker:
             self._log_again_at = time.monotonic() + LOG_INTERVAL
             self.mailbox.send(log.warning, "%s", error)
         session, self._session = self._session, None
-        self._unchecked = self._unchecked or is_damage(exc) or isinstance(exc, Replaced)
+        if is_damage(exc) or isinstance(exc, Replaced):
+            self._checked_inode = 0
         if session is not None:
             if self._suspicion.confirmed(exc):
                 self._report(session.set_aside(error))
