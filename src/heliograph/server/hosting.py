@@ -31,7 +31,7 @@ def hosted(load: Callable[[], Any]) -> Any:
 
 
 def _wrap(application: Any) -> WsgiWrapper:
-    settings = from_environment((RequestOptions, WebSocketOptions))
+    settings = from_environment((RequestOptions, WebSocketOptions), BOOT_ERROR)
     options = settings[RequestOptions]
     if not options.allowed_hosts:  # an application that knows nothing of us is asked by any name
         options = replace(options, allowed_hosts=frozenset("*"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import select
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from proxy_tests.processes import PYTHON
+from proxy_tests.processes import PYTHON, Process
 
 from tests.heliograph.websocket.raw import BINARY, RawWebSocket, frame
 from tests.serving import CLOSE, PATIENCE, Answer, Server, problem
@@ -169,3 +170,11 @@ def test_below_a_middleware_of_its_own_an_application_is_logged_once(
         ids = [line["request_id"] for line in server.log_lines() if "request_id" in line]
         assert len(ids) == len(set(ids))
         problem(asked(server, "/inside/hello", host="evil.example"), 421, "unknown-host")
+
+
+def test_a_wrong_setting_ends_gunicorn_without_our_configuration(tmp_path: Path) -> None:
+    command = (PYTHON, "-m", "gunicorn", "-k", "heliograph.server.worker.Worker", "--bind", "127.0.0.1:0")
+    settings = {"HELIOGRAPH_MAX_BODY": "x"}
+    with Process([*command, "tests.heliograph.server.foreign:app"], tmp_path / "log", settings) as process:
+        assert process.wait() == 3
+        assert process.output.count("HELIOGRAPH_MAX_BODY='x': ") == 1
