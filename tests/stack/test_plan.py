@@ -226,6 +226,21 @@ def test_an_edited_configuration_of_nginx_is_fitted(old: str, new: str, found: l
     assert len(re.findall(r"^pid var/2/nginx\.pid;", text, re.MULTILINE)) == 1
 
 
+@pytest.mark.parametrize(
+    ("server", "found"),
+    [
+        ("listen 8443 ssl;", [("127.0.0.1", 9080), ("", 8443)]),
+        ("listen 127.0.0.1:8080; listen 127.0.0.1:8080;", [("127.0.0.1", 9080)]),
+    ],
+)
+@pytest.mark.parametrize("comment", ["# server { listen 80; return 301 /; }", "#{ listen 127.0.0.1:8080; }"])
+def test_a_listen_in_a_comment_is_left_there(server: str, found: list[tuple[str, int]], comment: str) -> None:
+    own = "listen 127.0.0.1:8080 default_server backlog=4096;"
+    text = render.nginx_conf(NGINX.replace(own, f"{comment}\n        {server}"), FRONT)
+    assert f"{comment}\n" in text
+    assert [(one.host, one.port) for one in render.listens(text)] == found
+
+
 def test_what_else_was_edited_in_nginxs_configuration_stays() -> None:
     edits = {
         "error_log var/nginx-error.log warn;": (
@@ -287,6 +302,23 @@ def test_an_edited_configuration_of_the_proxy_is_fitted() -> None:
         ],
         "log": {"access": 'a"b\\c\u007f', "format": "combined"},
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('backend = ["127.0.0.1:8100"]', "backend"),
+        ("[[backend]]\nname = [1]", "backend"),
+        ('log = "x"', "log"),
+        ('health = "/x"', "health"),
+        ('private = "/x"', "private"),
+        ("private = [1]", "private"),
+        ("listen = 8000", "listen"),
+    ],
+)
+def test_a_wrong_type_in_the_proxys_configuration_is_one_line(text: str, name: str) -> None:
+    with pytest.raises(render.RenderError, match=rf"^conf/proxy\.toml: {name} must be .*\Z"):
+        render.proxy_listen(text)
 
 
 def test_the_block_for_tls_listens_beside_the_plain_one() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,9 +84,37 @@ def for_stack(text: str, private: Sequence[str], log: str) -> str:
 
 def _parse(text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise RenderError(f"conf/proxy.toml: {exc}") from exc
+    for name, (is_right, wanted) in _TYPES.items():
+        if name in document and not is_right(document[name]):
+            raise RenderError(f"conf/proxy.toml: {name} must be {wanted}")
+    return document
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_backends(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        _is_table(one) and isinstance(one.get("name", ""), str) for one in value
+    )
+
+
+#: What is read here, by name. The proxy looks at the rest.
+_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "backend": (_is_backends, "tables [[backend]], whose names are texts"),
+    "health": (_is_table, "a table [health]"),
+    "listen": (lambda value: isinstance(value, str) or _is_texts(value), "a text or a list of texts"),
+    "log": (_is_table, "a table [log]"),
+    "private": (_is_texts, "a list of texts"),
+}
 
 
 def nginx_conf(text: str, front: Front) -> str:
@@ -130,12 +158,21 @@ def _at_most(text: str, name: str, limit: int) -> str:
 
 def _listen(text: str, address: str) -> str:
     """Listening where the stack's front is: in the place of the file's own address, else beside what was set instead."""
-    text, count = re.subn(
-        _LISTEN + r"127\.0\.0\.1:8080(?=[\s;])", rf"\g<1>{address}", text, flags=re.MULTILINE
-    )
-    if count or address in {at(_NAMES.get(one.host, one.host), one.port) for one in listens(text)}:
+    bare = _without_comments(text)
+    places = [*re.finditer(_LISTEN + r"127\.0\.0\.1:8080(?=[\s;])", bare, re.MULTILINE)]
+    for found in reversed(places):
+        text = text[: found.end(1)] + address + text[found.end() :]
+    if places or address in {at(_NAMES.get(one.host, one.host), one.port) for one in listens(text)}:
         return text
-    return _replace(text, _LISTEN + r"(?=\S)", rf"\g<1>{address};\n        listen ", count=1)
+    first = re.search(_LISTEN + r"(?=\S)", bare, re.MULTILINE)
+    if first is None:
+        raise RenderError("nginx/nginx.conf: there is no listen, beside which that of the stack could be put")
+    return f"{text[: first.end()]}{address};\n        listen {text[first.end() :]}"
+
+
+def _without_comments(text: str) -> str:
+    """Of the same length: spaces in their place."""
+    return re.sub(r"#.*", lambda found: " " * len(found[0]), text)
 
 
 def _private(text: str, paths: Sequence[str]) -> str:
@@ -162,7 +199,7 @@ class Listen:
 def listens(text: str) -> list[Listen]:
     """Where nginx listens for TCP with this configuration, Unix sockets left out."""
     found = []
-    for _, value in re.findall(_LISTEN + r"([^;{}]+);", re.sub(r"#.*", "", text), re.MULTILINE):
+    for _, value in re.findall(_LISTEN + r"([^;{}]+);", _without_comments(text), re.MULTILINE):
         address, *words = value.split()
         address = address.strip("\"'")
         if address.startswith("unix:") or {"udp", "quic"} & set(words):
@@ -185,8 +222,8 @@ def at(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _replace(text: str, pattern: str, replacement: str, count: int = 0) -> str:
-    replaced, found = re.subn(pattern, replacement, text, count=count, flags=re.MULTILINE)
+def _replace(text: str, pattern: str, replacement: str) -> str:
+    replaced, found = re.subn(pattern, replacement, text, flags=re.MULTILINE)
     if not found:
         raise RenderError(
             f"nginx/nginx.conf: nothing matches {pattern!r}, so it cannot be fitted to this stack"
