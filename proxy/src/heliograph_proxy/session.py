@@ -56,6 +56,8 @@ class ClientSession:
         #: The Host of requests that need not have one.
         self._default_host = local.encode()
         self._begun = 0.0
+        #: When the time began of a head that still arrives; 0 elsewhere.
+        self._head_begun = 0.0
         #: When the last exchange was over, or the connection began.
         self._ended = monotonic()
         #: Nothing was answered yet.
@@ -80,10 +82,13 @@ class ClientSession:
             self._stream.interrupt(ProxyStopping())
 
     def reloaded(self) -> None:
-        """The settings are new: the wait for a request, or for the client to take an answer, ends when it has to end by them."""
+        """The settings are new: the wait for a request, for its head, or for the client to take an answer, ends as they
+        say."""
         stream, settings, timeouts = self._stream, self._runtime.settings, self._runtime.settings.timeouts
         if self.idle:
             stream.read_deadline = self._ended + (timeouts.head if self._first else timeouts.idle)
+        elif self._head_begun:
+            stream.read_deadline = self._head_begun + timeouts.head
         elif not stream.silence:  # no tunnel
             stream.least_rate = settings.client.answer_rate
             stream.set_write_patience(timeouts.body)
@@ -119,7 +124,7 @@ class ClientSession:
         except Problem as problem:
             after = self._refuse(problem, record)
             if self._probe:
-                self._linger()
+                _linger(stream)
                 return After.CLOSE
         except StreamError:
             return After.CLOSE
@@ -138,7 +143,7 @@ class ClientSession:
             self._runtime.failed.add(record)
         self._runtime.access_log.add(record)
         if after is After.LINGER or (after is After.CLOSE and stream.close_would_reset):
-            self._linger()
+            _linger(stream)
         return after
 
     def _exchange(self, raw: bytes, record: Record) -> After:
@@ -198,14 +203,17 @@ class ClientSession:
         # A stop that came together with a request waits for its answer.
         stream.forget_interruption()
         self._begun = monotonic()
-        begun = self._ended if self._first else self._begun
+        self._head_begun = self._ended if self._first else self._begun
         self._first = False
         try:
-            return self._complete_head(begun + timeouts.head)
+            return self._complete_head()
         except TimedOut as exc:
-            raise RequestTimeout(f"the head did not arrive within {timeouts.head:g} seconds") from exc
+            seconds = self._runtime.settings.timeouts.head
+            raise RequestTimeout(f"the head did not arrive within {seconds:g} seconds") from exc
+        finally:
+            self._head_begun = 0.0
 
-    def _complete_head(self, deadline: float) -> bytes | None:
+    def _complete_head(self) -> bytes | None:
         stream, limits = self._stream, self._runtime.settings.limits
         looked_at = 0
         skipped = False
@@ -219,7 +227,7 @@ class ClientSession:
                 return head
             check_unfinished(stream.buffer, looked_at, limits)
             looked_at = len(stream.buffer)
-            data = stream.recv_later(deadline)
+            data = stream.recv_later(self._head_begun + self._runtime.settings.timeouts.head)
             if not data:
                 return None
             stream.buffer += data
@@ -231,16 +239,17 @@ class ClientSession:
             return After.CLOSE
         return After.LINGER
 
-    def _linger(self) -> None:
-        """Let the client read its last answer: closing while it still sends would reset the connection under it."""
-        deadline = monotonic() + LINGER_SECONDS
-        self._stream.on_reload = None
-        try:
-            self._stream.finish_writing()
-            while self._stream.recv(deadline) and monotonic() < deadline:
-                pass
-        except StreamError:
-            return
+
+def _linger(stream: SocketStream) -> None:
+    """Let the client read its last answer: closing while it still sends would reset the connection under it."""
+    deadline = monotonic() + LINGER_SECONDS
+    stream.on_reload = None
+    try:
+        stream.finish_writing()
+        while stream.recv(deadline) and monotonic() < deadline:
+            pass
+    except StreamError:
+        return
 
 
 def _request_line_for_log(raw: bytes) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import gevent
 import pytest
 from heliograph_proxy import pace
 
@@ -33,7 +34,7 @@ def one(
     made = Reloading(start_proxy, backend, another)
     made.start(
         count=1,
-        timeouts={"body": LONG, "tunnel": LONG, "queue": LONG},
+        timeouts=dict.fromkeys(("head", "body", "tunnel", "queue"), LONG),
         client={"body_rate": 0, "answer_rate": 0},
     )
     return made
@@ -60,6 +61,23 @@ def flood(peer: Peer, request: Received) -> object:
     while True:
         peer.send(bytes(65536))
     return CLOSE
+
+
+@pytest.mark.parametrize("more", [b"", b"a"], ids=["silent", "goes on"])
+def test_a_head_that_has_begun_is_waited_for_as_the_new_settings_say(one: Reloading, more: bytes) -> None:
+    with one.proxy.client() as client:
+        client.send(b"GET /")
+        until(lambda: any(not each.idle for each in one.proxy.server._sessions), "the head to begin")
+        one.reload(timeouts={"head": SHORT})
+        answer = gevent.spawn(client.response)
+
+        def answered() -> bool:
+            with suppress(OSError):
+                client.send(more)
+            return answer.ready()
+
+        until(answered, "its end")
+        assert answer.get().status == 408
 
 
 @pytest.mark.parametrize("settings", [{"timeouts": {"body": SHORT}}, {"client": {"body_rate": 1e6}}])
