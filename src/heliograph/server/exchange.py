@@ -87,7 +87,11 @@ class WrappedRequest:
             observer.begin()
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        self.status = int(status[:3])
+        self.status, self.stream, self._length = (
+            int(status[:3]),
+            False,
+            None,
+        )  # it may have been called before
         given = [name.lower() for name, _ in headers]
         if self.status in BODILESS:
             self._length = 0

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from heliograph_proxy.errors import CLIENT_LEFT
+from werkzeug.test import create_environ
 
+from heliograph.request.environ import EXCHANGE
+from heliograph.server.hosting import hosted
 from tests.serving import CLOSE, HOST, Answer, Server, problem
 
 
@@ -134,3 +140,17 @@ def test_an_invented_method_is_cut_in_the_log(server: Server) -> None:
     answer = server.raw(b"X" * 3000 + b" /healthz HTTP/1.1\r\n" + CLOSE + b"\r\n")
     problem(answer, 405, "method-not-allowed")
     assert len(server.logged(request_id=answer.headers["x-request-id"])["method"]) == 32
+
+
+def test_nothing_is_left_of_an_answer_that_another_one_replaced() -> None:
+    def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "1"), ("Content-Type", "text/plain")])
+        start_response("500 Internal Server Error", [], (OSError, OSError(), None))
+        yield b"longer than that"
+        yield b"not sent any more"
+
+    environ = create_environ(base_url="http://localhost")
+    pieces = hosted(lambda: application)(environ, lambda *_: None)
+    next(pieces)
+    pieces.close()
+    assert environ[EXCHANGE].status == CLIENT_LEFT
