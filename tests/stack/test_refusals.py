@@ -181,6 +181,20 @@ def test_servers_of_nginx_share_a_port_and_hosts_do_not_clash() -> None:
     ports.check([nginx[2], ports.Wanted("127.0.0.1", port, "HELIOGRAPH_PROXY_PORT", "the proxy")])
 
 
+@pytest.mark.parametrize("nginx", [None, "nginx"])
+def test_the_proxys_address_for_all_is_taken_by_one_of_ipv4(nginx: str | None) -> None:
+    """nginx opens `::` for IPv6 alone."""
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        settings = options.load({"HELIOGRAPH_HOST": "::", "HELIOGRAPH_OPEN": "1"})
+        [front] = [one for one in commands.wanted(Layout(settings, nginx)) if one.host == "::"]
+        front = replace(front, port=taken.getsockname()[1])
+        if nginx:
+            ports.check([front])
+        else:
+            with pytest.raises(ports.PortError, match="is taken"):
+                ports.check([front])
+
+
 def test_a_listen_that_is_no_name_is_one_line(tmp_path: Path) -> None:
     root = project(tmp_path, nginx=("    # TLS: put", "    server { listen a..b:81; }\n    # TLS: put"))
     with pytest.raises(SettingError, match=r"^nginx/nginx\.conf: listen='a\.\.b:81': an address"):

@@ -100,7 +100,9 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
     """Every port this stack listens on."""
     settings = layout.settings
     found = [
-        ports.Wanted(layout.host(PartKind.PROXY), settings.proxy_port, "HELIOGRAPH_PROXY_PORT", "the proxy"),
+        ports.Wanted(
+            layout.host(PartKind.PROXY), settings.proxy_port, "HELIOGRAPH_PROXY_PORT", "the proxy", both=True
+        ),
         ports.Wanted(LOOPBACK, settings.admin_port, "HELIOGRAPH_ADMIN_PORT", "the proxy's admin listener"),
     ]
     if layout.nginx:

@@ -20,6 +20,8 @@ class Wanted:
     port: int
     variable: str
     purpose: str
+    #: Whether `::` stands for the addresses of IPv4, too: for nginx it does not.
+    both: bool = False
 
 
 class PortError(Exception):
@@ -66,7 +68,7 @@ def _check_free(want: Wanted) -> None:
         probe.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # as all who will listen do: TIME_WAIT is free
-        if family == socket.AF_INET6:
+        if family == socket.AF_INET6 and not want.both:
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             probe.bind((want.host, want.port))
