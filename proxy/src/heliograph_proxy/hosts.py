@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from heliograph_proxy.trust import last, read_address
+from heliograph_proxy.trust import last, read_address, valid_port
 
 #: A name or an IP literal, with or without a port.
 HOST: Final = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
 
-_MAX_PORT: Final = 65535
 _MAX_DIGITS: Final = 5
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -24,7 +23,7 @@ _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\s]+)", re.ASCII)
 def host_name(host: str) -> str | None:
     """The name in a Host field: lower case, without port and final dot. None when the field is malformed."""
     match = HOST.fullmatch(host)
-    if not match or not 0 < int(match[2] or 1) <= _MAX_PORT:
+    if not match or not valid_port(int(match[2] or 1)):
         return None
     name: str = match[1].lower()
     return name.removesuffix(".") or None
@@ -54,7 +53,7 @@ def origin_of(scheme: str, host: str) -> str:
     # Compared as numbers: a port may have leading zeros.
     digits = port.lstrip("0") if colon and port.isascii() and port.isdigit() else ""
     number = int(digits) if 0 < len(digits) <= _MAX_DIGITS else 0
-    if not 0 < number <= _MAX_PORT:
+    if not valid_port(number):
         return f"{scheme}://{host}"
     return f"{scheme}://{name}" if number == _DEFAULT_PORTS.get(scheme) else f"{scheme}://{name}:{number}"
 

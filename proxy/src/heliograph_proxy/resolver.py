@@ -127,7 +127,7 @@ class Resolver:
     def close(self) -> None:
         self._greenlets.kill(block=False)
         if self._pool is not None:
-            # Its end waits for a look-up that is under way, and nobody may wait for that.
+            # Its end waits for a look-up that is under way, and that is not waited for.
             gevent.spawn(self._pool.kill)
             self._pool = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
-from random import Random, getrandbits
+from random import Random
 from time import monotonic
 from typing import Any
 
@@ -134,7 +134,7 @@ class ProxyServer:
         runtime, metrics = self.runtime, self.runtime.metrics
         if len(self._sessions) >= runtime.settings.limits.connections:
             metrics.refused_connections += 1
-            _refuse(sock)
+            _refuse(sock, runtime.request_ids.next().encode())
             return
         stream = SocketStream(sock, runtime.sweeper, runtime.settings.timeouts.body)
         session = ClientSession(runtime, stream, *_names(sock, peer))
@@ -175,11 +175,11 @@ def _names(sock: socket.socket, peer: Any) -> tuple[str, str]:
     return peer[0], f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _refuse(sock: socket.socket) -> None:
+def _refuse(sock: socket.socket, request_id: bytes) -> None:
     """One client too many: it gets a problem document as far as its socket takes it at once."""
     problem = Unavailable("too many connections")
     try:
-        sock.send(headers.problem_response(problem, b"%032x" % getrandbits(128), CLOSE))
+        sock.send(headers.problem_response(problem, request_id, CLOSE))
     except OSError:
         pass  # it has gone already
     finally:

@@ -100,6 +100,11 @@ def read_address(text: str) -> str | None:
     return None if ip is None else str(ip)
 
 
+def valid_port(number: int) -> bool:
+    """Whether there is this port."""
+    return 0 < number <= _MAX_PORT
+
+
 @lru_cache(MAX_ADDRESSES)
 def _parsed(address: str) -> IPAddress | None:
     if "%" in address:
@@ -154,7 +159,7 @@ def _entry(text: str) -> str | None:
         return text
     match = _WITH_PORT.fullmatch(text)
     if match:
-        if not 0 < int(match[3] or 1) <= _MAX_PORT:
+        if not valid_port(int(match[3] or 1)):
             return None
         text = match[1] or match[2]
     return read_address(text)

@@ -16,7 +16,7 @@ from typing import Any
 from heliograph_proxy.files import MIN_SECRET
 from heliograph_proxy.loopback import is_loopback
 from heliograph_proxy.private import prefixes
-from heliograph_proxy.trust import TrustedPeers, read_trusted
+from heliograph_proxy.trust import TrustedPeers, read_trusted, valid_port
 
 #: Anything longer is a mistake, and names stand in every log line and metric.
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -72,7 +72,7 @@ def address(value: Any) -> Address:
             )
         return Address(path=path)
     match = _HOST_AND_PORT.fullmatch(value)
-    if not match or not 0 < int(match[3]) < 1 << 16 or (match[1] and not _is_ipv6(match[1])):
+    if not match or not valid_port(int(match[3])) or (match[1] and not _is_ipv6(match[1])):
         raise Wrong(allowed)
     return Address(host=match[1] or match[2], port=int(match[3]))
 
@@ -160,7 +160,7 @@ def host(value: Any) -> str:
     match = isinstance(value, str) and re.fullmatch(
         r"[A-Za-z0-9._-]+(?::([0-9]{1,5}))?|\[[0-9a-fA-F:.]+\]", value
     )
-    if not match or not 0 < int(match[1] or 1) < 1 << 16:
+    if not match or not valid_port(int(match[1] or 1)):
         raise Wrong("must be a host name, with a port from 1 to 65535 if need be")
     return match[0]
 

@@ -11,7 +11,6 @@ import hmac
 import resource
 import socket
 from dataclasses import replace
-from random import getrandbits
 from time import monotonic
 from typing import Any
 
@@ -131,7 +130,7 @@ class AdminListener:
         """Refuse one that has no slot."""
         self._refusing += 1
         try:
-            _refuse(stream, problem, wait=self._refusing <= MAX_REFUSING)
+            self._refuse(stream, problem, wait=self._refusing <= MAX_REFUSING)
         finally:
             self._refusing -= 1
 
@@ -146,15 +145,26 @@ class AdminListener:
             if visitor.dismissed:
                 self._turn_away(stream, problem)
             else:
-                _refuse(stream, problem)
+                self._refuse(stream, problem)
             return
         except StreamError:
             raise
         except Exception as exc:
             events.log_exception("admin-failed", exc)
-            _refuse(stream, InternalError())
+            self._refuse(stream, InternalError())
             return
-        _send(stream, answer)
+        _send(stream, answer, self._new_id())
+
+    def _refuse(self, stream: SocketStream, problem: Problem, *, wait: bool = True) -> None:
+        """Answer with a problem. The client gets a moment to read it: closing while it still sends would reset the connection."""
+        stream.send(headers.problem_response(problem, self._new_id(), CLOSE))
+        stream.finish_writing()
+        deadline = monotonic() + LINGER_SECONDS
+        while wait and monotonic() < deadline and stream.recv(deadline):
+            pass
+
+    def _new_id(self) -> bytes:
+        return self._runtime.request_ids.next().encode()
 
     def _answer(self, visitor: Visitor) -> AdminAnswer:
         deadline = monotonic() + REQUEST_SECONDS
@@ -262,24 +272,11 @@ def _too_many() -> Unavailable:
     return Unavailable("too many connections to the admin listener")
 
 
-def _new_id() -> bytes:
-    return f"{getrandbits(128):032x}".encode()
-
-
-def _refuse(stream: SocketStream, problem: Problem, *, wait: bool = True) -> None:
-    """Answer with a problem. The client gets a moment to read it: closing while it still sends would reset the connection."""
-    stream.send(headers.problem_response(problem, _new_id(), CLOSE))
-    stream.finish_writing()
-    deadline = monotonic() + LINGER_SECONDS
-    while wait and monotonic() < deadline and stream.recv(deadline):
-        pass
-
-
-def _send(stream: SocketStream, answer: AdminAnswer) -> None:
+def _send(stream: SocketStream, answer: AdminAnswer, request_id: bytes) -> None:
     fields = [
         f"HTTP/1.1 {answer.status}\r\n".encode(),
         f"Content-Type: {answer.kind}\r\n".encode() if answer.body else b"",
-        b"X-Request-Id: %b\r\n" % _new_id(),
+        b"X-Request-Id: %b\r\n" % request_id,
         NOSNIFF,
         CSP,
         b"Cache-Control: no-store\r\n",

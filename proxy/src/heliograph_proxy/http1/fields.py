@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from heliograph_proxy.trust import valid_port
+
 Field = tuple[bytes, bytes]
 
 # RFC 9110 section 7.6.1: "Intermediaries MUST remove Connection and the fields it names, and SHOULD remove or
@@ -42,7 +44,7 @@ HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._~%!$&'()*+;=-]++)
 
 def valid_host(value: bytes) -> bool:
     match = HOST.fullmatch(value)
-    return match is not None and (match[1] is None or 0 < int(match[1]) < 1 << 16)
+    return match is not None and (match[1] is None or valid_port(int(match[1])))
 
 
 def is_forwarding(lower: bytes) -> bool:
