@@ -274,6 +274,15 @@ def another() -> Iterator[Backend]:
         yield one
 
 
+@pytest.fixture
+def clients() -> Iterator[list[Client]]:
+    """Are closed at the end."""
+    kept: list[Client] = []
+    yield kept
+    for one in kept:
+        one.sock.close()
+
+
 def _greenlets() -> int:
     """Those of this thread's loop; native threads have their own."""
     gc.collect()

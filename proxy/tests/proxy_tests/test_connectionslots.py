@@ -45,6 +45,12 @@ def silent(proxy: Proxy, stack: ExitStack, count: int, data: bytes = b"") -> lis
     return clients
 
 
+def status(proxy: Proxy, fields: bytes = b"") -> int:
+    """What an operator gets."""
+    with proxy.admin() as client:
+        return client.ask(STATUS % fields).status
+
+
 @pytest.mark.parametrize("token", ["", "secret"])
 @pytest.mark.parametrize("said", [b"", b"GET /status HTTP/1.1\r\nHost: loc"])
 def test_silent_connections_do_not_keep_an_operator_out(small: StartProxy, token: str, said: bytes) -> None:
@@ -52,8 +58,7 @@ def test_silent_connections_do_not_keep_an_operator_out(small: StartProxy, token
     with ExitStack() as stack:
         waiting = silent(proxy, stack, 60, said)
         for _ in range(3):
-            with proxy.admin() as client:
-                assert client.ask(STATUS % (TOKEN if token else b"")).status == 200
+            assert status(proxy, TOKEN if token else b"") == 200
         # The oldest had to go, with words and without a reset.
         assert waiting[0].response().problem()["status"] == 503
         assert slots(proxy) <= 20
@@ -68,8 +73,7 @@ def test_connections_that_lost_their_slots_are_bounded_and_leave_nothing(
     serving = proxy.server._admin._greenlets
     with ExitStack() as stack:
         silent(proxy, stack, 60)
-        with proxy.admin() as client:
-            assert client.ask(STATUS % b"").status == 200
+        assert status(proxy) == 200
         until(lambda: len(serving) <= 20 + 5, "the other connections to be closed")
     until(lambda: not serving, "the connections to end")
     gc.collect()
@@ -81,8 +85,7 @@ def test_without_the_token_neither_pages_nor_heads_keep_its_holders_out(small: S
     with ExitStack() as stack:
         page = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
         silent(proxy, stack, 30, page + b"x" * 10)
-        with proxy.admin() as client:
-            assert client.ask(STATUS % TOKEN).status == 200
+        assert status(proxy, TOKEN) == 200
 
 
 @pytest.mark.parametrize("token", ["", "secret"])
@@ -95,11 +98,9 @@ def test_streams_leave_slots_for_requests(small: StartProxy, token: str) -> None
             assert b" 200 " in client.read_until(b"\r\n\r\n")
         with proxy.admin() as client:
             assert client.ask(EVENTS % sent).problem()["status"] == 503
-        with proxy.admin() as client:
-            assert client.ask(STATUS % sent).status == 200
+        assert status(proxy, sent) == 200
         silent(proxy, stack, 40)
-        with proxy.admin() as client:
-            assert client.ask(STATUS % sent).status == 200
+        assert status(proxy, sent) == 200
 
 
 def test_a_reader_that_takes_a_little_now_and_then_is_let_go(

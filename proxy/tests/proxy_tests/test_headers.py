@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from heliograph_proxy.headers import Forwarding
+from heliograph_proxy.http1.requests import RequestParser
+from heliograph_proxy.settings import ProxyLimits
+from heliograph_proxy.trust import UNIX, read_address, read_trusted
+
 from proxy_tests.backends import (
     Backend,
     echo_head,
@@ -52,6 +58,18 @@ def test_a_trusted_peer_is_believed(start_proxy: StartProxy, backend: Backend) -
     assert got.field("Via") == ["1.1 heliograph"]
     assert got.field("Host") == ["test"]
     assert answer.field("X-Request-Id") == "abc"
+
+
+@pytest.mark.parametrize("peer", ["", "127.0.0.1", "fe80::1%eth0"])
+@pytest.mark.parametrize(
+    "told", ['"', 'a", "b": "', '1.2.3.4", "', '[::1]"', 'unix"', '::1%"', "\\", "1.2.3.4"]
+)
+def test_a_client_is_an_address_or_unix_and_needs_no_quoting_in_the_log(peer: str, told: str) -> None:
+    head = RequestParser(ProxyLimits()).parse(
+        f"GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {told}\r\n".encode()
+    )
+    client = Forwarding(peer, read_trusted(["unix", "127.0.0.0/8", "fe80::/10"])).client(head)
+    assert client == UNIX or read_address(client) == client
 
 
 def test_nobody_else_is(start_proxy: StartProxy, backend: Backend) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import gevent
 import pytest
 from heliograph_proxy.held import HeldBytes
@@ -13,15 +11,6 @@ from proxy_tests.conftest import Client, Proxy, StartProxy, until
 from proxy_tests.reloading import LONG
 
 MOST = 10_000_000
-
-
-@pytest.fixture
-def clients() -> Iterator[list[Client]]:
-    """Are closed at the end."""
-    kept: list[Client] = []
-    yield kept
-    for one in kept:
-        one.sock.close()
 
 
 def fill(held: HeldBytes, *clients: str) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import socket
-from collections.abc import Iterator
 from typing import TypeVar
 
 import gevent
@@ -50,15 +49,6 @@ def slow_reader(proxy: Proxy) -> Client:
     client.sock.connect(("127.0.0.1", proxy.port))
     client.buffer = b""
     return client
-
-
-@pytest.fixture
-def clients() -> Iterator[list[Client]]:
-    """Are closed at the end."""
-    kept: list[Client] = []
-    yield kept
-    for one in kept:
-        one.sock.close()
 
 
 # Bodies.
