@@ -7,7 +7,8 @@ from collections import Counter, deque
 #: Parts of the time. What happened is forgotten a part at a time, so at most a tenth late.
 PARTS = 10
 
-#: Clients whose counts are kept. With more of them at a time, what happened first is forgotten early. Some 100 bytes each.
+#: Clients whose counts are kept. With more of them at a time, what happened first is forgotten early. Some 140 bytes each, and
+#: another 100 for each part of the time in which it did something.
 MAX_CLIENTS = 50_000
 
 

@@ -19,7 +19,8 @@ _OVERHEAD = 200
 #: How far all messages together may exceed their bound before the largest channels are cut: finding them looks at all channels.
 _SLACK = 1.1
 
-#: Messages that one append drops at most, or entries that it looks at: about a millisecond. The next ones do the rest.
+#: Messages that one append drops at most because of their age or of other channels, or entries that it looks at: about a
+#: millisecond. The next ones do the rest.
 AT_ONCE = 1000
 
 
@@ -42,7 +43,12 @@ class MemoryHistory:
 
 
 class MemoryHistories:
-    """By channel. Trimmed with each append, in parts that keep nobody waiting and are larger than what it adds."""
+    """By channel. Trimmed with each append, in parts that delay no other client and are larger than what it adds.
+
+    What a channel has beyond its own bounds goes at once, as reading relies on them. That is one message, but for a long one behind
+    very short ones: with a `history_size` of 300,000 it may drop 250,000 empty ones in some 90 ms. With the default of 10,000 it is
+    some 4 ms.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -50,8 +56,8 @@ class MemoryHistories:
         self.names = SortedNames()
         self.weight = 0
         self._live = 0
-        # All messages in the order in which they came, and some that their channel has dropped already. Those before them were
-        # looked at, while that is being done.
+        # All messages in the order in which they came, and some that their channel has dropped already. While `_compact` leaves
+        # those out, `_before` has what it kept so far: older messages than those in `_order`.
         self._order: deque[tuple[MemoryHistory, int]] = deque()
         self._before: deque[tuple[MemoryHistory, int]] = deque()
         self._work: Iterator[None] | None = None

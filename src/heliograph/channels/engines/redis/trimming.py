@@ -9,7 +9,7 @@ from heliograph.channels.names import TICKETS
 #: KEYS: table, sizes. ARGV[5]: ttl of the history (ms), [6]: prefix of the streams, [7]: the name that asks, [8]: where
 #: notifications are published, or nothing, [9…]: names, or none for all. Forgets channels whose messages are all too old, but for
 #: that of the tickets, which takes no room, and answers how many. A name that is used again must get another epoch. With [8] each
-#: gets it now and keeps its field, unless somebody follows it: other channels, and who waits for a first message, notice nothing.
+#: gets it now and keeps its field, unless it is followed: other channels, and subscribers before a first message, notice nothing.
 #: Without [8], when room is needed, the fields go, too, and all names that have none get another epoch.
 FORGET = (
     STATE
