@@ -105,6 +105,8 @@ class WsgiWrapper:
             pieces: Iterable[bytes] = self._answering(environ)(environ, start_response)
             return pieces
         if asks_for_websocket(environ):
+            if self._server is not None:
+                self._server.connections.limit(self._websockets)
             environ = add_websocket(environ, self._connections)
         else:  # a request that cannot be upgraded is an ordinary one (RFC 9110, 7.8)
             environ.pop("HTTP_UPGRADE", None)
@@ -151,7 +153,6 @@ class WsgiWrapper:
         self._server = server
         if server is not None:
             self._leave = self._lifecycle.follow(server.lifecycle)
-            server.connections.limit(self._websockets)
 
     def close(self) -> None:
         """The server's end does not concern the application any more."""

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from heliograph_proxy.errors import CLIENT_LEFT
-from werkzeug.test import create_environ
+from werkzeug.test import create_environ, run_wsgi_app
 
 from heliograph.request.environ import EXCHANGE
 from heliograph.server.hosting import hosted
+from heliograph.server.state import ServerState
+from heliograph.server.wrap import WsgiWrapper
+from heliograph.websocket.options import WebSocketOptions
 from tests.serving import CLOSE, HOST, Answer, Server, problem
 
 
@@ -154,3 +157,19 @@ def test_nothing_is_left_of_an_answer_that_another_one_replaced() -> None:
     next(pieces)
     pieces.close()
     assert environ[EXCHANGE].status == CLIENT_LEFT
+
+
+def test_the_outermost_layer_bounds_the_websockets_of_a_server() -> None:
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return []
+
+    layers = [hosted(lambda: application) for _ in range(2)]
+    for number, layer in enumerate(layers, 1):
+        layer.limit_websockets(WebSocketOptions.read({"HELIOGRAPH_WS_MAX_MESSAGE": f"{number}KiB"}))
+    server = ServerState()
+    for part in layers[1], layers[0], layers[1]:
+        asked = {"Upgrade": "websocket", "Connection": "upgrade"}
+        environ = create_environ(base_url="http://localhost", headers=asked) | server.environ()
+        run_wsgi_app(WsgiWrapper.around(part, layers), environ)
+        assert server.connections.max_message == 1024
