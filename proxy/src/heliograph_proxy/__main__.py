@@ -1,6 +1,6 @@
 """`python -m heliograph_proxy`: run the load balancer, check its configuration, or talk to one that runs.
 
-Exit status 0, or 1 with one line on stderr that says what is wrong.
+Exit status 0, or 1 with one line on stderr that says what is wrong, or 2 where the call is not understood.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ import gc
 import os
 import signal
 import sys
-from urllib.parse import quote
 
 import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
 import heliograph_proxy
-from heliograph_proxy import COMPILED, OUTDATED, loopmonitor
+from heliograph_proxy import COMPILED, OUTDATED, loopmonitor, operating
 from heliograph_proxy import eventlog as events
-from heliograph_proxy.admin.remote import AdminRefused, ask, table
-from heliograph_proxy.check import check
+from heliograph_proxy.admin.remote import AdminRefused
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.limits import raise_descriptor_limit
 from heliograph_proxy.server import ProxyServer, build
 from heliograph_proxy.settings import ProxySettings, load, log_format
 
 DEFAULT_FILE = "conf/proxy.toml"
+
+EPILOG = (
+    "Exit status: 0; 1 where something is wrong, which one line says; 2 where the call is not understood."
+)
 
 #: QUIT too: other servers end in order with it.
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -54,25 +56,33 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="heliograph-proxy", description="The load balancer.")
+    parser = argparse.ArgumentParser(prog="heliograph-proxy", description="The load balancer.", epilog=EPILOG)
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, function, text in (
         ("run", _run, "run in the foreground"),
-        ("check", _check, "check the configuration file"),
-        ("status", _status, "show a running proxy's backends"),
-        ("drain", _state, "give a backend nothing new"),
-        ("ready", _state, "give a backend requests again"),
-        ("maint", _state, "give a backend nothing new and check it no more"),
-        ("weight", _weight, "change a backend's weight"),
+        ("check", operating.check_file, "check the configuration file"),
+        ("status", operating.status, "show a running proxy's backends"),
+        ("drain", operating.state, "give a backend nothing new"),
+        ("ready", operating.state, "give a backend requests again"),
+        ("maint", operating.state, "give a backend nothing new and check it no more"),
+        ("weight", operating.weight, "change a backend's weight"),
+        ("add", operating.add, "add a backend until the file is read again"),
+        ("remove", operating.remove, "drain a backend and forget it"),
+        ("reload", operating.reload, "read the configuration file again"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("-c", "--config", default=DEFAULT_FILE, metavar="FILE")
         command.set_defaults(command=function, verb=name)
-        if function in (_state, _weight):
+        if function is not _run:
+            command.add_argument("--json", action="store_true", help="print JSON")
+        if name in ("drain", "ready", "maint", "weight", "add", "remove"):
             command.add_argument("name", metavar="NAME", help="the backend")
-        if function is _weight:
+        if name == "weight":
             command.add_argument("weight", metavar="N", type=int)
+        if name == "add":
+            command.add_argument("address", metavar="ADDRESS", help="host:port or unix:/path")
+            command.add_argument("--weight", metavar="N", type=int, default=1)
     return parser
 
 
@@ -81,37 +91,6 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         parser.exit(message=f"heliograph-proxy {heliograph_proxy.__version__}\n")
-
-
-def _check(given: argparse.Namespace) -> int:
-    errors, warnings = check(given.config)
-    for warning in warnings:
-        print(f"proxy: warning: {warning}", file=sys.stderr)
-    for error in errors:
-        print(f"proxy: {error}", file=sys.stderr)
-    if not errors:
-        print(f"{given.config}: ok, {len(load(given.config).backends)} backends")
-    return 1 if errors else 0
-
-
-def _status(given: argparse.Namespace) -> int:
-    print(table(ask(load(given.config), "GET", "/status")))
-    return 0
-
-
-def _state(given: argparse.Namespace) -> int:
-    return _write(given, "state", given.verb)
-
-
-def _weight(given: argparse.Namespace) -> int:
-    return _write(given, "weight", given.weight)
-
-
-def _write(given: argparse.Namespace, key: str, value: str | int) -> int:
-    path = f"/backends/{quote(given.name, safe='')}/{key}"
-    backend = ask(load(given.config), "PUT", path, {key: value})
-    print(f"{backend['name']}: {backend['state']}, weight {backend['weight']}, {backend['active']} in flight")
-    return 0
 
 
 def _run(given: argparse.Namespace) -> int:

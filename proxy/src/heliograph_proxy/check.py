@@ -29,6 +29,9 @@ from heliograph_proxy.values import Address
 #: How long the names of all backends together may take to be looked up.
 LOOKUP_SECONDS = 2.0
 
+#: Where no [[backend]] is left that could be looked at, the others can.
+_STAND_IN = {"name": "none", "address": "unix:/nowhere"}
+
 _PLACE = re.compile(r"(\w+)(?:\[(\d+)\])?(?:\.(.+))?")
 
 
@@ -52,23 +55,29 @@ def check(file: str) -> tuple[list[SettingsError], list[SettingsError]]:
 
 def _parse(document: dict[str, Any], file: str) -> tuple[ProxySettings | None, list[SettingsError]]:
     """The settings, without what is wrong with them: so that the rest can be looked at, too."""
-    try:
-        return parse(document, file), []
-    except SettingsError as exc:
-        errors = [exc, *exc.others]
+    errors: list[SettingsError] = []
     rest = copy.deepcopy(document)
-    for error in reversed(errors):
-        _remove(rest, error.key)
-    try:
-        return parse(rest, file), errors
-    except SettingsError:
-        return None, errors
+    while True:
+        try:
+            return parse(rest, file), errors
+        except SettingsError as exc:
+            found = [exc, *exc.others]
+        errors += [error for error in found if str(error) not in map(str, errors)]
+        before = copy.deepcopy(rest)
+        for error in reversed(found):
+            _remove(rest, error.key)
+        if not rest.get("backend"):
+            rest["backend"] = [_STAND_IN]
+        if rest == before:
+            return None, errors
 
 
 def _remove(document: dict[str, Any], place: str) -> None:
-    """Take a key out: a backend as a whole."""
+    """Take a key out: a backend as a whole, and the address for which a token is needed."""
     match = _PLACE.fullmatch(place)
     name, number, key = match.groups() if match else (place, None, None)
+    if place == "admin_token":
+        document.pop("admin", None)
     if place in document:
         del document[place]
     elif number is not None:
@@ -89,8 +98,6 @@ def _errors(settings: ProxySettings) -> Iterator[tuple[str, str]]:
         elif place in seen:
             yield key, f"must be another address than that of {seen[place]}, not {one.address} too"
         seen.setdefault(place, one.name)
-    if settings.health.timeout > settings.health.interval:
-        yield "health.timeout", f"must be at most health.interval, {settings.health.interval:g}"
     for name, address in _listeners(settings):
         if address.path and (reason := _unwritable(Path(address.path).parent)):
             yield name, f"must be a path in a folder that can be written to; {reason}"
@@ -119,6 +126,9 @@ def _warnings(settings: ProxySettings) -> Iterator[tuple[str, str]]:
     for name, address in _listeners(settings):
         if not address.path and _not_ours(address.host):
             yield name, f"this machine has no address {address.host} now"
+    health = settings.health
+    if health.timeout > health.interval:
+        yield "health.timeout", f"above health.interval, {health.interval:g}: checks come later than that"
     limits = settings.limits
     if limits.header_field_bytes > limits.header_bytes:
         yield "limits.header_field_bytes", f"above limits.header_bytes, {limits.header_bytes}"

@@ -45,6 +45,7 @@ class SettingsError(ProxyError):
         super().__init__(f"{file}: {key}: {allowed}" if key else f"{file}: {allowed}")
         self.file = file
         self.key = key
+        self.allowed = allowed
         #: What else is wrong with the same file.
         self.others: list[SettingsError] = []
 

@@ -38,8 +38,6 @@ def test_the_shipped_file_has_neither_errors_nor_warnings() -> None:
         ),
         ('listen = "127.0.0.1:1000"\n' + BACKEND, "backend[1].address"),
         (BACKEND.replace("1000", "8001"), "backend[1].address"),
-        (BACKEND + "[health]\ninterval = 0.5\n", "health.timeout"),
-        (BACKEND + "[health]\ntimeout = 9\n", "health.timeout"),
         (BACKEND + '[log]\naccess = "/nowhere/at/all"\n', "log.access"),
         (BACKEND + '[log]\naccess = "/"\n', "log.access"),
         ('listen = "unix:/nowhere/socket"\n' + BACKEND, "listen"),
@@ -59,6 +57,8 @@ def test_what_cannot_work_is_an_error(tmp_path: Path, text: str, key: str) -> No
         ('admin_token = "short"\n' + BACKEND, "admin_token"),
         ('listen = "192.0.2.1:80"\n' + BACKEND, "listen"),
         (BACKEND + "[limits]\nheader_bytes = 64\n", "limits.header_field_bytes"),
+        (BACKEND + "[health]\ninterval = 0.5\n", "health.timeout"),
+        (BACKEND + "[health]\ntimeout = 9\n", "health.timeout"),
     ],
 )
 def test_what_is_odd_is_a_warning(
@@ -66,6 +66,22 @@ def test_what_is_odd_is_a_warning(
 ) -> None:
     monkeypatch.setattr(checking, "LOOKUP_SECONDS", 0.5)
     assert keys(tmp_path, text) == ([], [key])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[[backend]]\nname = "b1"\naddress = "b1"\n', ["backend[1].address"]),
+        ("", ["backend"]),
+        ('admin = "127.0.0.1:8000"\n' + BACKEND + "[health]\nrise = 0\n", ["health.rise", "admin"]),
+        ('admin = "0.0.0.0:8001"\n' + BACKEND + "[health]\nrise = 0\n", ["health.rise", "admin_token"]),
+    ],
+)
+def test_an_error_hides_none_of_the_others(tmp_path: Path, text: str, found: list[str]) -> None:
+    text += '[timeouts]\nhead = 0\n[log]\naccess = "/nowhere/at/all"\n[limits]\nheader_bytes = 64\n'
+    errors, warnings = keys(tmp_path, text)
+    assert set(errors) == {*found, "timeouts.head", "log.access"}
+    assert warnings == ["limits.header_field_bytes"]
 
 
 def test_all_errors_are_told_with_the_nearest_key(tmp_path: Path) -> None:

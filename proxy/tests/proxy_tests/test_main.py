@@ -193,14 +193,46 @@ def test_the_command_line_talks_to_a_running_proxy(tmp_path: Path, backend: Back
             (("maint", "b1"), "b1: maint"),
             (("weight", "b1", "5"), "weight 5"),
             (("ready", "b1"), "b1: ready, weight 5"),
+            (("add", "b2", "127.0.0.1:9", "--weight", "2"), "b2: ready, weight 2"),
+            (("status",), "127.0.0.1:9 "),
+            (("remove", "b2"), "b2: removed"),
+            (("reload",), "b1"),
         ):
             result = command_beside(*arguments, "-c", str(proxy.file))
             assert (result.returncode, result.stderr) == (0, "")
             assert text in result.stdout
         result = command_beside("drain", "b9", "-c", str(proxy.file))
         assert (result.returncode, result.stderr) == (1, 'proxy: there is no backend "b9"\n')
+        result = command_beside("add", "b1", "127.0.0.1:9", "-c", str(proxy.file))
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     result = command("status", "-c", str(proxy.file))
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+
+
+def test_the_command_line_answers_in_json(tmp_path: Path, backend: Backend) -> None:
+    with running(tmp_path, backend) as proxy:
+        for arguments, key, value in (
+            (("status",), "strategy", "least_time"),
+            (("drain", "b1"), "state", "drain"),
+            (("weight", "b1", "5"), "weight", 5),
+            (("add", "b2", "127.0.0.1:9"), "address", "127.0.0.1:9"),
+            (("remove", "b2"), "removed", True),
+            (("reload",), "strategy", "least_time"),
+            (("check",), "errors", []),
+        ):
+            result = command_beside(*arguments, "--json", "-c", str(proxy.file))
+            assert (result.returncode, result.stderr) == (0, "")
+            assert json.loads(result.stdout)[key] == value
+
+
+def test_check_lists_errors_and_warnings_in_json(tmp_path: Path) -> None:
+    file = tmp_path / "proxy.toml"
+    file.write_text('[[backend]]\nname = "b1"\naddress = "127.0.0.1:1"\nweight = -1\n[health]\ntimeout = 9\n')
+    result = command("check", "--json", "-c", str(file))
+    assert (result.returncode, result.stderr) == (1, "")
+    found = json.loads(result.stdout)
+    assert found["errors"] == [{"key": "backend[1].weight", "text": "must be a whole number from 0 to 1000"}]
+    assert [one["key"] for one in found["warnings"]] == ["health.timeout"]
 
 
 def test_sighup_reads_the_file_again_and_a_bad_file_changes_nothing(tmp_path: Path, backend: Backend) -> None:
