@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, cast, dataclass_transform
+from urllib.parse import quote
 
 from heliograph_proxy.files import make_folder
 
@@ -121,13 +122,32 @@ class PerCore:
         return f"{self.factor} × processors, at least {self.least}"
 
 
+#: The folder of a running stack, and the variable that names it. Relative paths are relative to the project.
+STATE_VARIABLE, DEFAULT_STATE = f"{PREFIX}STATE", "var"
+
+
+@dataclass(frozen=True)
+class InState:
+    """A default that lies in the state folder."""
+
+    name: str
+    #: Of a URL whose path the file is.
+    scheme: str = ""
+
+    def __str__(self) -> str:
+        return self.within(DEFAULT_STATE)
+
+    def within(self, folder: str) -> str:
+        return f"{self.scheme}{quote(folder) if self.scheme else folder}/{self.name}"
+
+
 @dataclass(frozen=True)
 class Setting(Generic[T]):
     """The definition of one setting. What is `secret` is shown neither in errors nor with the settings."""
 
     name: str
     kind: ValueKind[T]
-    default: T | PerCore
+    default: T | PerCore | InState
     meaning: str
     secret: bool = False
 
@@ -138,6 +158,8 @@ class Setting(Generic[T]):
             return self._parse(text, environ)
         if isinstance(self.default, PerCore):
             return cast(T, max(self.default.least, self.default.factor * cores))
+        if isinstance(self.default, InState):
+            return self._parse(self.default.within(state_folder(environ)), environ)
         return self.default
 
     def _parse(self, text: str, environ: Mapping[str, str]) -> T:
@@ -149,7 +171,7 @@ class Setting(Generic[T]):
 
 
 def option(
-    kind: ValueKind[T], default: T | PerCore, meaning: str, *, name: str = "", secret: bool = False
+    kind: ValueKind[T], default: T | PerCore | InState, meaning: str, *, name: str = "", secret: bool = False
 ) -> T:  # in truth a dataclass field, whose value has this type
     """Define a setting as an attribute of a group."""
     definition = Setting(name, kind, default, meaning, secret)
@@ -213,6 +235,11 @@ def load(environ: Mapping[str, str], groups: Iterable[type[Options]], cores: int
     `cores` is the number of processors, for defaults that depend on it.
     """
     return Settings(group.read(environ, cores) for group in groups)
+
+
+def state_folder(environ: Mapping[str, str]) -> str:
+    """Where a running stack keeps what it writes."""
+    return environ.get(STATE_VARIABLE, "").strip() or DEFAULT_STATE
 
 
 def names(groups: Iterable[type[Options]]) -> frozenset[str]:

@@ -58,7 +58,7 @@ class Stack(Process):
         # A wish for the extension other than the one that is installed would install it anew.
         environment = {**self.ports.settings(), "BUILD_EXTENSION": "", **(settings or {})}
         if root == ROOT:  # where several stacks may run at once, and nothing is to stay
-            environment.setdefault("HELIOGRAPH_CHANNELS", f"sqlite:///{folder}/channels.db")
+            environment.setdefault("HELIOGRAPH_STATE", str(folder / "state"))
         super().__init__(command, folder / "stack.log", environment, root, user)
         self.root = root
 
@@ -71,7 +71,7 @@ class Stack(Process):
 
     @property
     def var(self) -> Path:
-        return self.root / self.wait_for_output(r"nginx's access log: (\S+)/\n")[1]
+        return self.root / self.wait_for_output(r"nginx's access log: (.+)/\n")[1]
 
     @property
     def has_nginx(self) -> bool:

@@ -49,14 +49,6 @@ def test_what_it_does_not_know_is_refused_in_one_line(arguments: tuple[str, ...]
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_folder_without_a_project_is_refused_in_one_line(tmp_path: Path) -> None:
-    ended = called("run", cwd=tmp_path)
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("Heliograph does not start: ")
-    assert "has no conf/gunicorn.conf.py; call it in the folder of a project" in ended.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_manager_loads_neither_the_application_nor_what_serves_it() -> None:
     program = "import sys, heliograph.cli.run, heliograph.stack.options as o; o.groups(); print(*sys.modules)"
     told = subprocess.run([PYTHON, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -102,6 +102,7 @@ def test_layers_start_from_the_back() -> None:
     assert planned[0][1].extra == {
         "HELIOGRAPH_INSTANCE": "web2",
         "HELIOGRAPH_TRUSTED_PROXIES": "127.0.0.1 ::1 unix",
+        "HELIOGRAPH_STATE": str(ROOT / "var"),
     }
     without = stages(Layout(settings(), None), "python", Project(ROOT, "wsgi:app", GUNICORN), ROOT / "var")
     assert [stage[0].kind for stage in without] == [PartKind.INSTANCE, PartKind.PROXY]
@@ -355,7 +356,7 @@ def test_a_folder_that_was_open_to_others_is_closed_when_a_stack_takes_it(tmp_pa
     (var / "nginx-access.log").touch()
     for path, mode in ((var, 0o755), (var / "spool", 0o755), (var / "nginx-access.log", 0o644)):
         path.chmod(mode)
-    claimed = folder.claim(tmp_path)
+    claimed = folder.claim(var)
     claimed.publish({"pid": 1})
     modes = {path.name: path.stat().st_mode & 0o777 for path in (var, *var.iterdir())}
     assert modes == {"var": 0o700, "spool": 0o700, "nginx-access.log": 0o600, "stack.json": 0o600}

@@ -14,7 +14,7 @@ import pytest
 from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_port, free_ports
 
 from heliograph.given import SettingError
-from heliograph.stack import commands, options, ports
+from heliograph.stack import commands, options, ports, sources
 from heliograph.stack.plan import Layout, Project, stages
 from heliograph.stack.render import at
 from tests.stack.checkout import copy_checkout
@@ -98,6 +98,7 @@ def project(folder: Path, proxy: tuple[str, str] = ("", ""), nginx: tuple[str, s
         file = folder / name
         file.parent.mkdir(parents=True)
         file.write_text((ROOT / name).read_text().replace(*change))
+    shutil.copytree(ROOT / "nginx/snippets", folder / "nginx/snippets")
     return folder
 
 
@@ -105,8 +106,8 @@ def project(folder: Path, proxy: tuple[str, str] = ("", ""), nginx: tuple[str, s
 def test_the_proxys_listen_beyond_loopback_needs_a_secret_too(tmp_path: Path, listen: str) -> None:
     root = project(tmp_path, proxy=('listen = "127.0.0.1:8000"', f"listen = {listen}"))
     with pytest.raises(SettingError, match=r"^conf/proxy\.toml: listen=.*HELIOGRAPH_AUTH_SECRET"):
-        commands.proxy_host(root, {})
-    host = commands.proxy_host(root, {"HELIOGRAPH_OPEN": "1"})
+        commands.proxy_host(sources.find(root, {}), {})
+    host = commands.proxy_host(sources.find(root, {}), {"HELIOGRAPH_OPEN": "1"})
     assert host in {"0.0.0.0", "::", "192.0.2.1"}
     settings = options.load({"HELIOGRAPH_OPEN": "1"})
     assert Layout(settings, "nginx", host).proxy_at == at(host, 8000)
@@ -120,14 +121,14 @@ def test_what_else_nginx_listens_on_is_checked_like_the_rest(tmp_path: Path) -> 
             nginx=("    # TLS: put", f"    server {{\n        listen {listen};\n    }}\n    # TLS: put"),
         )
         if found:
-            assert [(one.host, one.port) for one in commands.other_listens(layout, root, {})] == [
-                (found, 8443)
-            ]
+            assert [
+                (one.host, one.port) for one in commands.other_listens(layout, sources.find(root, {}), {})
+            ] == [(found, 8443)]
         else:
             with pytest.raises(
                 SettingError, match=r"^nginx/nginx\.conf: listen=':8443': listens beyond loopback"
             ):
-                commands.other_listens(layout, root, {})
+                commands.other_listens(layout, sources.find(root, {}), {})
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_forms_of_listen_that_nginx_reads_are_read(
     block = f"    server {{ listen {listen}; }} server {{ listen {listen}; }}\n    # TLS: put"
     root = project(tmp_path, nginx=("    # TLS: put", block))
     layout = Layout(options.load({}), "nginx")
-    listens = commands.other_listens(layout, root, {})
+    listens = commands.other_listens(layout, sources.find(root, {}), {})
     assert (found in [(one.host, one.port) for one in listens]) == bool(found)
     planned = stages(replace(layout, listens=listens), "python", Project(root, "wsgi:app", ()), root / "var")
     assert len(planned[2][0].questions) == 1 + len(listens)
@@ -198,7 +199,7 @@ def test_the_proxys_address_for_all_is_taken_by_one_of_ipv4(nginx: str | None) -
 def test_a_listen_that_is_no_name_is_one_line(tmp_path: Path) -> None:
     root = project(tmp_path, nginx=("    # TLS: put", "    server { listen a..b:81; }\n    # TLS: put"))
     with pytest.raises(SettingError, match=r"^nginx/nginx\.conf: listen='a\.\.b:81': an address"):
-        commands.other_listens(Layout(options.load({}), "nginx"), root, {})
+        commands.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}), {})
 
 
 def test_instances_are_started_by_gunicorns_command() -> None:

@@ -6,7 +6,7 @@ from heliograph.channels.errors import InvalidName, LocationError
 from heliograph.channels.location import ALLOWED, Location, parse_location, redacted
 from heliograph.channels.names import MAX_NAME, check_name
 from heliograph.given import SettingError
-from heliograph.settings import DAY, GIB, MIB, NotAllowed, Options, ValueKind, integer, option, size
+from heliograph.settings import DAY, GIB, MIB, InState, NotAllowed, Options, ValueKind, integer, option, size
 
 
 def _location(text: str) -> Location:
@@ -30,7 +30,7 @@ class ChannelsOptions(Options):
 
     channels: Location = option(
         ValueKind(_location, ALLOWED),
-        parse_location("sqlite:///var/channels.db"),
+        InState("channels.db", "sqlite:///"),
         "the URL of the log",
         secret=True,
     )

@@ -14,6 +14,7 @@ from heliograph.settings import (
     FLAG,
     GIB,
     TEXT,
+    InState,
     NotAllowed,
     Options,
     ValueKind,
@@ -112,7 +113,7 @@ class RequestOptions(Options):
     """What is done with every request."""
 
     instance: str = option(INSTANCE, "web", "the name of this instance in answers, logs and metrics")
-    spool: str = option(TEXT, "var/spool", "the folder for bodies over 1 MiB")
+    spool: str = option(TEXT, InState("spool"), "the folder for bodies over 1 MiB")
     spool_max: int = option(
         size(), 8 * GIB, "bytes of all bodies in the spool, of all instances that share it"
     )

@@ -9,9 +9,10 @@ killed manager leaves its children behind. What is needed is small, so it stands
 process relays no traffic, it only waits.
 
     plan       pure: which processes there are, how each is started, asked whether it answers, and stopped
-    render     pure: the proxy's and nginx's configuration from the ones in conf/ and nginx/
+    sources    which configurations of proxy and nginx a stack is made from: the project's or the templates
+    render     pure: the proxy's and nginx's configuration from these
     ports      who listens where: taken ports are named before anything starts
-    folder     var/ and its lock: what a running stack leaves for others to read
+    folder     the state folder and its lock: what a running stack leaves for others to read
     watch      whether a part answers, asked over and over
     part       one supervised process, started again with back-off
     machine    limits, and who may read this checkout

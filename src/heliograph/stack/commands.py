@@ -18,7 +18,7 @@ from heliograph_proxy.loopback import is_loopback
 from heliograph.given import SettingError
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.settings import NotAllowed, environment
-from heliograph.stack import folder, machine, ports, render
+from heliograph.stack import folder, machine, ports, render, sources
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
 from heliograph.stack.manager import Manager
@@ -26,37 +26,37 @@ from heliograph.stack.options import LOOPBACK, StackSettings
 from heliograph.stack.part import Part
 from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
 from heliograph.stack.render import at
+from heliograph.stack.sources import Sources
 from heliograph.stack.terminal import announcement, say, show
 
 #: Debian puts nginx where the PATH of ordinary users does not lead.
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
-#: What the parts of a stack are started with.
-CONFIGURATIONS = ("conf/gunicorn.conf.py", "conf/proxy.toml")
-
 
 class NoProject(Exception):
-    """There is nothing to run in this folder. Its text is one line."""
+    """There is nothing that could run. Its text is one line."""
 
 
-Refusal = (NoProject, SettingError, ports.PortError, folder.TooManyStacks, render.RenderError, OSError)
+Refusal = (NoProject, SettingError, ports.PortError, folder.StateError, render.RenderError, OSError)
 
 
 def run(root: Path, app: str) -> int:
     """Run the stack of the project in `root` until it is stopped. The exit status."""
     try:
         environ = environment()
-        require_project(root)
         settings = configuration.load(environ, os.cpu_count() or 1)
-        RequestOptions.read(environ).require()
         for warning in configuration.unknown_names(environ):
             say(f"warning: {warning}")
-        layout = Layout(settings, find_nginx(settings), proxy_host(root, environ))
-        layout = replace(layout, listens=other_listens(layout, root, environ))
+        found = sources.find(root, environ)
+        layout = Layout(settings, find_nginx(settings), proxy_host(found, environ))
+        layout = replace(layout, listens=other_listens(layout, found, environ))
+        state = folder.of(root, environ)
+        folder.refuse_running(state)
         ports.check(wanted(layout))
-        claimed = folder.claim(root)
+        claimed = folder.claim(state)
         try:
-            return _run_in(claimed, layout, Project(root, app, gunicorn()), environ)
+            RequestOptions.read(environ).require()
+            return _run_in(claimed, layout, Project(root, app, gunicorn()), found, environ)
         finally:
             claimed.release()
     except Refusal as exc:
@@ -64,25 +64,23 @@ def run(root: Path, app: str) -> int:
         return 1
 
 
-def require_project(root: Path) -> None:
-    """Raise NoProject where a folder lacks the configurations that a stack is made from."""
-    for name in CONFIGURATIONS:
-        if not (root / name).is_file():
-            raise NoProject(f"{root} has no {name}; call it in the folder of a project")
-
-
-def _run_in(claimed: Folder, layout: Layout, project: Project, environ: Mapping[str, str]) -> int:
+def _run_in(
+    claimed: Folder, layout: Layout, project: Project, found: Sources, environ: Mapping[str, str]
+) -> int:
     descriptors = raise_descriptor_limit()  # for all children too
     root = project.root
-    write_configurations(claimed, layout, root, descriptors)
+    write_configurations(claimed, layout, found, root, descriptors)
     planned = stages(layout, sys.executable, project, claimed.path)
     inherited = {**environ}
     inherited.pop("PORT", None)  # a platform's, for one process; here the settings say who listens where
     manager = Manager(planned, root, inherited, say, publisher(claimed, layout))
     limits = machine.limits(descriptors)
-    return asyncio.run(
-        manager.run(lambda: show(announcement(layout, limits, claimed.path.relative_to(root))))
-    )
+    return asyncio.run(manager.run(lambda: show(announcement(layout, limits, shown(claimed.path, root)))))
+
+
+def shown(path: Path, root: Path) -> Path:
+    """A path below the project as its people know it."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def find_nginx(settings: StackSettings) -> str | None:
@@ -138,9 +136,9 @@ def _installed_gunicorn() -> Iterator[Path]:
             yield Path(str(file.locate()))
 
 
-def proxy_host(root: Path, environ: Mapping[str, str]) -> str:
-    """The host on which conf/proxy.toml wants the proxy to listen; the ports are settings of the stack."""
-    for address in render.proxy_listen((root / "conf/proxy.toml").read_text()):
+def proxy_host(found: Sources, environ: Mapping[str, str]) -> str:
+    """The host on which the proxy's configuration wants it to listen; the ports are settings of the stack."""
+    for address in render.proxy_listen(found.proxy.read_text()):
         host, port, _ = address.rpartition(":")
         host = host.strip("[]")
         if port and not address.startswith("unix:") and not is_loopback(host):
@@ -152,11 +150,11 @@ def proxy_host(root: Path, environ: Mapping[str, str]) -> str:
     return LOOPBACK
 
 
-def other_listens(layout: Layout, root: Path, environ: Mapping[str, str]) -> tuple[render.Listen, ...]:
-    """What else nginx/nginx.conf listens on, such as the port for TLS where its block is in use."""
+def other_listens(layout: Layout, read: Sources, environ: Mapping[str, str]) -> tuple[render.Listen, ...]:
+    """What else nginx's configuration listens on, such as the port for TLS where its block is in use."""
     if layout.nginx is None:
         return ()
-    text = render.nginx_conf((root / "nginx/nginx.conf").read_text(), front_of(layout, "var", 0))
+    text = render.nginx_conf(read.nginx.read_text(), front_of(layout, "var", 0))
     found = []
     for listen in render.listens(text):
         shown = f"{listen.host}:{listen.port}"
@@ -181,20 +179,22 @@ def front_of(layout: Layout, var: str, descriptors: int) -> render.Front:
     )
 
 
-def write_configurations(claimed: Folder, layout: Layout, root: Path, descriptors: int) -> None:
-    pattern = (root / "conf/proxy.toml").read_text()
+def write_configurations(
+    claimed: Folder, layout: Layout, found: Sources, root: Path, descriptors: int
+) -> None:
+    pattern = found.proxy.read_text()
     trusted = layout.settings.trusted
     text = render.proxy_toml(pattern, layout.proxy_at, layout.admin_at, layout.backends, trusted)
     claimed.write("proxy.toml", render.for_stack(text, layout.private, layout.settings.log))
     if layout.nginx is None:
         return
-    front = front_of(layout, str(claimed.path.relative_to(root)), descriptors)
+    front = front_of(layout, os.path.relpath(claimed.path, root), descriptors)
     if (
         front.as_root
     ):  # nginx's user nobody could not enter the state folder, where its logs and temporary files are
         say("nginx runs its workers as root, as all parts of this stack do: start it as another user")
-    claimed.write("nginx.conf", render.nginx_conf((root / "nginx/nginx.conf").read_text(), front))
-    claimed.link("snippets", root / "nginx/snippets")
+    claimed.write("nginx.conf", render.nginx_conf(found.nginx.read_text(), front))
+    claimed.link("snippets", found.snippets)
     claimed.keep_previous("nginx-access.log")
 
 

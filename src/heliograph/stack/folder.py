@@ -1,31 +1,34 @@
-"""The folder of a running stack: var/ for the first that runs from a checkout, var/2/, var/3/ … for further ones.
+"""The state folder of a stack, HELIOGRAPH_STATE: all that it writes lies there.
 
 A lock on the folder itself says that its stack runs; the kernel drops it with the process, so a stack.json without a
-lock is stale, however the stack ended. stack.json tells script/rolling and others what runs where.
+lock is stale, however the stack ended. stack.json tells `heliograph rolling` and others what runs where.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from heliograph_proxy.files import make_folder, make_private, replace
 
-#: Stacks at once from one checkout. Each needs its own ports, so more than a few are a mistake.
-MAX_STACKS = 64
+from heliograph.settings import state_folder
 
 STATE = "stack.json"
 
 #: What must not stay behind; nginx removes its pid file itself unless it was killed.
 _PASSING = (STATE, "nginx.pid")
 
+_OTHER = "name another one by HELIOGRAPH_STATE"
 
-class TooManyStacks(Exception):
-    """All folders are taken."""
+
+class StateError(Exception):
+    """The state folder cannot be used. Its text is one line."""
 
 
 class Folder:
@@ -59,16 +62,49 @@ class Folder:
         os.close(self._lock)
 
 
-def claim(root: Path) -> Folder:
-    """The first folder below `root` that no running stack has."""
-    for number in range(1, MAX_STACKS + 1):
-        path = root / "var" if number == 1 else root / "var" / str(number)
+def of(root: Path, environ: Mapping[str, str]) -> Path:
+    """The state folder of the project in `root`."""
+    return Path(os.path.abspath(root / state_folder(environ)))
+
+
+def claim(path: Path) -> Folder:
+    """Take a state folder, which is made where it is missing. Raises StateError."""
+    try:
         make_folder(path)
+        _refuse_shared(path)
         lock = _try_lock(path)
-        if lock is not None:
-            _make_private(path)
-            return Folder(path, lock)
-    raise TooManyStacks(f"{MAX_STACKS} stacks run from {root} already")
+        if lock is None:
+            raise _runs(path)
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        _make_private(path)
+    except OSError as exc:
+        raise StateError(f"the state folder {path} cannot be used ({exc.strerror}); {_OTHER}") from exc
+    return Folder(path, lock)
+
+
+def _refuse_shared(path: Path) -> None:
+    """What lies in a state folder is taken from other users, so it must be nobody else's."""
+    found = path.stat()
+    if found.st_uid != os.geteuid():
+        raise StateError(f"the state folder {path} belongs to another user, of id {found.st_uid}; {_OTHER}")
+    if found.st_mode & stat.S_ISVTX:
+        raise StateError(f"the state folder {path} is one that all users share; {_OTHER}")
+
+
+def refuse_running(path: Path) -> None:
+    """Raises StateError where a stack runs in this folder."""
+    if running(path):
+        raise _runs(path)
+
+
+def _runs(path: Path) -> StateError:
+    try:
+        state = read_state(path)
+        shown = f", process {state['pid']}, at {state['url']}"
+    except (OSError, ValueError, KeyError):  # it is just starting
+        shown = ""
+    return StateError(f"a stack runs in the state folder {path} already{shown}; {_OTHER}")
 
 
 def _make_private(path: Path) -> None:
@@ -78,10 +114,12 @@ def _make_private(path: Path) -> None:
         make_private(entry)
 
 
-def running(root: Path) -> list[Path]:
-    """The folders of the stacks that run from this checkout, the first one first."""
-    found = [root / "var", *sorted((root / "var").glob("[0-9]*"), key=lambda path: path.name.zfill(9))]
-    return [path for path in found if (path / STATE).exists() and _is_locked(path)]
+def running(path: Path) -> bool:
+    """Whether a stack runs in this state folder."""
+    try:
+        return _is_locked(path)
+    except OSError:  # there is no such folder, or it is not for us
+        return False
 
 
 def read_state(path: Path) -> dict[str, Any]:

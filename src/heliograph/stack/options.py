@@ -19,7 +19,9 @@ from heliograph.given import PREFIX, Given, where
 from heliograph.options import LIBRARY
 from heliograph.request.options import RequestOptions, refuse_open_listening
 from heliograph.settings import (
+    DEFAULT_STATE,
     PORT,
+    TEXT,
     NotAllowed,
     Options,
     PerCore,
@@ -38,9 +40,6 @@ MAX_INSTANCES = 256
 
 #: Where everything listens that is not to be reached from outside.
 LOOPBACK = "127.0.0.1"
-
-#: Tells the proxy where to keep what it makes itself.
-STATE_VARIABLE = f"{PREFIX}STATE"
 
 #: How like a known name an unknown one must be to be taken for a typing error; difflib's own default.
 RESEMBLANCE = 0.6
@@ -104,6 +103,14 @@ class StackOptions(Options):
     nginx_port: int = option(PORT, 8080, "the port of nginx")
     proxy_port: int = option(PORT, 8000, "the port of the proxy")
     admin_port: int = option(PORT, 8001, "the port of the proxy's admin listener")
+    state: str = option(
+        TEXT,
+        DEFAULT_STATE,
+        "the folder of a running stack: its sockets, rendered files, logs, spool and log of channels",
+    )
+    proxy_config: str = option(
+        TEXT, "", "what the proxy's configuration is made from; empty: conf/proxy.toml where there is one"
+    )
     nginx: str = option(choice("auto", "0", "1"), "auto", "whether nginx stands in front of the proxy")
     private: tuple[str, ...] = option(
         PATHS, (), "paths, with all below them, that the layer in front answers with 404"

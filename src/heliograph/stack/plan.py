@@ -11,7 +11,8 @@ from pathlib import Path
 
 from heliograph_proxy.private import PROBE
 
-from heliograph.stack.options import LOOPBACK, STATE_VARIABLE, StackSettings
+from heliograph.settings import STATE_VARIABLE
+from heliograph.stack.options import LOOPBACK, StackSettings
 from heliograph.stack.render import OWN_PEERS, Listen, at
 from heliograph.stack.watch import Question, Watch
 
@@ -26,6 +27,10 @@ PRIVATE_UMASK = 0o077
 
 #: Instances on a busy machine take a few seconds, proxy and nginx less.
 START_PATIENCE = 30.0
+
+
+#: Not the project's own, if it has one: it may be for another worker, or for a service without this stack.
+GUNICORN_CONFIGURATION = "python:heliograph.server.config"
 
 
 class PartKind(enum.Enum):
@@ -194,8 +199,11 @@ class Project:
 def stages(layout: Layout, python: str, project: Project, var: Path) -> list[list[Plan]]:
     """What is started together; a stage begins when the one before answers."""
     ports = layout.settings.instance_ports
-    trusted = {"HELIOGRAPH_TRUSTED_PROXIES": " ".join([*OWN_PEERS, *layout.settings.trusted])}
-    instances = [_instance(project, name, port, trusted) for name, port in ports.items()]
+    extra = {
+        "HELIOGRAPH_TRUSTED_PROXIES": " ".join([*OWN_PEERS, *layout.settings.trusted]),
+        STATE_VARIABLE: str(var),
+    }
+    instances = [_instance(project, name, port, extra) for name, port in ports.items()]
     proxy = Plan(
         "proxy",
         PartKind.PROXY,
@@ -222,7 +230,7 @@ def _instance(project: Project, name: str, port: int, extra: Mapping[str, str]) 
     return Plan(
         name,
         PartKind.INSTANCE,
-        (*project.gunicorn, "-c", "conf/gunicorn.conf.py", "--bind", at(LOOPBACK, port), project.app),
+        (*project.gunicorn, "-c", GUNICORN_CONFIGURATION, "--bind", at(LOOPBACK, port), project.app),
         LOOPBACK,
         port,
         {"HELIOGRAPH_INSTANCE": name, **extra},

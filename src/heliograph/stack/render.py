@@ -1,4 +1,4 @@
-"""The configurations of proxy and nginx for one stack, from the ones in conf/ and nginx/. Pure: text in, text out.
+"""The configurations of proxy and nginx for one stack, from those of the project or the templates. Pure: text in, text out.
 
 Only what a stack needs is changed; what else was edited there stays. A file in which there is no place for that raises RenderError
 instead of running with other ports than those that were set.
@@ -21,7 +21,7 @@ class RenderError(Exception):
 
 @dataclass(frozen=True)
 class Front:
-    """What nginx is told. `var` is the stack's folder, relative to the checkout."""
+    """What nginx is told. `var` is the state folder, relative to the project."""
 
     listen: str
     proxy: str
@@ -134,7 +134,7 @@ def nginx_conf(text: str, front: Front) -> str:
     text = _listen(text, front.listen)
     text = _replace(text, r"^(\s*server\s+)127\.0\.0\.1:8000(?=[\s;])", rf"\g<1>{front.proxy}")
     text = _private(text, front.private)
-    text = re.sub(r"(?<=[ \t])var/", f"{front.var}/", text)
+    text = re.sub(r"(?<=[ \t])var/([^\s;]*)", lambda found: quoted(f"{front.var}/{found[1]}"), text)
     if front.trusted:
         believed = " ".join(f"{network} 1;" for network in dict.fromkeys(front.trusted))
         text = re.sub(r"^\s*# 10\.0\.0\.0/8 1;\n", "", text, flags=re.MULTILINE)
@@ -144,6 +144,13 @@ def nginx_conf(text: str, front: Front) -> str:
     return re.sub(
         r"^(\s*listen\s+)127\.0\.0\.1:8443(?=[\s;])", rf"\g<1>{host}:8443", text, flags=re.MULTILINE
     )
+
+
+def quoted(path: str) -> str:
+    """A path as nginx reads it."""
+    if re.fullmatch(r"[\w./~+-]+", path):
+        return path
+    return '"' + path.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
 def _at_most(text: str, name: str, limit: int) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from heliograph.settings import environment
 from heliograph.stack import admin, folder
 from heliograph.stack.admin import AdminError
 from heliograph.stack.plan import HEALTH, PartKind
@@ -58,14 +59,14 @@ class Running:
 
 def roll(root: Path) -> int:
     """The exit status."""
-    found = folder.running(root)
-    if not found:
+    var = folder.of(root, environment())
+    if not folder.running(var):
         say("script/rolling: no stack runs from this checkout; script/server starts one")
         return 1
     try:
-        stack = Running(found[0], admin.listener(found[0] / "proxy.toml"))
+        stack = Running(var, admin.listener(var / "proxy.toml"))
         names = list(stack.instances())
-        show(f"Restarting {', '.join(names)} of the stack in {found[0].relative_to(root)}/")
+        show(f"Restarting {', '.join(names)} of the stack in {var}/")
         for name in names:
             restart(stack, name)
     except (RollingError, AdminError, OSError, KeyError, ValueError) as exc:
