@@ -45,8 +45,9 @@ ORDER = (
     "problems",
 )
 
-#: `stack` and `cli` stand side by side at the left end; `options` lists all groups of settings; `given` belongs to `settings`.
-SAME_PLACE = {"stack": "cli", "options": "extension", "given": "settings"}
+#: `stack` and `cli` stand side by side at the left end; `options` lists all groups of settings; `given` and `application`
+#: belong to `settings`.
+SAME_PLACE = {"stack": "cli", "options": "extension", "given": "settings", "application": "settings"}
 
 #: What a process of Gunicorn starts from stands at the left end: it reads the settings of all packages, and none imports it.
 STARTS = {"heliograph.server.config", "heliograph.server.closed_config"}

@@ -11,12 +11,10 @@ from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import Logs
 from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import RequestOptions
+from heliograph.server.loading import BOOT_ERROR
 from heliograph.server.wrap import WsgiWrapper, made_during
 from heliograph.settings import exit_on_error, from_environment
 from heliograph.websocket.options import WebSocketOptions
-
-#: After this status of a worker Gunicorn ends, too; after any other one it would start workers for ever.
-BOOT_ERROR = 3
 
 
 def hosted(load: Callable[[], Any]) -> Any:

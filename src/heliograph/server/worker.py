@@ -11,6 +11,7 @@ from gunicorn.workers.ggevent import PyWSGIHandler, PyWSGIServer
 from heliograph.request.loopwatch import watch_loop
 from heliograph.server.handler import Handler
 from heliograph.server.hosting import hosted
+from heliograph.server.loading import BOOT_ERROR, CannotLoad, alive, load, tell
 from heliograph.server.state import ServerState
 
 #: Descriptors that no client gets: for the log of channels, the spool, logs and the loop. An eighth, as at the proxy, and at
@@ -50,8 +51,15 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
         self.wsgi = hosted(self._load)
 
     def _load(self) -> Any:
-        super().load_wsgi()
-        return self.wsgi
+        if self.cfg.reload or self.cfg.paste or not getattr(self.app, "app_uri", None):
+            super().load_wsgi()  # of Gunicorn's own kinds of applications; with --reload one may be mended
+            return self.wsgi
+        try:
+            with alive(self.tmp.notify):
+                return load(self.app.app_uri)
+        except CannotLoad as exc:
+            tell(exc)
+            raise SystemExit(BOOT_ERROR) from None
 
     def run(self) -> None:
         watch_loop()
