@@ -52,10 +52,12 @@ class NotAllowed(ValueError):
 
 @dataclass(frozen=True)
 class ValueKind(Generic[T]):
-    """`parse` makes a value of a text or raises NotAllowed; `allowed` says in words what it takes."""
+    """`parse` makes a value of a text or raises NotAllowed; `allowed` says in words what it takes, `schema` to a JSON Schema."""
 
     parse: Callable[[str], T]
     allowed: str
+    #: In a file lists stand for texts with commas.
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": ["string", "array"]})
 
 
 def choice(*values: str) -> ValueKind[str]:
@@ -64,7 +66,8 @@ def choice(*values: str) -> ValueKind[str]:
             raise NotAllowed
         return text
 
-    return ValueKind(parse, f"one of {', '.join(values)} is allowed")
+    numbers = [int(one) for one in values if one.isdigit()]  # a file may have them without quotes
+    return ValueKind(parse, f"one of {', '.join(values)} is allowed", {"enum": [*values, *numbers]})
 
 
 def integer(low: int, high: int) -> ValueKind[int]:
@@ -73,7 +76,8 @@ def integer(low: int, high: int) -> ValueKind[int]:
             raise NotAllowed
         return int(text)
 
-    return ValueKind(parse, f"a whole number from {low} to {high} is allowed")
+    schema = {"type": ["integer", "string"], "minimum": low, "maximum": high, "pattern": r"^\d+$"}
+    return ValueKind(parse, f"a whole number from {low} to {high} is allowed", schema)
 
 
 def size(low: int = 1) -> ValueKind[int]:
@@ -86,7 +90,8 @@ def size(low: int = 1) -> ValueKind[int]:
             raise NotAllowed
         return found
 
-    return ValueKind(parse, f"a size of at least {low} bytes, such as 1048576, 64MiB or 4 GiB, is allowed")
+    allowed = f"a size of at least {low} bytes, such as 1048576, 64MiB or 4 GiB, is allowed"
+    return ValueKind(parse, allowed, {"type": ["integer", "string"], "minimum": low})
 
 
 def matching(pattern: str, allowed: str) -> ValueKind[str]:
@@ -95,7 +100,7 @@ def matching(pattern: str, allowed: str) -> ValueKind[str]:
             raise NotAllowed
         return text
 
-    return ValueKind(parse, allowed)
+    return ValueKind(parse, allowed, {"type": ["string", "number"], "pattern": f"^(?:{pattern})$"})
 
 
 def items(text: str) -> tuple[str, ...]:
@@ -103,8 +108,10 @@ def items(text: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"[,\s]+", text) if part)
 
 
-TEXT: ValueKind[str] = ValueKind(str, "any text is allowed")
-FLAG: ValueKind[bool] = ValueKind(lambda text: choice("0", "1").parse(text) == "1", choice("0", "1").allowed)
+TEXT: ValueKind[str] = ValueKind(str, "any text is allowed", {"type": ["string", "number"]})
+FLAG: ValueKind[bool] = ValueKind(
+    lambda text: choice("0", "1").parse(text) == "1", choice("0", "1").allowed, {"enum": [True, False, 0, 1]}
+)
 PORT = integer(1, 65535)
 
 

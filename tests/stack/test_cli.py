@@ -36,10 +36,10 @@ def test_it_says_its_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("doctor",), "heliograph: 'doctor' is not one of its commands: run, rolling\n"),
+        (("dance",), "heliograph: 'dance' is not one of its commands: run, status, "),
         (("run", "--port", "80"), "heliograph: run takes one application, such as wsgi:app; "),
         (("run", "no application"), "heliograph: run takes one application, such as wsgi:app; "),
-        (("rolling", "now"), "heliograph: rolling takes no arguments\n"),
+        (("rolling", "now"), "heliograph: rolling: unrecognized arguments: now\n"),
     ],
 )
 def test_what_it_does_not_know_is_refused_in_one_line(arguments: tuple[str, ...], said: str) -> None:
@@ -47,6 +47,14 @@ def test_what_it_does_not_know_is_refused_in_one_line(arguments: tuple[str, ...]
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(said)
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_starts_and_writes_nothing(tmp_path: Path, command: str) -> None:
+    ended = called(command, "--help", cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"usage: heliograph {command}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_manager_loads_neither_the_application_nor_what_serves_it() -> None:

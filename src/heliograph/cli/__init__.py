@@ -6,6 +6,7 @@ A command's module is imported when the command is called: `heliograph --help` l
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,13 @@ import heliograph
 #: Each command and its line of help. The module of this name in this package runs it.
 COMMANDS = {
     "run": "run the whole stack of this folder in the foreground: instances, proxy and nginx",
-    "rolling": "restart the instances of the running stack one after another",
+    "status": "show the running stack of this folder",
+    "stop": "end it",
+    "rolling": "restart its instances one after another",
+    "settings": "print every setting: value, where it was set, default, meaning",
+    "proxy": "talk to its proxy: status, drain, ready, maint, weight …",
+    "export": "write files to deploy this project with: nginx, procfile",
+    "completion": "print what completes this command in a shell: bash, zsh",
 }
 
 #: What is wrong with how we were called, as argparse and the shell's own commands have it.
@@ -32,7 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         return refuse(f"{name!r} is not one of its commands: {', '.join(COMMANDS)}")
-    status: int = importlib.import_module(f"heliograph.cli.{name}").main(rest)
+    try:
+        status: int = importlib.import_module(f"heliograph.cli.{name}").main(rest)
+        sys.stdout.flush()
+    except (
+        BrokenPipeError
+    ):  # who read our output has enough, as `head`; nor shall Python try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
 
 

@@ -1,20 +1,19 @@
-"""`heliograph rolling`: restarts the instances of the stack that runs in this folder."""
+"""`heliograph rolling`: restarts the instances of the running stack of this folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from heliograph.cli import is_help, refuse
+from heliograph.cli.arguments import CommandParser, ending_in_one_line
+from heliograph.cli.running import find
 from heliograph.stack import children
 from heliograph.stack.rolling import roll
 
 
 def main(arguments: Sequence[str]) -> int:
-    if is_help(arguments):
-        print("usage: heliograph rolling\n\nRestarts the instances of the running stack one after another.")
-        return 0
-    if arguments:
-        return refuse("rolling takes no arguments")
+    parser = CommandParser("rolling", "Restarts the instances of the running stack one after another.")
+    given = parser.takes_state().parse_args(arguments)
+    with ending_in_one_line():
+        var = find(given.state).path
     with children.ending_on_signals():
-        return roll(Path.cwd())
+        return roll(var)

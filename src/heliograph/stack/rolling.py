@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heliograph.settings import environment
 from heliograph.stack import admin, folder
 from heliograph.stack.admin import AdminError
 from heliograph.stack.plan import HEALTH, PartKind
@@ -57,12 +56,8 @@ class Running:
         admin.ask(self.proxy, "PUT", f"/backends/{name}/state", {"state": state})
 
 
-def roll(root: Path) -> int:
-    """The exit status."""
-    var = folder.of(root, environment())
-    if not folder.running(var):
-        say("script/rolling: no stack runs from this checkout; script/server starts one")
-        return 1
+def roll(var: Path) -> int:
+    """Restart the instances of the stack that runs in this state folder. The exit status."""
     try:
         stack = Running(var, admin.listener(var / "proxy.toml"))
         names = list(stack.instances())

@@ -1,0 +1,97 @@
+"""`heliograph export nginx|procfile`: files to deploy this project with, from its settings."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from heliograph.cli.arguments import CannotAct, CommandParser, ending_in_one_line
+from heliograph.cli.project import layout, main_name
+from heliograph.settings import environment, state_folder
+from heliograph.stack import commands, render, sources
+from heliograph.stack.plan import GUNICORN_CONFIGURATION, Layout
+
+#: Descriptors of a machine that is not this one: what the configuration says stays.
+UNBOUNDED = 1 << 30
+
+#: What will be there in a later version.
+LATER = ("systemd", "docker", "compose", "kubernetes")
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = CommandParser(
+        "export", "Writes files to deploy this project with. It never replaces a file that differs."
+    )
+    parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", default=".", help="where to write them; by default here"
+    )
+    given = parser.parse_args(arguments)
+    if given.kind in LATER:
+        parser.error(f"{given.kind} is not available in this version; {', '.join(KINDS)} are")
+    if given.kind not in KINDS:
+        parser.error(f"{given.kind!r} is none of {', '.join(KINDS)}")
+    with ending_in_one_line():
+        _write(Path(given.output), _files(given.kind))
+    return 0
+
+
+def _files(kind: str) -> dict[str, str]:
+    """Their texts by their paths."""
+    root, environ = Path.cwd(), environment()
+    sys.path.insert(0, str(root))  # the settings that the application declares are found there
+    try:
+        return KINDS[kind](root, environ, layout(root, environ))
+    except render.RenderError as exc:
+        raise CannotAct(str(exc)) from exc
+
+
+def _nginx(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    source = sources.find(root, environ)
+    front = commands.front_of(found, state_folder(environ), UNBOUNDED)
+    pattern = source.nginx.read_text()
+    text = render.nginx_conf(pattern, replace(front, as_root=False))
+    if own := re.search(r"^error_log\s.*", pattern, re.MULTILINE):  # under a manager it is the terminal
+        line = own[0].replace(" var/", f" {front.var}/")
+        text = re.sub(r"^error_log\s.*", lambda _: line, text, count=1, flags=re.MULTILINE)
+    files = {sources.NGINX: text}
+    for snippet in sorted(source.snippets.glob("*.conf")):
+        files[f"nginx/snippets/{snippet.name}"] = snippet.read_text()
+    return files
+
+
+def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    lines = [
+        f"web: gunicorn -c {GUNICORN_CONFIGURATION} {main_name(environ)}",
+        f"proxy: heliograph-proxy run -c {sources.PROXY}",
+    ]
+    files = {}
+    if not (root / sources.PROXY).is_file():
+        pattern = sources.find(root, environ).proxy.read_text()
+        settings = found.settings
+        text = render.proxy_toml(pattern, found.proxy_at, found.admin_at, found.backends, settings.trusted)
+        files[sources.PROXY] = render.for_stack(text, found.private, settings.log)
+    if found.settings.nginx != "0":
+        lines.append(f"nginx: nginx -p . -c {sources.NGINX} -g 'daemon off;'")
+        files |= _nginx(root, environ, found)
+    return {"Procfile": "\n".join(lines) + "\n", **files}
+
+
+KINDS = {"nginx": _nginx, "procfile": _procfile}
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """All of them, or none where one is there already that somebody may have edited."""
+    for name, text in files.items():
+        path = folder / name
+        if path.exists() and path.read_text() != text:
+            raise CannotAct(f"{path} is there already and is another one; -o DIR names another folder")
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(os.path.normpath(path))

@@ -1,0 +1,25 @@
+"""The project in this folder as `heliograph run` would run it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from heliograph.cli.run import DEFAULT_APP
+from heliograph.stack import commands, options, sources
+from heliograph.stack.plan import Layout
+
+
+def layout(root: Path, environ: Mapping[str, str]) -> Layout:
+    """Who listens where. Raises SettingError, RenderError."""
+    settings = options.load(environ, os.cpu_count() or 1)
+    found = sources.find(root, environ)
+    basic = Layout(settings, commands.find_nginx(settings), commands.proxy_host(found, environ))
+    return replace(basic, listens=commands.other_listens(basic, found, environ))
+
+
+def main_name(environ: Mapping[str, str]) -> str:
+    """The name of its application."""
+    return DEFAULT_APP

@@ -1,0 +1,82 @@
+"""`heliograph export`: files for a deployment, from the settings of the project."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from proxy_tests.processes import PYTHON, ROOT
+
+from tests.heliograph.cli.calling import called
+from tests.stack.front import NGINX
+
+PROXY = Path(PYTHON).parent / "heliograph-proxy"
+
+
+def test_the_configuration_of_this_checkout_is_what_export_gives(tmp_path: Path) -> None:
+    ended = called("export", "nginx", "-o", str(tmp_path), cwd=ROOT)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.conf")}
+    assert written == {str(path.relative_to(ROOT)) for path in (ROOT / "nginx").rglob("*.conf")}
+    for name in written:
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text(), name
+
+
+def test_nginx_of_a_project_has_its_settings_and_nginx_takes_it(tmp_path: Path) -> None:
+    (tmp_path / "heliograph.toml").write_text('proxy_port = 9123\nprivate = ["/internal"]\nstate = "run"\n')
+    assert called("export", "nginx", cwd=tmp_path).returncode == 0
+    text = (tmp_path / "nginx/nginx.conf").read_text()
+    assert "127.0.0.1:9123" in text
+    assert "^/internal(?:/|$)" in text
+    if NGINX is None:
+        pytest.skip("nginx is missing")
+    (tmp_path / "run").mkdir()
+    checked = subprocess.run(
+        [NGINX, "-t", "-p", str(tmp_path), "-c", "nginx/nginx.conf"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_procfile_comes_with_what_its_lines_name(tmp_path: Path) -> None:
+    (tmp_path / "heliograph.toml").write_text(
+        "proxy_port = 9123\nport_base = 9200\ninstances = 3\nnginx = 0\n"
+    )
+    ended = called("export", "procfile", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "Procfile\nconf/proxy.toml\n")
+    lines = (tmp_path / "Procfile").read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["web", "proxy"]
+    document = tomllib.loads((tmp_path / "conf/proxy.toml").read_text())
+    assert document["listen"] == "127.0.0.1:9123"
+    assert [one["address"] for one in document["backend"]] == [
+        f"127.0.0.1:{port}" for port in (9200, 9201, 9202)
+    ]
+    checked = subprocess.run([PROXY, "check"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_nothing_that_differs_is_replaced_and_nothing_else_is_written_then(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "Procfile").write_text("web: my own\n")
+    ended = called("export", "procfile", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "heliograph: Procfile is there already and is another one; -o DIR names another folder\n"
+    )
+    assert not (tmp_path / "nginx").exists()
+    assert called("export", "procfile", "-o", "deploy", cwd=tmp_path).returncode == 0
+    again = called("export", "procfile", "-o", "deploy", cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["systemd", "docker", "compose", "kubernetes", "floppy"])
+def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    ended = called("export", kind, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert ended.stderr.startswith("heliograph: export: ")
+    assert kind in ended.stderr
+    assert list(tmp_path.iterdir()) == []
