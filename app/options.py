@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from heliograph.settings import GIB, Options, PerCore, integer, option, size
+from heliograph.defaults import PerCore
+from heliograph.settings import GIB, Options, integer, option, size
 
 
 class CodecOptions(Options):

@@ -45,9 +45,15 @@ ORDER = (
     "problems",
 )
 
-#: `stack` and `cli` stand side by side at the left end; `options` lists all groups of settings; `given` and `application`
-#: belong to `settings`.
-SAME_PLACE = {"stack": "cli", "options": "extension", "given": "settings", "application": "settings"}
+#: `stack` and `cli` stand side by side at the left end; `options` lists all groups of settings; `given`, `defaults` and
+#: `application` belong to `settings`.
+SAME_PLACE = {
+    "stack": "cli",
+    "options": "extension",
+    "given": "settings",
+    "application": "settings",
+    "defaults": "settings",
+}
 
 #: What a process of Gunicorn starts from stands at the left end: it reads the settings of all packages, and none imports it.
 STARTS = {"heliograph.server.config", "heliograph.server.closed_config"}

@@ -1,14 +1,18 @@
-"""Settings as they were given: variables, below them those of the project's file, and what is wrong with one. Pure."""
+"""Settings as they were given: options, variables, those of the project's file, and what is wrong with one. Pure."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from typing import Any
 
 PREFIX = "HELIOGRAPH_"
 
 #: The settings of a project, in the folder it is started in. The environment wins.
 FILE = "heliograph.toml"
+
+#: Has them in its table [tool.heliograph] where a project has no FILE.
+PYPROJECT = "pyproject.toml"
 
 
 class SettingError(ValueError):
@@ -28,7 +32,7 @@ class FileError(SettingError):
 
 
 class Given(dict[str, str]):
-    """Settings as they were given: variables, and below them those of a file. `origins` tells where the latter stand."""
+    """Settings by the names of their variables. `origins` tells where those stand that no variable has set."""
 
     def __init__(self, values: Mapping[str, str], origins: Mapping[str, str] | None = None) -> None:
         super().__init__(values)
@@ -46,12 +50,38 @@ def where(environ: Mapping[str, str], name: str) -> str:
 
 def from_file(text: str, file: str = FILE) -> Given:
     """The settings in a file, by the names of their variables. Raises SettingError."""
+    return _named(_document(text, file), f"{file}: ")
+
+
+def from_pyproject(text: str) -> Given:
+    """Those in the table [tool.heliograph] of the project's pyproject.toml. Raises SettingError."""
+    tool = _document(text, PYPROJECT).get("tool")
+    table = tool.get("heliograph", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise FileError(PYPROJECT, "tool.heliograph is no table")
+    return _named(table, f"{PYPROJECT}: [tool.heliograph] ")
+
+
+def from_options(options: Mapping[str, str]) -> Given:
+    """Those of a command line, by the names of their variables."""
+    return Given(options, {name: option_of(name) for name in options})
+
+
+def option_of(name: str) -> str:
+    """How a command line calls a setting."""
+    return "--" + name.removeprefix(PREFIX).lower().replace("_", "-")
+
+
+def _document(text: str, file: str) -> dict[str, Any]:
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise FileError(file, f"is no TOML: {exc}") from exc
-    found = {PREFIX + key.upper(): _as_text(f"{file}: {key}", value) for key, value in document.items()}
-    return Given(found, {PREFIX + key.upper(): f"{file}: {key}" for key in document})
+
+
+def _named(values: Mapping[str, object], place: str) -> Given:
+    found = {PREFIX + key.upper(): _as_text(f"{place}{key}", value) for key, value in values.items()}
+    return Given(found, {PREFIX + key.upper(): f"{place}{key}" for key in values})
 
 
 def _as_text(place: str, value: object) -> str:

@@ -22,11 +22,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, cast, dataclass_transform
-from urllib.parse import quote
 
 from heliograph_proxy.files import make_folder
 
-from heliograph.given import FILE, PREFIX, FileError, Given, SettingError, from_file, where
+from heliograph.defaults import InState, PerCore, state_folder
+from heliograph.given import (
+    FILE,
+    PREFIX,
+    PYPROJECT,
+    FileError,
+    Given,
+    SettingError,
+    from_file,
+    from_pyproject,
+    where,
+)
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -116,36 +126,6 @@ PORT = integer(1, 65535)
 
 
 # One setting, and a group of them.
-
-
-@dataclass(frozen=True)
-class PerCore:
-    """A default that depends on the number of processors."""
-
-    factor: int
-    least: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.factor} × processors, at least {self.least}"
-
-
-#: The folder of a running stack, and the variable that names it. Relative paths are relative to the project.
-STATE_VARIABLE, DEFAULT_STATE = f"{PREFIX}STATE", "var"
-
-
-@dataclass(frozen=True)
-class InState:
-    """A default that lies in the state folder."""
-
-    name: str
-    #: Of a URL whose path the file is.
-    scheme: str = ""
-
-    def __str__(self) -> str:
-        return self.within(DEFAULT_STATE)
-
-    def within(self, folder: str) -> str:
-        return f"{self.scheme}{quote(folder) if self.scheme else folder}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -244,11 +224,6 @@ def load(environ: Mapping[str, str], groups: Iterable[type[Options]], cores: int
     return Settings(group.read(environ, cores) for group in groups)
 
 
-def state_folder(environ: Mapping[str, str]) -> str:
-    """Where a running stack keeps what it writes."""
-    return environ.get(STATE_VARIABLE, "").strip() or DEFAULT_STATE
-
-
 def names(groups: Iterable[type[Options]]) -> frozenset[str]:
     """The variables that these groups read."""
     return frozenset(setting.name for group in groups for setting in group.definitions.values())
@@ -257,17 +232,32 @@ def names(groups: Iterable[type[Options]]) -> frozenset[str]:
 # The process and its machine.
 
 
-def environment() -> Given:
-    """What this process was started with: its environment, and below it the file of this folder. Raises SettingError."""
-    try:
-        below = from_file(Path(FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Given(os.environ)
-    except (OSError, UnicodeDecodeError) as exc:
-        raise FileError(FILE, f"cannot be read: {getattr(exc, 'strerror', '') or 'it is not UTF-8'}") from exc
+def environment(options: Given | None = None) -> Given:
+    """What this process was started with: options of its command line, below them its environment, and below that the file of this
+    folder. Raises SettingError.
+    """
+    below = _of_files()
     # An empty variable means: not set.
     given = {name: value for name, value in os.environ.items() if value.strip() or name not in below}
-    return Given({**below, **given}, {k: v for k, v in below.origins.items() if k not in given})
+    found = Given({**below, **given}, {k: v for k, v in below.origins.items() if k not in given})
+    return found if options is None else Given({**found, **options}, {**found.origins, **options.origins})
+
+
+def _of_files() -> Given:
+    """The settings of the project in this folder."""
+    if (text := _text_of(FILE)) is not None:
+        return from_file(text)
+    text = _text_of(PYPROJECT)
+    return Given({}) if text is None else from_pyproject(text)
+
+
+def _text_of(file: str) -> str | None:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise FileError(file, f"cannot be read: {getattr(exc, 'strerror', '') or 'it is not UTF-8'}") from exc
 
 
 @contextmanager

@@ -37,9 +37,19 @@ def test_it_says_its_version() -> None:
     ("arguments", "said"),
     [
         (("dance",), "heliograph: 'dance' is not one of its commands: run, status, "),
-        (("run", "--port", "80"), "heliograph: run takes one application, such as wsgi:app; "),
-        (("run", "no application"), "heliograph: run takes one application, such as wsgi:app; "),
         (("rolling", "now"), "heliograph: rolling: unrecognized arguments: now\n"),
+        (("run", "--prot", "80"), "heliograph: run: --prot is not one of its options; did you mean --"),
+        (
+            ("run", "--hosts", "x"),
+            "heliograph: run: --hosts is not one of its options; did you mean --host?\n",
+        ),
+        (("run", "--zzz"), "heliograph: run: --zzz is not one of its options; --help lists them\n"),
+        (("run", "--roles", "web"), "heliograph: run: --roles is not available in this version\n"),
+        (("run", "--host"), "heliograph: run: --host needs a value\n"),
+        (
+            ("run", "a:b", "c:d"),
+            "heliograph: run: it takes one application, and a:b is one, so what is 'c:d'?\n",
+        ),
     ],
 )
 def test_what_it_does_not_know_is_refused_in_one_line(arguments: tuple[str, ...], said: str) -> None:
@@ -57,8 +67,58 @@ def test_help_of_a_command_starts_and_writes_nothing(tmp_path: Path, command: st
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_help_of_run_lists_every_setting_and_starts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "heliograph.toml").write_text("= broken")
+    for folder, extra in ((ROOT, {"--codec-jobs"}), (tmp_path, set())):
+        ended = called("run", "hello:app", "--help", cwd=folder)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        listed = set(re.findall(r"^  (--[a-z-]+) ", ended.stdout, re.MULTILINE))
+        assert {
+            "--app",
+            "--instances",
+            "--proxy-port",
+            "--state",
+            "--command",
+            "--channels",
+            "--open",
+        } | extra <= listed
+    assert [path.name for path in tmp_path.iterdir()] == ["heliograph.toml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--instances", "none"), "--instances='none': a whole number from 1 to 256 is allowed\n"),
+        (("--instances=0",), "--instances='0': a whole number from 1 to 256 is allowed\n"),
+        (("hello world",), "--app='hello world': module:callable, module:factory"),
+        (
+            ("--command", "uvicorn main:api"),
+            "--command='uvicorn main:api': a command with {port} in it, such as ",
+        ),
+        (("--health", "up"), "--health='up': a path such as /health is allowed\n"),
+        (("--pythonpath", "src,lib"), "--pythonpath='lib': folders that are there are allowed\n"),
+        (("--settings", "no.module"), "--settings='no.module': a module that can be imported is allowed ("),
+        ((), "pyproject.toml: [tool.heliograph] proxy_port='x': a whole number from 1 to 65535 is allowed\n"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_says_where_it_was_set(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "src").mkdir()
+    if not arguments:
+        (tmp_path / "pyproject.toml").write_text('[tool.heliograph]\nproxy_port = "x"\n')
+    free = free_port()
+    ended = called("run", *arguments, *(("--admin-port", str(free)) if arguments else ()), cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"Heliograph does not start: {said}")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_the_manager_loads_neither_the_application_nor_what_serves_it() -> None:
-    program = "import sys, heliograph.cli.run, heliograph.stack.options as o; o.groups(); print(*sys.modules)"
+    program = (
+        "import sys, heliograph.cli.run, heliograph.stack.options as o; "
+        "o.groups({'HELIOGRAPH_SETTINGS': 'app.options'}); print(*sys.modules)"
+    )
     told = subprocess.run([PYTHON, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(told.stdout.split())
     assert "app.options" in loaded

@@ -197,7 +197,11 @@ def test_a_part_that_cannot_start_ends_everything_with_status_1(tmp_path: Path, 
     with Stack(tmp_path, **{name: "broken"}) as stack:
         assert stack.wait() == 1
         assert f"{name}: this is why" in stack.output
-        assert f"{name} cannot start: it ended with status 3, 2 times" in stack.output
+        # An instance says by this status that another try would end alike.
+        times = "" if name == "web2" else ", 2 times"
+        assert (
+            f"{name} cannot start: it ended with status 3{times}; its own lines above say why" in stack.output
+        )
         assert "everything answers" not in stack.output
         assert not any(answers(port) for port in stack.ports.values())
 

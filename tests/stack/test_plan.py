@@ -61,6 +61,7 @@ def test_listening_beyond_loopback_needs_a_secret_or_a_clear_word() -> None:
 def test_every_variable_that_is_read_is_a_known_one() -> None:
     known = dict.fromkeys(names(GROUPS), "")
     assert len(known) > 10
+    known["HELIOGRAPH_SETTINGS"] = "app.options"
     assert unknown_names({**known, "HELIOGRAPH_HOST": "", "HELIOGRAPH_NGINX_PORT": "", "PATH": "x"}) == []
     [warning] = unknown_names({"HELIOGRAPH_HOSTS": "x"})
     assert (

@@ -13,7 +13,7 @@ import pytest
 from proxy_tests.processes import PYTHON, ROOT
 from websockets.sync.client import connect
 
-from heliograph.settings import names
+from heliograph.settings import environment, names
 from heliograph.stack.options import groups
 from tests.stack.checkout import copy_checkout
 from tests.stack.running import Stack
@@ -126,6 +126,6 @@ def test_the_readme_names_every_setting_it_should() -> None:
     internal = {"HELIOGRAPH_INSTANCE"}
     assert [
         name
-        for name in sorted(names(groups()) - internal)
+        for name in sorted(names(groups(environment())) - internal)
         if name.startswith("HELIOGRAPH_") and name not in text
     ] == []

@@ -60,6 +60,8 @@ class HealthSettings:
     eject_failures: int = _key(values.number(1, whole=True), 5)
     eject_time: float = _key(values.positive, 10.0)
     slow_start: float = _key(values.number(0), 10.0)
+    #: Statuses from here on are a failed check. 0: 400 where the configuration names a path, else 500.
+    below: int = _key(values.number(0, 600, whole=True), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,14 @@ def slow_start(one: Reloading) -> None:
     assert backend.effective_weight(monotonic()) == 1.0
 
 
+def below(one: Reloading) -> None:
+    one.backend.health = "404 Not Found"
+    proxy = one.start(count=1, health={"interval": 0.02, "path": "/up", "fall": 1, "rise": 1})
+    until(lambda: not proxy.backends[0].healthy, "a check that takes 404 for a failure")
+    one.reload(health={"below": 500})
+    until(lambda: proxy.backends[0].healthy, "a check that takes 404 for well")
+
+
 def pool_idle(one: Reloading) -> None:
     proxy = one.start(count=1, pool={"idle": LONG})
     assert proxy.get().status == 200
@@ -306,7 +314,7 @@ CASES: dict[str, Case] = {
     **{f"backend.{case.__name__}": case for case in (name, address, weight)},
     **{f"backend.{case.__name__}": case for case in (max_connections, max_tunnels, backup)},
     **{f"health.{case.__name__}": case for case in (path, host, interval, timeout, rise, fall)},
-    **{f"health.{case.__name__}": case for case in (eject_failures, eject_time, slow_start)},
+    **{f"health.{case.__name__}": case for case in (eject_failures, eject_time, slow_start, below)},
     "pool.idle": pool_idle,
     "pool.max": pool_max,
     **{f"retry.{case.__name__}": case for case in (attempts, deadline, budget)},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from heliograph.channels.errors import InvalidName, LocationError
 from heliograph.channels.location import ALLOWED, Location, parse_location, redacted
 from heliograph.channels.names import MAX_NAME, check_name
+from heliograph.defaults import InState
 from heliograph.given import SettingError
-from heliograph.settings import DAY, GIB, MIB, InState, NotAllowed, Options, ValueKind, integer, option, size
+from heliograph.settings import DAY, GIB, MIB, NotAllowed, Options, ValueKind, integer, option, size
 
 
 def _location(text: str) -> Location:

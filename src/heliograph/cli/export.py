@@ -11,7 +11,8 @@ from pathlib import Path
 
 from heliograph.cli.arguments import CannotAct, CommandParser, ending_in_one_line
 from heliograph.cli.project import layout, main_name
-from heliograph.settings import environment, state_folder
+from heliograph.defaults import state_folder
+from heliograph.settings import environment
 from heliograph.stack import commands, render, sources
 from heliograph.stack.plan import GUNICORN_CONFIGURATION, Layout
 

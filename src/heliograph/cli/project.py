@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from heliograph.cli.run import DEFAULT_APP
 from heliograph.stack import commands, options, sources
 from heliograph.stack.plan import Layout
 
@@ -22,4 +21,5 @@ def layout(root: Path, environ: Mapping[str, str]) -> Layout:
 
 def main_name(environ: Mapping[str, str]) -> str:
     """The name of its application."""
-    return DEFAULT_APP
+    name: str = options.StackOptions.definitions["app"].read(environ)
+    return name

@@ -9,8 +9,9 @@ from typing import Any
 from heliograph_proxy.trust import TrustedPeers
 
 from heliograph.channels.location import Location
+from heliograph.defaults import PerCore
 from heliograph.given import PREFIX, SettingError, where
-from heliograph.settings import GIB, MIB, Options, PerCore, Setting
+from heliograph.settings import GIB, MIB, Options, Setting
 
 #: What is shown of a secret that is set.
 HIDDEN = "…"

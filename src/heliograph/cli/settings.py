@@ -25,11 +25,11 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     with ending_in_one_line():
         sys.path.insert(0, str(Path.cwd()))  # the settings that the application declares are found there
-        groups = options.groups()
+        environ = environment()
+        groups = options.groups(environ)
         if given.json_schema:
             print(json.dumps(schema(groups), indent=1))
             return 0
-        environ = environment()
         found = describe(groups, environ, os.cpu_count() or 2)
         warnings = options.unknown_names(environ)
     print(_printed(found, given.json, given.markdown))

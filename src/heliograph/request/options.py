@@ -9,12 +9,12 @@ from heliograph_proxy.hosts import normal_origin
 from heliograph_proxy.loopback import is_loopback
 from heliograph_proxy.trust import TrustedPeers, read_trusted
 
+from heliograph.defaults import InState
 from heliograph.given import SettingError, where
 from heliograph.settings import (
     FLAG,
     GIB,
     TEXT,
-    InState,
     NotAllowed,
     Options,
     ValueKind,

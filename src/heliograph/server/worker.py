@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import resource
+from pathlib import Path
 from typing import Any
 
 from geventwebsocket.gunicorn.workers import GeventWebSocketWorker
 from gunicorn.workers.ggevent import PyWSGIHandler, PyWSGIServer
 
+from heliograph.defaults import STATE_VARIABLE
 from heliograph.request.loopwatch import watch_loop
+from heliograph.server import bytecode
 from heliograph.server.handler import Handler
 from heliograph.server.hosting import hosted
 from heliograph.server.loading import BOOT_ERROR, CannotLoad, alive, load, tell
 from heliograph.server.state import ServerState
+from heliograph.settings import environment
 
 #: Descriptors that no client gets: for the log of channels, the spool, logs and the loop. An eighth, as at the proxy, and at
 #: least what an instance with few descriptors needs.
@@ -54,6 +59,10 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
         if self.cfg.reload or self.cfg.paste or not getattr(self.app, "app_uri", None):
             super().load_wsgi()  # of Gunicorn's own kinds of applications; with --reload one may be mended
             return self.wsgi
+        environ = environment()
+        if environ.get(STATE_VARIABLE):
+            others = [Path(one) for one in environ.get("PYTHONPATH", "").split(os.pathsep) if one]
+            bytecode.keep(Path(environ[STATE_VARIABLE]), [Path.cwd(), *others])
         try:
             with alive(self.tmp.notify):
                 return load(self.app.app_uri)

@@ -15,14 +15,14 @@ from pathlib import Path
 from heliograph_proxy.limits import raise_descriptor_limit
 from heliograph_proxy.loopback import is_loopback
 
-from heliograph.given import SettingError
+from heliograph.given import Given, SettingError, where
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.settings import NotAllowed, environment
 from heliograph.stack import folder, machine, ports, render, sources
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
 from heliograph.stack.manager import Manager
-from heliograph.stack.options import LOOPBACK, StackSettings
+from heliograph.stack.options import LOOPBACK, StackOptions, StackSettings
 from heliograph.stack.part import Part
 from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
 from heliograph.stack.render import at
@@ -40,10 +40,10 @@ class NoProject(Exception):
 Refusal = (NoProject, SettingError, ports.PortError, folder.StateError, render.RenderError, OSError)
 
 
-def run(root: Path, app: str) -> int:
-    """Run the stack of the project in `root` until it is stopped. The exit status."""
+def run(root: Path, options: Given) -> int:
+    """Run the stack of the project in `root` until it is stopped, with options of a command line. The exit status."""
     try:
-        environ = environment()
+        environ = environment(options)
         settings = configuration.load(environ, os.cpu_count() or 1)
         for warning in configuration.unknown_names(environ):
             say(f"warning: {warning}")
@@ -56,7 +56,7 @@ def run(root: Path, app: str) -> int:
         claimed = folder.claim(state)
         try:
             RequestOptions.read(environ).require()
-            return _run_in(claimed, layout, Project(root, app, gunicorn()), found, environ)
+            return _run_in(claimed, layout, project(root, settings, environ), found, environ)
         finally:
             claimed.release()
     except Refusal as exc:
@@ -110,6 +110,18 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
     for name, port in settings.instance_ports.items():
         found.append(ports.Wanted(LOOPBACK, port, "HELIOGRAPH_PORT_BASE", f"instance {name}"))
     return found
+
+
+def project(root: Path, settings: StackSettings, environ: Mapping[str, str]) -> Project:
+    """Raises SettingError for a folder of the import path that is not there."""
+    folders = [str((root / one).resolve()) for one in settings.pythonpath]
+    for given, found in zip(settings.pythonpath, folders, strict=True):
+        if not Path(found).is_dir():
+            name = StackOptions.definitions["pythonpath"].name
+            raise SettingError(where(environ, name), given, "folders that are there are allowed")
+    before = [environ["PYTHONPATH"]] if environ.get("PYTHONPATH") else []
+    path = os.pathsep.join([*folders, *before]) if folders else ""
+    return Project(root, settings.app, gunicorn(), path)
 
 
 def gunicorn() -> tuple[str, ...]:
@@ -185,7 +197,8 @@ def write_configurations(
     pattern = found.proxy.read_text()
     trusted = layout.settings.trusted
     text = render.proxy_toml(pattern, layout.proxy_at, layout.admin_at, layout.backends, trusted)
-    claimed.write("proxy.toml", render.for_stack(text, layout.private, layout.settings.log))
+    health = layout.settings.health if layout.settings.command else ""
+    claimed.write("proxy.toml", render.for_stack(text, layout.private, layout.settings.log, health))
     if layout.nginx is None:
         return
     front = front_of(layout, os.path.relpath(claimed.path, root), descriptors)

@@ -17,7 +17,7 @@ from typing import Any
 
 from heliograph_proxy.files import make_folder, make_private, replace
 
-from heliograph.settings import state_folder
+from heliograph.defaults import state_folder
 
 STATE = "stack.json"
 

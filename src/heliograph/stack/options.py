@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import ipaddress
+import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from heliograph_proxy.private import prefixes
 
-from heliograph.given import PREFIX, Given, where
+from heliograph.application import ALLOWED, read
+from heliograph.defaults import DEFAULT_STATE, PerCore
+from heliograph.given import PREFIX, Given, SettingError, where
 from heliograph.options import LIBRARY
 from heliograph.request.options import RequestOptions, refuse_open_listening
 from heliograph.settings import (
-    DEFAULT_STATE,
     PORT,
     TEXT,
     NotAllowed,
     Options,
-    PerCore,
     Setting,
     ValueKind,
     choice,
     integer,
     items,
+    matching,
     names,
     option,
 )
@@ -61,14 +63,35 @@ class StackSettings:
     private: tuple[str, ...] = ()
     #: The format of every layer's log, where HELIOGRAPH_LOG is set.
     log: str = ""
+    app: str = "wsgi:app"
+    #: What starts an instance instead of Gunicorn, with PORT_FIELD in it, and the path that tells whether it is well.
+    command: tuple[str, ...] = ()
+    health: str = "/"
+    pythonpath: tuple[str, ...] = ()
 
     @property
     def instance_ports(self) -> dict[str, int]:
         return {f"web{number + 1}": self.port_base + number for number in range(self.instances)}
 
 
-#: The module in which the application of a checkout declares its settings, where it has any.
-APPLICATION = "app.options"
+#: Names of the interface that this version does not have yet: refused, not ignored.
+LATER = frozenset(
+    PREFIX + name
+    for name in (
+        *(
+            "ROLES",
+            "BACKENDS",
+            "RELOAD",
+            "GRACE",
+            "OTEL",
+            "JOB_WORKERS",
+            "JOBS_MAX",
+            "INSTANCE_SOCKETS",
+            "CACHE",
+        ),
+        *("TLS", "ACME_DIRECTORY", "ACME_EMAIL"),
+    )
+)
 
 
 def _host_of(text: str) -> str:
@@ -92,12 +115,53 @@ def _paths(text: str) -> tuple[str, ...]:
 PATHS = ValueKind(_paths, "paths such as /metrics are allowed")
 
 
+def _application(text: str) -> str:
+    try:
+        read(text)
+    except ValueError as exc:
+        raise NotAllowed from exc
+    return text
+
+
+def _folders(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        parts = tuple(shlex.split(text))
+    except ValueError as exc:
+        raise NotAllowed from exc
+    if not any(PORT_FIELD in part for part in parts):
+        raise NotAllowed
+    return parts
+
+
+#: In a command: the port of the instance.
+PORT_FIELD = "{port}"
+
+APPLICATION = ValueKind(_application, ALLOWED)
+FOLDERS = ValueKind(_folders, "folders, by commas, are allowed")
+COMMAND = ValueKind(
+    _command, "a command with {port} in it, such as 'uvicorn main:api --port {port}', is allowed"
+)
+PATH = matching(r"/[!-~]*", "a path such as /health is allowed")
+
 PUBLIC = ValueKind(_host_of, "an IP address or localhost is allowed")
 
 
 class StackOptions(Options):
     """What the manager starts, and where it listens."""
 
+    app: str = option(
+        APPLICATION, "wsgi:app", "the application, as module:callable, module:factory() or module"
+    )
+    command: tuple[str, ...] = option(
+        COMMAND, (), "what starts an instance instead, of any server; {port} stands for its port"
+    )
+    health: str = option(PATH, "/", "what an instance of such a command answers below 500 when it is well")
+    pythonpath: tuple[str, ...] = option(FOLDERS, (), "folders that are put before the import path")
+    settings: str = option(TEXT, "", "the module in which the application declares settings of its own")
     instances: int = option(integer(1, MAX_INSTANCES), PerCore(1, least=2), "processes of the application")
     host: str = option(PUBLIC, LOOPBACK, "the address of the layer in front")
     nginx_port: int = option(PORT, 8080, "the port of nginx")
@@ -117,17 +181,35 @@ class StackOptions(Options):
     )
 
 
-def groups() -> tuple[type[Options], ...]:
+def groups(environ: Mapping[str, str]) -> tuple[type[Options], ...]:
     """All groups of settings that this stack's processes read: the manager's, the library's, the application's."""
-    found: list[type[Options]] = [StackOptions, *LIBRARY]
-    if importlib.util.find_spec(APPLICATION.partition(".")[0]) and importlib.util.find_spec(APPLICATION):
-        declared = vars(importlib.import_module(APPLICATION)).values()
-        found += [
-            one
-            for one in declared
-            if isinstance(one, type) and issubclass(one, Options) and one is not Options
-        ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys([StackOptions, *LIBRARY, *_of_application(environ)]))
+
+
+def _of_application(environ: Mapping[str, str]) -> list[type[Options]]:
+    """Declared in the module that the setting `settings` names. Raises SettingError."""
+    setting = StackOptions.definitions["settings"]
+    module: str = setting.read(environ)
+    if not module:
+        return []
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the project's folder stays as it is
+    try:
+        declared = vars(importlib.import_module(module)).values()
+    except (ImportError, ValueError) as exc:
+        allowed = f"a module that can be imported is allowed ({exc})"
+        raise SettingError(where(environ, setting.name), module, allowed) from exc
+    finally:
+        sys.dont_write_bytecode = writes
+    return [
+        one for one in declared if isinstance(one, type) and issubclass(one, Options) and one is not Options
+    ]
+
+
+def refuse_later(environ: Mapping[str, str]) -> None:
+    """Raises SettingError for what this version does not have yet."""
+    for name in sorted(LATER):
+        if environ.get(name, "").strip() not in ("", "0"):
+            raise SettingError(where(environ, name), environ[name], "this is not available in this version")
 
 
 def _balancers(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -140,6 +222,7 @@ def _balancers(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
     """Raises SettingError for the first value that is not allowed, the application's included."""
+    refuse_later(environ)
     given = StackOptions.read(environ, cores)
     bases = integer(1, 65536 - given.instances)
     found = StackSettings(
@@ -153,18 +236,22 @@ def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
         trusted=_balancers(environ),
         private=given.private,
         log=environ.get("HELIOGRAPH_LOG", "").strip(),
+        app=given.app,
+        command=given.command,
+        health=given.health,
+        pythonpath=given.pythonpath,
     )
     refuse_open_listening(environ, found.host, "HELIOGRAPH_HOST")
     # PORT is a platform's, for one process.
-    load_groups(Given(environ).changed(PORT=""), groups(), cores)
+    load_groups(Given(environ).changed(PORT=""), groups(environ), cores)
     return found
 
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
     """A warning for each HELIOGRAPH_ variable and key of the file that nothing reads, naming the nearest one that exists."""
-    known = names(groups())
+    known = names(groups(environ))
     warnings = []
-    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known | LATER):
         shown = where(environ, name)
         near = difflib.get_close_matches(name, sorted(known), 1, RESEMBLANCE)
         nearest = near[0] if near and shown == name else "".join(near).removeprefix(PREFIX).lower()

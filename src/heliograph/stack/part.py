@@ -25,9 +25,15 @@ from heliograph.stack.watch import ASK_TIMEOUT, ask, failure
 #: as a port that is just freed.
 START_ATTEMPTS = 2
 
+#: The status of an instance whose application cannot be loaded (`heliograph.server.loading.BOOT_ERROR`, which needs gevent).
+BROKEN = 3
+
 #: Between two questions whether it answers: often at first, as most need less than a second, then seldom, as each
 #: answer that is not 200 is a line in a log.
 FIRST_ASK_INTERVAL, LONGEST_ASK_INTERVAL = 0.05, 0.4
+
+#: Seconds after which a start counts as long, and people are told.
+LONG = 10.0
 
 Say = Callable[[str], None]
 
@@ -116,13 +122,18 @@ class Part:
                 answered = self.child.answered = await self._answers(self.child)
                 status = await self._watched(self.child) if answered else await self.child.wait()
                 end = how_it_ended(status)
-            if not self.ready.is_set() and attempt >= START_ATTEMPTS:
+            if not self.ready.is_set() and (attempt >= START_ATTEMPTS or self._is_broken(status)):
+                times = f", {attempt} times" if attempt > 1 else ""
                 raise CannotStart(
-                    f"{self.plan.name} cannot start: it {end}, {attempt} times; its own lines above say why"
+                    f"{self.plan.name} cannot start: it {end}{times}; its own lines above say why"
                 )
             wait = next_wait(wait, clock() - start, in_order=answered and status == 0)
             self._say(f"{self.plan.name} {end}; starting it again {f'in {wait:g} s' if wait else 'at once'}")
             await asyncio.sleep(wait)
+
+    def _is_broken(self, status: int) -> bool:
+        """Whether it is an instance that could not load its application, and would not the next time."""
+        return self.plan.kind is PartKind.INSTANCE and not self.plan.foreign and status == BROKEN
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         plan = self.plan
@@ -146,9 +157,11 @@ class Part:
         asking = asyncio.create_task(self._ask_until_it_answers(child))
         patience = None if self.ready.is_set() else self.plan.patience
         first: set[asyncio.Future[Any]] = {asking, child.ended}
+        telling = asyncio.get_running_loop().call_later(LONG, self._tell_of_a_long_start)
         try:
             await asyncio.wait(first, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            telling.cancel()
             asking.cancel()
         if asking.done() and not asking.cancelled():
             if self.ready.is_set():
@@ -162,6 +175,10 @@ class Part:
             )
         return False
 
+    def _tell_of_a_long_start(self) -> None:
+        left = "" if self.ready.is_set() else f"; it has {self.plan.patience:g} s"
+        self._say(f"{self.plan.name} takes long to start, {LONG:g} s so far{left}")
+
     async def _ask_until_it_answers(self, child: Child) -> None:
         wait = FIRST_ASK_INTERVAL
         while problem := await self._problem() or self._foreign(child):
@@ -170,9 +187,10 @@ class Part:
             wait = min(wait * 2, LONGEST_ASK_INTERVAL)
 
     async def _problem(self) -> str:
-        """Nothing when a real request is answered well: any application may say that it has no such page."""
+        """Nothing when a real request is answered well: any application may say that it has no such page, or fail at it."""
         reply = await ask(self.plan.first, ASK_TIMEOUT)
-        return "" if 0 < reply.status < http.HTTPStatus.INTERNAL_SERVER_ERROR else reply.told
+        failed = reply.status == http.HTTPStatus.INTERNAL_SERVER_ERROR and self.kind is not PartKind.INSTANCE
+        return "" if failed or 0 < reply.status < http.HTTPStatus.INTERNAL_SERVER_ERROR else reply.told
 
     def _foreign(self, child: Child) -> str:
         """Who else answers, having taken the port after we had looked. Who cannot be seen is trusted."""

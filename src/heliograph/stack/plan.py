@@ -11,8 +11,8 @@ from pathlib import Path
 
 from heliograph_proxy.private import PROBE
 
-from heliograph.settings import STATE_VARIABLE
-from heliograph.stack.options import LOOPBACK, StackSettings
+from heliograph.defaults import STATE_VARIABLE
+from heliograph.stack.options import LOOPBACK, PORT_FIELD, StackSettings
 from heliograph.stack.render import OWN_PEERS, Listen, at
 from heliograph.stack.watch import Question, Watch
 
@@ -25,12 +25,16 @@ HEALTH, THROUGH = "/-/health", "/healthz"
 #: Takes all rights from other users.
 PRIVATE_UMASK = 0o077
 
-#: Instances on a busy machine take a few seconds, proxy and nginx less.
-START_PATIENCE = 30.0
+#: On a busy machine proxy and nginx take a second; an application may have much to import.
+START_PATIENCE, APPLICATION_PATIENCE = 30.0, 120.0
 
 
 #: Not the project's own, if it has one: it may be for another worker, or for a service without this stack.
 GUNICORN_CONFIGURATION = "python:heliograph.server.config"
+
+
+#: For another server in Python: the project's folder stays as it is. That of installed packages is used, as nothing is moved.
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class PartKind(enum.Enum):
@@ -56,16 +60,20 @@ class Plan:
     #: Its other listeners.
     others: tuple[Question, ...] = ()
     watch: Watch = field(default_factory=Watch)
+    #: What an instance is asked.
+    health: str = HEALTH
+    #: A program that is not ours: it may end at signals that ours know.
+    foreign: bool = False
 
     @property
     def first(self) -> Question:
         """What it has to answer before it counts as started: through the layers, so that those behind it work, too."""
-        return Question(self.host, self.port, HEALTH if self.kind is PartKind.INSTANCE else THROUGH)
+        return Question(self.host, self.port, self.health if self.kind is PartKind.INSTANCE else THROUGH)
 
     @property
     def questions(self) -> tuple[Question, ...]:
         """What each of its listeners answers by itself, whatever is wrong with the layers behind it."""
-        own = Question(self.host, self.port, HEALTH if self.kind is PartKind.INSTANCE else PROBE)
+        own = Question(self.host, self.port, self.health if self.kind is PartKind.INSTANCE else PROBE)
         return own, *self.others
 
     @property
@@ -188,12 +196,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Project:
-    """What is served: a folder, and its application as `module:name`."""
+    """What is served: a folder, and its application as `heliograph.application` reads it."""
 
     root: Path
     app: str
     #: What starts Gunicorn.
     gunicorn: tuple[str, ...]
+    #: The import path of instances, where it is not the environment's own.
+    import_path: str = ""
 
 
 def stages(layout: Layout, python: str, project: Project, var: Path) -> list[list[Plan]]:
@@ -203,7 +213,9 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
         "HELIOGRAPH_TRUSTED_PROXIES": " ".join([*OWN_PEERS, *layout.settings.trusted]),
         STATE_VARIABLE: str(var),
     }
-    instances = [_instance(project, name, port, extra) for name, port in ports.items()]
+    if project.import_path:
+        extra["PYTHONPATH"] = project.import_path
+    instances = [_instance(layout.settings, project, name, port, extra) for name, port in ports.items()]
     proxy = Plan(
         "proxy",
         PartKind.PROXY,
@@ -226,12 +238,22 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
     return [instances, [proxy], [nginx]]
 
 
-def _instance(project: Project, name: str, port: int, extra: Mapping[str, str]) -> Plan:
+def _instance(
+    settings: StackSettings, project: Project, name: str, port: int, extra: Mapping[str, str]
+) -> Plan:
+    own = settings.command
+    if own:
+        extra = {**NO_BYTECODE, **extra}
+    command = tuple(part.replace(PORT_FIELD, str(port)) for part in own)
+    gunicorn = (*project.gunicorn, "-c", GUNICORN_CONFIGURATION, "--bind", at(LOOPBACK, port), project.app)
     return Plan(
         name,
         PartKind.INSTANCE,
-        (*project.gunicorn, "-c", GUNICORN_CONFIGURATION, "--bind", at(LOOPBACK, port), project.app),
+        command or gunicorn,
         LOOPBACK,
         port,
         {"HELIOGRAPH_INSTANCE": name, **extra},
+        patience=APPLICATION_PATIENCE,
+        health=settings.health if own else HEALTH,
+        foreign=bool(own),
     )

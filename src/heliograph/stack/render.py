@@ -73,9 +73,14 @@ def proxy_listen(text: str) -> list[str]:
     return [found] if isinstance(found, str) else [str(one) for one in found]
 
 
-def for_stack(text: str, private: Sequence[str], log: str) -> str:
-    """A rendered proxy.toml with paths that it answers with 404, beside those of the file, and the format of a stack's log."""
+def for_stack(text: str, private: Sequence[str], log: str, health: str = "") -> str:
+    """A rendered proxy.toml with paths that it answers with 404, beside those of the file, and the format of a stack's log.
+
+    `health`: the path that tells whether instances of another server are well: any answer below 500 does.
+    """
     document = _parse(text)
+    if health:
+        document["health"] = {**document.get("health", {}), "path": health, "below": 500}
     document["private"] = list(dict.fromkeys([*document.get("private", []), *private]))
     if log:
         document.setdefault("log", {})["format"] = "combined" if log == "text" else "json"

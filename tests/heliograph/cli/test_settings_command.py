@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 from proxy_tests.processes import ROOT
 
+from heliograph.settings import environment
 from heliograph.stack import options
 from tests.heliograph.cli.calling import called
 
@@ -39,7 +40,7 @@ def test_each_setting_tells_its_value_and_where_it_was_set(tmp_path: Path) -> No
 
 def test_every_setting_of_the_checkout_is_told_those_of_its_application_too() -> None:
     ended = called("settings", "--json", cwd=ROOT)
-    known = {one.name for group in options.groups() for one in group.definitions.values()}
+    known = {one.name for group in options.groups(environment()) for one in group.definitions.values()}
     assert {entry["name"] for entry in json.loads(ended.stdout)} == known
     assert "HELIOGRAPH_CODEC_JOBS" in known
 

@@ -103,7 +103,8 @@ class Checker:
         return Check(time.time(), passed, detail, monotonic() - begun, stopping, ready)
 
     def _well(self, status: int) -> bool:
-        return status < (CLIENT_ERRORS if self._runtime.settings.health.path else SERVER_ERRORS)
+        health = self._runtime.settings.health
+        return status < (health.below or (CLIENT_ERRORS if health.path else SERVER_ERRORS))
 
     def _ask_or_distrust(self, address: Address, stream: SocketStream, deadline: float) -> tuple[int, bytes]:
         try:
