@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import wirecodes
 from flask import Flask, Response
 
-from app import docs, echo
-from app import echo_socket as websockets
+from app import docs, echo, echo_socket
 from app.codec import analysis, codes, work
 from app.codec import socket as codec_socket
 from app.codec import views as codec
@@ -18,6 +18,7 @@ from app.options import CodecOptions
 from heliograph import extension
 from heliograph.extension import Heliograph
 from heliograph.options import LIBRARY
+from heliograph.overriding import with_group
 from heliograph.request import answers, origins
 from heliograph.request.options import RequestOptions
 from heliograph.settings import Options, Settings, from_environment
@@ -33,7 +34,6 @@ BLUEPRINTS = (
     codes.bp,
     codec_socket.bp,
     echo.bp,
-    websockets.bp,
 )
 
 #: Registered behind the library's, so that the documentation lists the paths in this order.
@@ -50,6 +50,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The application. Without `settings` they come from the environment; a wrong one ends the process with one line."""
     settings = settings or from_environment(GROUPS)
     options = settings[RequestOptions]
+    if not options.allowed_hosts:  # beside these, all that name no host: addresses
+        options = replace(options, allowed_hosts=frozenset({"localhost"}))
+        settings = with_group(settings, options)
     app = Flask(__name__)
     app.response_class = PlainResponse
     app.url_map.merge_slashes = False  # a redirect would be HTML, and loses the body of a POST
@@ -59,6 +62,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for bp in BLUEPRINTS:
         app.register_blueprint(bp)
     live = Heliograph(app, endpoints=("channels", "events", "health"), settings=settings)
+    echo_socket.add_to(live)
     # After the library, which notes the route of each request: the metrics of requests that are refused here name it, too.
     origins.init_app(app, options.allowed_origins)
     for bp in PAGES:
@@ -67,6 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     jobs = CodecJobs(settings[CodecOptions].codec_jobs, live.services.metrics.registry)
     app.extensions[work.EXTENSION] = jobs
     live.on_close(jobs.close)
+    live.require_protection()
     return app
 
 

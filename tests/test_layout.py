@@ -45,13 +45,16 @@ ORDER = (
     "problems",
 )
 
-#: `stack` and `cli` stand side by side at the left end; `options` lists all groups of settings; `given`, `defaults` and
-#: `application` belong to `settings`.
+#: `stack`, `cli` and `testing` stand side by side at the left end; `options` lists all groups of settings;
+#: `given`, `defaults`, `application` and `overriding` belong to `settings`, `installation` to `extension`.
 SAME_PLACE = {
     "stack": "cli",
+    "testing": "cli",
     "options": "extension",
+    "installation": "extension",
     "given": "settings",
     "application": "settings",
+    "overriding": "settings",
     "defaults": "settings",
 }
 
@@ -78,7 +81,7 @@ MAX_FUNCTION, MAX_FILE, MAX_CLASS, MAX_METHODS, MAX_PARAMETERS = 60, 300, 200, 1
 #: Class names of several distributions, with the reason.
 SAME_NAME: dict[str, str] = {
     **dict.fromkeys(
-        ("BadCursor", "BadName", "Cursor", "Lost", "Message"),
+        ("BadCursor", "BadName", "Cursor", "Lost", "Message", "Subscription"),
         "one thing, in the server and in the client, which imports nothing of the server",
     ),
     **dict.fromkeys(

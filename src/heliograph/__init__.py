@@ -11,24 +11,37 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from heliograph.channels.api import Channels
     from heliograph.channels.live.events import Lost
-    from heliograph.channels.message import Message
+    from heliograph.channels.public import Message
     from heliograph.extension import Heliograph
     from heliograph.problems import Problem
     from heliograph.settings import Settings
+    from heliograph.websocket.endpoint import WebSocketEndpoint
 
     __version__: str
 
 #: The module of each public name.
 _HOMES = {
+    "Channels": "heliograph.channels.api",
     "Heliograph": "heliograph.extension",
     "Lost": "heliograph.channels.live.events",
-    "Message": "heliograph.channels.message",
+    "Message": "heliograph.channels.public",
     "Problem": "heliograph.problems",
     "Settings": "heliograph.settings",
+    "WebSocketEndpoint": "heliograph.websocket.endpoint",
 }
 
-__all__ = ["Heliograph", "Lost", "Message", "Problem", "Settings", "__version__"]
+__all__ = [
+    "Channels",
+    "Heliograph",
+    "Lost",
+    "Message",
+    "Problem",
+    "Settings",
+    "WebSocketEndpoint",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

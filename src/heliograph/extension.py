@@ -1,56 +1,48 @@
 """`Heliograph(app)`: what a Flask application gets from this library. The only module that puts its parts together.
 
     live = Heliograph(app, endpoints=("channels", "events", "health"), prefix="/live")
-    ...
-    live.close()
 
-Everything that the parts hold belongs to this object; two applications in one process share nothing.
+    @live.websocket("/ws/chat/<room>")
+    def chat(socket, room): ...
+
+One object may serve several applications, as factories make them (`init_app`): each has its own services and channels, and
+`live.channels` are those of the current application.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from importlib import metadata
+from typing import Any, NoReturn
 
-from flask import Blueprint, Flask
+from flask import Flask, current_app, has_app_context
 from heliograph_proxy.limits import raise_descriptor_limit
 
-from heliograph.channels.errors import ChannelError
+from heliograph.channels.api import Channels
 from heliograph.channels.options import ChannelsOptions
-from heliograph.channels.problems import problem_of
-from heliograph.channels.service import Channels
-from heliograph.channels.transports import current, http, sockets, sse
+from heliograph.channels.service import ChannelService
+from heliograph.installation import ENDPOINTS, Installation
 from heliograph.options import LIBRARY
-from heliograph.problems import Problem
-from heliograph.request import answers, health
-from heliograph.request import metrics as metrics_
-from heliograph.request.lifecycle import Lifecycle
-from heliograph.request.logs import Logs
-from heliograph.request.metrics import RequestMetrics
+from heliograph.overriding import with_given
+from heliograph.request.checks import ReadinessFunction, check_of
 from heliograph.request.options import AccessOptions, RequestOptions
-from heliograph.request.services import EXTENSION, Services
-from heliograph.request.spool import Spool
-from heliograph.request.threads import in_thread
-from heliograph.server import guard, gunicorn_options
-from heliograph.server.wrap import WsgiWrapper
+from heliograph.request.services import Services
+from heliograph.server import gunicorn_options
 from heliograph.settings import Settings, from_environment
+from heliograph.websocket.endpoint import WebSocketEndpoint, endpoint_view
 from heliograph.websocket.options import WebSocketOptions
+from heliograph.websocket.routing import SocketView, websocket
 
 log = logging.getLogger("heliograph")
 
-#: What `endpoints` may name, and the blueprints that each adds. /push and /events stand in the blueprints of the channels.
-ENDPOINTS: dict[str, tuple[Blueprint, ...]] = {
-    "channels": (http.bp, sse.bp, sockets.bp),
-    "events": (),
-    "health": (health.bp,),
-}
-
 
 class Heliograph:
-    """The parts of the library for one application. `settings`: by default those of the environment."""
+    """The parts of the library for a Flask application, or for several.
+
+    `settings`: by default those of the environment and of heliograph.toml; a mapping has some of them by their names in
+    heliograph.toml, and wins.
+    """
 
     def __init__(
         self,
@@ -58,85 +50,117 @@ class Heliograph:
         *,
         endpoints: Iterable[str] = (),
         prefix: str = "",
-        settings: Settings | None = None,
+        settings: Settings | Mapping[str, object] | None = None,
     ) -> None:
         self._endpoints = _checked(tuple(endpoints))
         self._prefix = prefix
         self._given = settings
-        self._closing: list[Callable[[], None]] = []
-        self._started = False
+        #: What was asked for by decorators, to be done for each application.
+        self._wanted: list[Callable[[Flask, Installation], None]] = []
+        self._installed: dict[Flask, Installation] = {}
+        #: Publish, subscribe and read from the application's own code.
+        self.channels = Channels.served_by(self._service)
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        if self._started:
-            raise RuntimeError("one Heliograph serves one application in this version; make another one")
-        self._started = True
-        settings = self._given or from_environment(LIBRARY)
-        if "channels" in self._endpoints:
-            guard.refuse_open_sockets(settings[AccessOptions])
+        if "heliograph" in app.extensions:
+            raise RuntimeError(f"the application {app.name} has a Heliograph already")
         gunicorn_options.refuse_other_workers()
-        options = settings[RequestOptions]
-        own_logs = Logs(options.log)
-        self.on_close(own_logs.close)
-        self.services = self._services(settings)
-        self.channels = Channels(settings, self.services.metrics.registry)
-        self.services.checks["spool"] = partial(in_thread, self.services.spool.check)
-        self.services.checks["channels"] = self.channels.hub.ready
-        self.services.lifecycle.on_stop(self.channels.hub.stop)
-        app.extensions["heliograph"] = self
-        app.extensions[EXTENSION] = self.services
-        app.extensions[current.EXTENSION] = self.channels
-        answers.register_errors(app, {Problem: lambda problem: problem, ChannelError: problem_of})
-        metrics_.init_app(app)
-        for bp in dict.fromkeys(bp for name in self._endpoints for bp in ENDPOINTS[name]):
-            app.register_blueprint(bp, url_prefix=self._prefix or None)
-        wrapper = WsgiWrapper(
-            app.wsgi_app,
-            options,
-            own_logs.requests,
-            self.services.metrics,
-            self.services.lifecycle,
-            self.services.readiness,
-        )
-        wrapper.limit_websockets(settings[WebSocketOptions])
-        if "channels" in self._endpoints:
-            wrapper.protect(guard.ServingGuard(settings[AccessOptions]))
-        app.wsgi_app = wrapper  # type: ignore[method-assign]
-        self.on_close(self.services.spool.close)
-        self.on_close(self.channels.hub.close)
-        self.on_close(wrapper.close)
-        _open.append(self)
+        made = Installation(app, self._settings(), self._endpoints, self._prefix, self.channels.hook)
+        self._installed[app] = made
+        made.on_close(partial(self._installed.pop, app, None))
+        for add in self._wanted:
+            add(app, made)
 
-    def _services(self, settings: Settings) -> Services:
-        options = settings[RequestOptions]
-        spool = Spool(options.spool, options.spool_max)
-        metrics = RequestMetrics()
-        metrics.spool_bytes.set_function(lambda: spool.used)
-        facts = {"version": metadata.version("heliograph")}
-        return Services(settings, spool, metrics, Lifecycle(), facts=facts)
+    def websocket(
+        self,
+        rule: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        prepare: Callable[..., Any] | None = None,
+        endpoint: str | None = None,
+    ) -> Callable[[SocketView], SocketView]:
+        """Route WebSockets at `rule` to a view `view(socket, **parts_of_the_path)`, see `websocket.routing.websocket`."""
+
+        def decorate(view: SocketView) -> SocketView:
+            def add(app: Flask, _made: Installation) -> None:
+                route = websocket(app, rule, prepare=prepare, subprotocols=subprotocols, endpoint=endpoint)
+                route(view)
+
+            self._want(add)
+            return view
+
+        return decorate
+
+    def add_websocket(
+        self,
+        rule: str,
+        endpoint: type[WebSocketEndpoint],
+        *,
+        subprotocols: Sequence[str] = (),
+    ) -> None:
+        """Route WebSockets at `rule` to objects of a class, one for each connection."""
+        self.websocket(rule, subprotocols=subprotocols)(endpoint_view(endpoint))
+
+    def check(self, name: str) -> Callable[[ReadinessFunction], ReadinessFunction]:
+        """Have a function take part in readiness: it returns whether all is well, or a text that says what is wrong."""
+
+        def decorate(function: ReadinessFunction) -> ReadinessFunction:
+            self._want(lambda _app, made: made.services.checks.__setitem__(name, check_of(function)))
+            return function
+
+        return decorate
+
+    def job(self, *_args: object, **_options: object) -> NoReturn:
+        raise NotImplementedError("jobs are not available in this version")
+
+    @property
+    def services(self) -> Services:
+        """Those of the current application, as `channels` are."""
+        return self._current().services
+
+    def require_protection(self) -> None:
+        """Raise SettingError where the application, which is complete now, listens beyond loopback and must not.
+
+        Our worker asks for it; other servers are refused by it at the start instead of at the first request.
+        """
+        self._current().wrapper.require_protection()
 
     def on_close(self, release: Callable[[], None]) -> None:
         """Have `release` called by `close`, before what was registered earlier."""
-        self._closing.append(release)
+        self._current().on_close(release)
 
     def close(self) -> None:
-        """Stop, and release everything that belongs to the application: it can answer no more requests after that."""
-        if self in _open:
-            _open.remove(self)
-            self.services.lifecycle.stop()
-        while self._closing:
-            self._closing.pop()()
+        """Stop, and release everything that belongs to the applications: they can answer no more requests after that."""
+        for made in tuple(self._installed.values()):
+            made.close()
 
+    def _want(self, add: Callable[[Flask, Installation], None]) -> None:
+        self._wanted.append(add)
+        for app, made in self._installed.items():
+            add(app, made)
 
-#: Those of this process that were not closed yet. One registration for the end of the process serves all of them.
-_open: list[Heliograph] = []
+    def _settings(self) -> Settings:
+        if isinstance(self._given, Settings):
+            return self._given
+        return with_given(self._given, LIBRARY) if self._given else from_environment(LIBRARY)
 
+    def _current(self) -> Installation:
+        if has_app_context():
+            found = self._installed.get(current_app._get_current_object())  # type: ignore[attr-defined]
+            if found is not None:
+                return found
+        if len(self._installed) == 1:
+            return next(iter(self._installed.values()))
+        if not self._installed:
+            raise RuntimeError("this Heliograph serves no application yet: call init_app(app) first")
+        raise RuntimeError(
+            "this Heliograph serves several applications: use it inside `with app.app_context():`"
+        )
 
-@atexit.register
-def _close_all() -> None:
-    for live in reversed(_open.copy()):
-        live.close()
+    def _service(self) -> ChannelService:
+        return self._current().channels
 
 
 def _checked(endpoints: tuple[str, ...]) -> tuple[str, ...]:
@@ -144,8 +168,6 @@ def _checked(endpoints: tuple[str, ...]) -> tuple[str, ...]:
         if name not in ENDPOINTS:
             known = ", ".join(ENDPOINTS)
             raise ValueError(f"endpoints={name!r}: one of {known} is allowed in this version")
-    if ("channels" in endpoints) != ("events" in endpoints):
-        raise ValueError("endpoints: channels and events come together in this version")
     return endpoints
 
 

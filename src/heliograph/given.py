@@ -80,11 +80,11 @@ def _document(text: str, file: str) -> dict[str, Any]:
 
 
 def _named(values: Mapping[str, object], place: str) -> Given:
-    found = {PREFIX + key.upper(): _as_text(f"{place}{key}", value) for key, value in values.items()}
+    found = {PREFIX + key.upper(): as_text(f"{place}{key}", value) for key, value in values.items()}
     return Given(found, {PREFIX + key.upper(): f"{place}{key}" for key in values})
 
 
-def _as_text(place: str, value: object) -> str:
+def as_text(place: str, value: object) -> str:
     """A value of TOML as a variable would have it."""
     if isinstance(value, bool):
         return str(int(value))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Request
 from proxy_tests.processes import ROOT, Process
 
-from heliograph import Heliograph, Settings
+from heliograph import Heliograph, Settings, WebSocketEndpoint
+from heliograph.channels.options import ChannelsOptions
 from heliograph.options import LIBRARY
 from heliograph.settings import load
 
@@ -57,17 +60,151 @@ def test_errors_of_its_endpoints_are_problems(app: Flask, settings: Settings) ->
     assert (answer.status_code, answer.get_json()["type"]) == (400, "/problems/bad-channel")
 
 
-@pytest.mark.parametrize("endpoints", [("jobs",), ("channels",), ("events",), ("nothing",)])
+def test_channels_and_events_can_be_had_apart(settings: Settings) -> None:
+    paths = {"channels": "/channels/a", "events": "/push"}
+    for name in paths:
+        app = Flask(name)
+        live = Heliograph(app, endpoints=(name,), settings=settings)
+        found = {one: app.test_client().post(path).status_code != 404 for one, path in paths.items()}
+        assert found == {one: one == name for one in paths}
+        live.close()
+
+
+@pytest.mark.parametrize("endpoints", [("jobs",), ("nothing",)])
 def test_what_is_not_there_yet_is_refused(app: Flask, settings: Settings, endpoints: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="in this version"):
         Heliograph(app, endpoints=endpoints, settings=settings)
 
 
-def test_an_extension_serves_one_application(app: Flask, settings: Settings) -> None:
-    live = Heliograph(settings=settings)
-    live.init_app(app)
-    with pytest.raises(RuntimeError, match="in this version"):
-        live.init_app(Flask("another"))
+def test_one_extension_serves_several_applications_that_are_apart(settings: Settings) -> None:
+    live = Heliograph(endpoints=("channels",), settings=settings)
+    with pytest.raises(RuntimeError, match="no application yet"):
+        live.channels.publish("a", 1)
+    apps = [Flask(name) for name in ("one", "two")]
+    for app in apps:
+        live.init_app(app)
+    with pytest.raises(RuntimeError, match="several applications"):
+        live.channels.publish("a", 1)
+    with apps[0].app_context():
+        assert live.channels.publish("a", 1).offset == 1
+    with apps[1].app_context():
+        assert live.channels.history("a").top == 0
+        assert live.channels.publish("a", 2).offset == 1
+    assert apps[0].test_client().get("/channels/a").get_json()["messages"][0]["data"] == 1
+    with pytest.raises(RuntimeError, match="has a Heliograph already"):
+        live.init_app(apps[0])
+    live.close()
+
+
+def test_what_a_module_asks_for_is_done_for_each_application_of_its_factory(settings: Settings) -> None:
+    live = Heliograph(endpoints=("health",), settings=settings)
+    live.check("before")(lambda: True)
+    live.websocket("/ws/<room>", endpoint="named")(lambda socket, room: None)
+    apps = [Flask(name) for name in ("one", "two")]
+    for app in apps:
+        live.init_app(app)
+    live.check("after")(lambda: "the disk is full")
+    live.check("false")(lambda: False)
+    live.add_websocket("/shout", WebSocketEndpoint)
+    for app in apps:
+        answer = app.test_client().get("/readyz")
+        assert answer.status_code == 503
+        checks = answer.get_json()["checks"]
+        assert (checks["before"], checks["after"], checks["false"]) == (
+            "ok",
+            "the disk is full",
+            "the check says no",
+        )
+        assert {"named", "WebSocketEndpoint"} <= set(app.view_functions)
+        assert app.test_client().get("/ws/a").status_code == 426
+    live.close()
+
+
+def test_settings_of_the_code_win_and_wrong_ones_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HELIOGRAPH_INSTANCE", "of-the-environment")
+    monkeypatch.setenv("HELIOGRAPH_RATE", "7")
+    app = Flask(__name__)
+    given = {
+        "channels": "memory://",
+        "history_size": 2,
+        "HELIOGRAPH_INSTANCE": "mine",
+        "allowed_hosts": ["a.example"],
+    }
+    live = Heliograph(app, endpoints=("channels",), settings=given)
+    for number in range(3):
+        live.channels.publish("a", number)
+    assert [message.data for message in live.channels.history("a")] == [1, 2]
+    answer = app.test_client().get("/channels/a", headers={"Host": "a.example"})
+    assert (answer.status_code, answer.headers["X-Instance"]) == (200, "mine")
+    assert app.test_client().get("/", headers={"Host": "b.example"}).status_code == 421
+    assert live.services.settings[ChannelsOptions].rate == 7
+    live.close()
+    for wrong, words in (
+        ({"history_size": 0}, "settings: history_size='0': a whole number"),
+        (
+            {"chanels": "memory://"},
+            "settings: chanels='': there is no setting of this name, the nearest is channels",
+        ),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            Heliograph(Flask(__name__), settings=wrong)
+
+
+def test_an_application_that_names_no_hosts_is_asked_by_any_name(app: Flask, settings: Settings) -> None:
+    Heliograph(app, settings=settings)
+    assert app.test_client().get("/", headers={"Host": "shop.example"}).text == "mine"
+
+
+def test_the_errors_of_an_application_stay_its_own(app: Flask, settings: Settings) -> None:
+    live = Heliograph(app, settings=settings)
+    app.register_error_handler(Exception, lambda error: (f"my page for {type(error).__name__}", 500))
+    app.add_url_rule("/publishes", "publishes", lambda: str(live.channels.publish("no name", 1)))
+    assert app.test_client().get("/publishes").text == "my page for InvalidName"
+    assert app.test_client().get("/nowhere").text == "my page for NotFound"
+
+
+def test_what_comes_later_is_refused(app: Flask, settings: Settings) -> None:
+    live = Heliograph(app, settings=settings)
+    attempts: list[Callable[[], object]] = [
+        lambda: live.job("thumbnails", retries=5),
+        lambda: live.channels.request("prices", {"sku": 1}, timeout=5),
+        lambda: live.channels.publish("orders", {}, connection=object()),
+    ]
+    for attempt in attempts:
+        with pytest.raises(NotImplementedError, match="not available in this version"):
+            attempt()
+
+
+def test_a_rule_of_the_application_says_who_may_do_what(app: Flask, settings: Settings) -> None:
+    live = Heliograph(app, endpoints=("channels", "events"), settings=settings)
+    asked: list[tuple[str, str, str]] = []
+
+    @live.channels.authorize
+    def may(action: str, channel: str, request: Request) -> bool:
+        asked.append((action, channel, request.path))
+        return request.headers.get("X-User") == "ada" or (action, channel) == ("history", "open")
+
+    client, ada = app.test_client(), {"X-User": "ada"}
+    tries: dict[str, Callable[[dict[str, str]], Any]] = {
+        "publish": lambda headers: client.post("/channels/a", json=1, headers=headers),
+        "history": lambda headers: client.get("/channels/a", headers=headers),
+        "presence": lambda headers: client.get("/channels/a/presence", headers=headers),
+        "subscribe": lambda headers: client.get("/channels/a/events", headers=headers, buffered=False),
+    }
+    for action, attempt in tries.items():
+        refused, allowed = attempt({}), attempt(ada)
+        assert (refused.status_code, refused.get_json()["type"]) == (403, "/problems/forbidden"), action
+        assert allowed.status_code in (200, 201), action
+        allowed.close()
+        assert {one[:2] for one in asked} == {(action, "a")}
+        asked.clear()
+    assert client.get("/channels/open").status_code == 200
+    assert client.get("/channels").get_json()["channels"] == []
+    assert [one["channel"] for one in client.get("/channels", headers=ada).get_json()["channels"]] == ["a"]
+    assert live.channels.publish("b", "the application itself is not asked").offset == 1
 
 
 def test_two_applications_are_apart_and_each_can_be_closed(settings: Settings) -> None:
@@ -75,9 +212,10 @@ def test_two_applications_are_apart_and_each_can_be_closed(settings: Settings) -
     one, two = (Heliograph(app, endpoints=("channels", "events"), settings=settings) for app in apps)
     assert publish(apps[0], "/channels/a") == 201
     assert [app.test_client().get("/channels/a").get_json()["top"] for app in apps] == [1, 0]
+    services = one.services
     one.close()
     one.close()
-    assert one.services.lifecycle.stopping
+    assert services.lifecycle.stopping
     assert not two.services.lifecycle.stopping
     assert publish(apps[1], "/channels/a") == 201
     two.close()

@@ -126,6 +126,13 @@ class Log(ABC):
         """Messages after a cursor, or from the earliest one. Raises LogUnavailable."""
 
     @abstractmethod
+    def remove(self, channel: str) -> Cursor:
+        """Remove all messages: the channel begins anew, with another epoch. Gives its top. Raises LogUnavailable.
+
+        Nobody is notified; followers elsewhere find it when they compare positions.
+        """
+
+    @abstractmethod
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         """Epoch and top of each; an unused channel has top 0. Raises LogUnavailable."""
 

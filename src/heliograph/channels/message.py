@@ -25,7 +25,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class StoredMessage:
     """`time` is in seconds since 1970 and never goes back within a channel."""
 
     offset: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from heliograph.channels.cursor import Cursor
 from heliograph.channels.errors import ChannelError
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 from heliograph.channels.presence import PRESENCE_TTL
 
 #: Seconds that an idempotency key is kept.
@@ -59,6 +60,11 @@ class Appended:
     time: float
     repeated: bool = False
 
+    @property
+    def cursor(self) -> Cursor:
+        """Everything up to this message."""
+        return Cursor(self.epoch, self.offset)
+
 
 #: The result of an append.
 Outcome = Appended | ChannelError
@@ -74,7 +80,7 @@ class Page:
     epoch: str
     top: int
     recovered: bool
-    messages: tuple[Message, ...]
+    messages: tuple[StoredMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class Notification:
     channel: str
     epoch: str
     top: int
-    messages: tuple[Message, ...] = ()
+    messages: tuple[StoredMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

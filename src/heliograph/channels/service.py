@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from heliograph.channels.engines import open_log
 from heliograph.channels.errors import ChannelError
+from heliograph.channels.hook import AuthorizeHook
+from heliograph.channels.live.disconnects import Disconnects
 from heliograph.channels.live.hub import Hub
 from heliograph.channels.live.stream_tickets import StreamTickets
 from heliograph.channels.message import Append
 from heliograph.channels.options import ChannelsOptions
 from heliograph.channels.records import Appended, Done, Limits, Outcome
+from heliograph.request.homeloop import HomeLoop
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.settings import Settings
 
@@ -54,11 +59,19 @@ class ChannelMetrics:
         self._lost.inc(subscribers)
 
 
-class Channels:
+class ChannelService:
     """Created before a fork; nothing is opened before its first use."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: CollectorRegistry,
+        hook: AuthorizeHook | None = None,
+        loop: HomeLoop | None = None,
+    ) -> None:
+        """`hook`: what the application says of who may use its channels; `loop`: that of the application."""
         options = settings[ChannelsOptions]
+        self.hook = hook or AuthorizeHook()
         self._metrics = ChannelMetrics(registry)
         self.limits = Limits(
             options.history_size,
@@ -77,12 +90,32 @@ class Channels:
         )
         self.hub.log.trim_watch.on_failure = self._metrics.trim_failures.inc
         self.stream_tickets = StreamTickets(self.hub)
+        self.disconnects = Disconnects(self.hub)
+        #: Where everything of these channels runs.
+        self.loop = loop or HomeLoop()
 
     def publish(self, append: Append) -> Appended:
         """Raises ChannelError."""
         outcome = self.hub.log.append(append)
         self._count(outcome)
         return outcome
+
+    def publish_many(self, appends: Sequence[Append]) -> list[Outcome]:
+        """In this order; the error of each that failed is its outcome."""
+        outcomes = self.hub.log.append_many(appends)
+        for outcome in outcomes:
+            self._count(outcome)
+        return outcomes
+
+    def stop(self) -> None:
+        """Shutdown has begun: let streams end."""
+        if self.loop.begun:
+            self.loop.call(self.hub.stop)
+
+    def close(self) -> None:
+        """The last call: withdraw the presence of this instance, and close the log."""
+        if self.loop.begun:
+            self.loop.call(self.hub.close)
 
     def submit(self, append: Append, done: Done) -> None:
         """Publish without waiting, see `log.Log.submit`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from http.client import responses
 from typing import Any, cast
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, request
 from heliograph_proxy.problem_document import MEDIA_TYPE
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
@@ -38,7 +38,9 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, answer)
 
 
-def register_errors(app: Flask, table: Mapping[type[Exception], Callable[[Any], Problem]]) -> None:
+def register_errors(
+    app: Flask | Blueprint, table: Mapping[type[Exception], Callable[[Any], Problem]]
+) -> None:
     """Answer errors of features with problems: `table` has what makes one of each class. The nearest class counts."""
     for kind, problem_of in table.items():
         app.register_error_handler(kind, _answering(problem_of))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import gevent
 
+from heliograph.request.homeloop import HomeLoop
+
 log = logging.getLogger("heliograph")
 
 OK = "ok"
@@ -23,14 +25,32 @@ AGE = 1.0
 LIMIT = 0.8
 
 
+#: A check as applications write them: true, or false; or as `Check` does.
+ReadinessFunction = Callable[[], bool | str]
+
+
+def check_of(function: ReadinessFunction) -> Check:
+    def check() -> str:
+        outcome = function()
+        if isinstance(outcome, str):
+            return outcome
+        return OK if outcome else "the check says no"
+
+    return check
+
+
 class CheckResults:
     """The results of `checks`, which may grow later. Each check runs at most once at a time, whoever asks.
 
     `parts` are those of applications below this one: where they have a check of the same name, all of them must be ok.
     """
 
-    def __init__(self, checks: Mapping[str, Check], parts: Iterable[CheckResults] = ()) -> None:
+    def __init__(
+        self, checks: Mapping[str, Check], parts: Iterable[CheckResults] = (), loop: HomeLoop | None = None
+    ) -> None:
+        """`loop`: where the checks run, by default where they are asked for."""
         self._checks = checks
+        self._loop = loop
         self._parts = tuple(parts)
         self._running: dict[str, gevent.Greenlet[[str, Check], str]] = {}
         self._refresh: gevent.Greenlet[[], None] | None = None
@@ -39,6 +59,9 @@ class CheckResults:
 
     def get(self) -> dict[str, str]:
         """By name, not older than AGE. Waits at most LIMIT."""
+        return self._get() if self._loop is None else self._loop.call(self._get)
+
+    def _get(self) -> dict[str, str]:
         running = [one for one in (self, *self._parts) if one._begin()]
         for one in running:
             if one._refresh is not None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from flask import current_app
 
 from heliograph.request.checks import Check, CheckResults
+from heliograph.request.homeloop import HomeLoop
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.metrics import RequestMetrics
 from heliograph.request.spool import Spool
@@ -26,11 +27,13 @@ class Services:
     lifecycle: Lifecycle
     checks: dict[str, Check] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
+    #: Where WebSockets and channels run.
+    loop: HomeLoop = field(default_factory=HomeLoop)
 
     @cached_property
     def readiness(self) -> CheckResults:
         """What `checks` say, for whoever asks: /readyz and /-/health."""
-        return CheckResults(self.checks)
+        return CheckResults(self.checks, loop=self.loop)
 
 
 def services() -> Services:

@@ -1,8 +1,9 @@
 """Listening beyond loopback needs a secret or HELIOGRAPH_OPEN=1: a check of the sockets that are really bound.
 
 Who listens is not read from the names of settings: a bind may come from a command line, a variable, a file or another process.
-It concerns applications that serve channels. Servers that bind before they load the application are refused while it is made,
-the others (`gunicorn --preload`, waitress, a script with a WSGIServer) at the first request.
+It concerns applications that serve channels and have no rule of their own for who may come. Where our worker loads the application,
+or the application asks for it when it is complete, servers that bind before are refused at the start; all others at the first
+request.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from heliograph_proxy.loopback import is_loopback
 
@@ -65,14 +66,23 @@ def refuse_open_sockets(access: AccessOptions) -> None:
 class ServingGuard:
     """Looks at the sockets of the process when requests come, until there are any."""
 
-    def __init__(self, access: AccessOptions) -> None:
+    def __init__(self, access: AccessOptions, protected: Callable[[], bool] = lambda: False) -> None:
+        """`protected`: whether the application has its own rule for who may come, once it is complete."""
         self._access = access
+        self._protected = protected
         self._done = bool(access.auth_secret or access.open)
         self._refused = ""
 
+    def require(self) -> None:
+        """Raise SettingError, when the application is complete, where it listens already and may not."""
+        if not self._done and not self._protected():
+            refuse_open_sockets(self._access)
+
     def refusal(self) -> Problem | None:
         """What answers a request instead of the application."""
-        if not self._done:
+        if not self._done and self._protected():
+            self._done = True
+        elif not self._done:
             listening = list(_listening())
             try:
                 refuse_open(self._access, listening, "a listening socket")

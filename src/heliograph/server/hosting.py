@@ -21,6 +21,8 @@ def hosted(load: Callable[[], Any]) -> Any:
     """The application that `load` returns, with the middleware around it."""
     with exit_on_error(BOOT_ERROR), made_during() as wrappers:
         application = load()
+        for wrapper in wrappers:
+            wrapper.require_protection()
     if isinstance(getattr(application, "wsgi_app", application), WsgiWrapper):
         return application
     if wrappers:  # they stand deeper inside, below a middleware or a dispatcher of the application's own

@@ -20,6 +20,7 @@ from heliograph.request.answers import response_of
 from heliograph.request.checks import CheckResults
 from heliograph.request.environ import CONNECTIONS, EXCHANGE, SERVER_STATE, SUBJECT
 from heliograph.request.forwarding import answers_for, host_name, resolve
+from heliograph.request.homeloop import is_patched
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import RequestLog
 from heliograph.request.loopwatch import watch_loop
@@ -93,11 +94,17 @@ class WsgiWrapper:
         """Answer nothing while the guard refuses."""
         self._guard = guard
 
+    def require_protection(self) -> None:
+        """Raise SettingError where the guard refuses already, now that the application is complete."""
+        if self._guard is not None:
+            self._guard.require()
+
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         outer: WrappedRequest | None = environ.get(EXCHANGE)
         if not self._watching:
             self._watching = True
-            watch_loop()
+            if is_patched():  # anywhere else no loop has to turn while requests are answered
+                watch_loop()
         self._follow(environ.get(SERVER_STATE))
         environ.setdefault(CONNECTIONS, self._connections)
         if outer is not None:

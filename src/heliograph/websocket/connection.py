@@ -21,7 +21,7 @@ from greenlet import getcurrent
 
 from heliograph.websocket import pings
 from heliograph.websocket.frames import NORMAL, PING_FRAME, TOO_SLOW
-from heliograph.websocket.inbound import Inbound
+from heliograph.websocket.inbound import Inbound, close_code_of
 from heliograph.websocket.pings import Heartbeat
 from heliograph.websocket.receiver import Receiver
 from heliograph.websocket.registry import ConnectionRegistry
@@ -79,6 +79,10 @@ class WebSocketConnection:
     def is_open(self) -> bool:
         """Whether anything can still be sent."""
         return self.state is OPEN
+
+    @property
+    def close_code(self) -> int:
+        return close_code_of(self._inbound)
 
     # For views, which may wait.
 

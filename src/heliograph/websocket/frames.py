@@ -22,6 +22,7 @@ FIN, RSV1 = 0x80, 0x40
 NORMAL = 1000
 PROTOCOL_ERROR = 1002
 UNSUPPORTED = 1003
+ABNORMAL = 1006  # stands for the end of a connection without a close frame; never sent
 NOT_UTF8 = 1007
 POLICY = 1008
 TOO_LONG = 1009

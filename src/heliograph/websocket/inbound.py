@@ -17,6 +17,7 @@ from websockets.frames import Frame, Opcode
 from heliograph.websocket.deflate import Deflate
 from heliograph.websocket.fragments import Fragments, PartialText, TooManyFragments, begun_text
 from heliograph.websocket.frames import (
+    ABNORMAL,
     BINARY,
     CLOSE,
     FIN,
@@ -249,3 +250,8 @@ class Inbound:
         if self._fallback is None:
             self._fallback = FallbackProtocol(self.max_message, self._deflate)
         return self._fallback
+
+
+def close_code_of(inbound: Inbound) -> int:
+    """The code of the close frame, the peer's before ours; 1006 without one."""
+    return ABNORMAL if inbound._fallback is None else inbound._fallback.close_code

@@ -11,7 +11,7 @@ from websockets.server import ServerProtocol
 
 from heliograph.websocket.deflate import Deflate
 from heliograph.websocket.fragments import COMPRESSED_END
-from heliograph.websocket.frames import CLOSE, FIN, TOO_LONG, serialize, short_reason
+from heliograph.websocket.frames import ABNORMAL, CLOSE, FIN, TOO_LONG, serialize, short_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,12 @@ class FallbackProtocol:
     def refusal(self) -> Exception | None:
         """What `read` found wrong."""
         return self._protocol.parser_exc
+
+    @property
+    def close_code(self) -> int:
+        """Of the peer's close frame, else of ours."""
+        close = self._protocol.close_rcvd or self._protocol.close_sent
+        return int(close.code) if close is not None else ABNORMAL
 
     def read(self, data: bytes | bytearray) -> list[Frame]:
         """The frames of messages in `data`, inflated. A broken rule ends the reading, and shows in `ending`."""

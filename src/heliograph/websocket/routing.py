@@ -10,6 +10,7 @@ answer; what they add to it does not reach the client of a 101.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -21,11 +22,10 @@ from geventwebsocket.exceptions import WebSocketError
 
 from heliograph.problems import BadRequest, ForeignOrigin, Problem, Stopping, UpgradeRequired
 from heliograph.request.environ import OFFER
-from heliograph.request.metrics import RequestMetrics
 from heliograph.request.openapi import Operation
 from heliograph.request.options import RequestOptions
 from heliograph.request.origins import require_own_origin
-from heliograph.request.services import services
+from heliograph.request.services import Services, services
 from heliograph.websocket.frames import POLICY, RESTART
 from heliograph.websocket.handshake import agree, asks_for_websocket, upgrade_required
 from heliograph.websocket.options import WebSocketOptions
@@ -45,18 +45,24 @@ def websocket(  # noqa: PLR0913, PLR0917 (what the OpenAPI document says stands 
     prepare: Callable[..., Any] | None = None,
     problems: tuple[type[Problem], ...] = (),
     subprotocols: Sequence[str] = (),
+    endpoint: str | None = None,
 ) -> Callable[[SocketView], SocketView]:
     """Route WebSockets at `rule` of a blueprint or an application to a view `view(socket, **parts_of_the_path)`.
 
     `prepare(**parts_of_the_path)` is called before the upgrade, so that it may refuse with one of `problems`; the view then gets
     what it returns, `view(socket, prepared)`. Of `subprotocols` the first that the client offers is agreed on; with none in
-    common the connection opens without one, and `socket.subprotocol` is None.
+    common the connection opens without one, and `socket.subprotocol` is None. `endpoint` is Flask's name of the view, by default
+    the function's. Where `summary` and `description` are not given, the documentation has what the view's docstring says.
     """
     _check_subprotocols(subprotocols)
 
     def decorate(view: SocketView) -> SocketView:
         @functools.wraps(view)
         def upgrade(**parts: Any) -> Response:
+            loop = services().loop
+            return begin(**parts) if loop.here else loop.call(functools.partial(begin, **parts))
+
+        def begin(**parts: Any) -> Response:
             socket = _socket_of_request()
             try:
                 _require_welcome()
@@ -68,15 +74,17 @@ def websocket(  # noqa: PLR0913, PLR0917 (what the OpenAPI document says stands 
             socket.choose_subprotocol(subprotocols)
             return _conversation(functools.partial(view, socket, *prepared, **arguments), socket)
 
+        words, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n")
+        about = description or " ".join(more.split())
         upgrade.__dict__["operation"] = Operation(
-            summary or f"WebSocket {rule}",
-            description=f"{description} A plain GET is answered 426.".strip(),
+            summary or words or f"WebSocket {rule}",
+            description=f"{about} A plain GET is answered 426.".strip(),
             tag="WebSockets",
             problems=(BadRequest, ForeignOrigin, Stopping, UpgradeRequired, WebSocketsUnavailable, *problems),
         )
         # Werkzeug tells the two kinds of request apart; both come here, for a plain GET deserves better than its 400.
         for is_websocket in (True, False):
-            bp.add_url_rule(rule, view_func=upgrade, methods=["GET"], websocket=is_websocket)
+            bp.add_url_rule(rule, endpoint, upgrade, methods=["GET"], websocket=is_websocket)
         return view
 
     return decorate
@@ -127,7 +135,7 @@ class UpgradeResponse:
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("101 Switching Protocols", [])
-        return Conversation(self.talk, self.socket, services().metrics)
+        return Conversation(self.talk, self.socket, services())
 
 
 @functools.cache
@@ -150,12 +158,12 @@ class Conversation:
     answer is not the last one; `close` is. A server calls it even where it never began to iterate.
     """
 
-    __slots__ = ("_context", "_error", "_metrics", "_socket", "_talk")
+    __slots__ = ("_context", "_error", "_loop", "_metrics", "_socket", "_talk")
 
-    def __init__(self, talk: Callable[[], None], socket: Socket, metrics: RequestMetrics) -> None:
+    def __init__(self, talk: Callable[[], None], socket: Socket, own: Services) -> None:
         self._talk: Callable[[], None] | None = talk
         self._socket = socket
-        self._metrics = metrics
+        self._metrics, self._loop = own.metrics, own.loop
         self._error: BaseException | None = None
         self._context: Any = request_ctx._get_current_object()  # type: ignore[attr-defined]
         self._context.push()
@@ -167,7 +175,10 @@ class Conversation:
         talk, self._talk = self._talk, None
         if talk is not None:
             with self._metrics.websockets.track_inprogress():
-                self._converse(talk)
+                if self._loop.here:
+                    self._converse(talk)
+                else:
+                    self._loop.call(self._converse, talk)
         self.close()
         raise StopIteration
 
@@ -175,7 +186,7 @@ class Conversation:
         """Tear the request down, with the exception that ended the view, if one did."""
         context, self._context = self._context, None
         if context is not None:
-            self._socket.abort()
+            self._loop.call(self._socket.abort)
             error, self._error = self._error, None
             context.pop(error)
 

@@ -21,6 +21,7 @@ from heliograph.request.threads import in_thread
 from heliograph.websocket.connection import WebSocketConnection
 from heliograph.websocket.deflate import MAX_INLINE, Deflate, message_frame
 from heliograph.websocket.frames import (
+    ABNORMAL,
     BINARY,
     CLOSE,
     FIN,
@@ -228,6 +229,11 @@ class Socket(WebSocket):  # type: ignore[misc]
         elif self.closed:
             raise WebSocketError(MSG_ALREADY_CLOSED)
 
+    @property
+    def close_code(self) -> int:
+        """How the connection ended: the code of the client's close frame, else of ours; 1006 without any."""
+        return ABNORMAL if self._connection is None else self._connection.close_code
+
     def handle_close(self, header: Any, payload: bytes) -> None:
         """Close as a close frame with this payload asks for. The library's name."""
         self.send_frame(payload, CLOSE)
@@ -264,8 +270,10 @@ def _utf8(message: Message) -> bytes:
 
 
 def _bare(connection: Any) -> socket.socket:
-    """The kernel's socket below gevent's, which never blocks."""
-    bare: socket.socket = connection._sock
+    """The kernel's socket, which never blocks: that below gevent's, or one of a server without gevent."""
+    bare: socket.socket = getattr(connection, "_sock", connection)
+    if bare is connection:
+        bare.setblocking(False)
     if bare.family in (socket.AF_INET, socket.AF_INET6):
         bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return bare

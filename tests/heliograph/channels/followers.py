@@ -14,7 +14,7 @@ from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.live.position import Arrival, classify
 from heliograph.channels.location import parse_location
 from heliograph.channels.log import Log
-from heliograph.channels.message import Kind, Message, new_append
+from heliograph.channels.message import Kind, StoredMessage, new_append
 from heliograph.channels.records import Appended, Limits, Notification
 
 
@@ -35,7 +35,7 @@ def publish(log: Log, text: str, channel: str = "a", key: str | None = None) -> 
     return log.append(new_append(channel, Kind.TEXT, text.encode(), key=key))
 
 
-def texts(messages: tuple[Message, ...] | list[Message]) -> list[str]:
+def texts(messages: tuple[StoredMessage, ...] | list[StoredMessage]) -> list[str]:
     return [message.data.decode() for message in messages]
 
 
@@ -43,7 +43,7 @@ class Follower:
     """Follows a channel from its top on. `lost` counts the notices that history was lost."""
 
     def __init__(self, log: Log, channel: str = "a") -> None:
-        self.messages: list[Message] = []
+        self.messages: list[StoredMessage] = []
         self.lost = 0
         self._log, self._channel = log, channel
         self._notification: Queue[Notification] = Queue()
@@ -85,7 +85,7 @@ class Follower:
             if self.position.offset >= page.top:
                 return
 
-    def until(self, count: int, patience: float = 30.0) -> list[Message]:
+    def until(self, count: int, patience: float = 30.0) -> list[StoredMessage]:
         """The messages, once there are so many."""
         with gevent.Timeout(patience, AssertionError(f"{len(self.messages)} of {count} messages arrived")):
             while len(self.messages) < count:

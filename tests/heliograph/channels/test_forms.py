@@ -8,7 +8,7 @@ import pytest
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.live.events import Batch, Event, Lost, Subscribed, batches
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 from heliograph.channels.transports.forms import json_frames, plain_frames, server_sent
 from heliograph.websocket.deflate import Deflate
 
@@ -16,7 +16,9 @@ AT = Cursor("epoch", 7)
 
 
 def batch(*contents: tuple[Kind, bytes]) -> Batch:
-    return Batch("c", "epoch", [Message(n, 1.5, kind, data) for n, (kind, data) in enumerate(contents, 8)])
+    return Batch(
+        "c", "epoch", [StoredMessage(n, 1.5, kind, data) for n, (kind, data) in enumerate(contents, 8)]
+    )
 
 
 CASES: list[tuple[Event, bytes, bytes, bytes]] = [
@@ -76,7 +78,7 @@ def test_a_batch_is_made_once_for_all_who_agreed_on_the_same() -> None:
 
 
 def test_batches_are_bounded_and_complete() -> None:
-    messages = [Message(n, 0.0, Kind.TEXT, b"x" * (n % 7 * 10_000)) for n in range(1, 400)]
+    messages = [StoredMessage(n, 0.0, Kind.TEXT, b"x" * (n % 7 * 10_000)) for n in range(1, 400)]
     found = list(batches("c", "e", messages))
     assert [message for part in found for message in part.messages] == messages
     assert all(len(part.messages) <= 100 for part in found)

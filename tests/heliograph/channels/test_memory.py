@@ -6,7 +6,7 @@ from heliograph_proxy.backoff import FIRST, LONGEST, delay
 from heliograph.channels.engines.memory.expiring import Expiring
 from heliograph.channels.engines.memory.store import AT_ONCE, MemoryHistories, MemoryHistory
 from heliograph.channels.errors import LogOverloaded
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 from heliograph.channels.presence import MAX_LISTED, SubscriberInfo, encode, gather
 from heliograph.channels.records import Limits
 
@@ -16,7 +16,7 @@ def filled(
 ) -> MemoryHistory:
     history = histories.by_channel.setdefault(name, MemoryHistory("e"))
     for _ in range(count):
-        histories.add(history, Message(history.top + 1, time, Kind.BYTES, b"x" * size))
+        histories.add(history, StoredMessage(history.top + 1, time, Kind.BYTES, b"x" * size))
     return history
 
 

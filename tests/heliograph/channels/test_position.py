@@ -4,12 +4,12 @@ import pytest
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.live.position import Arrival, classify
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 from heliograph.channels.records import Notification
 
 
 def news(first: int, last: int, epoch: str = "e") -> Notification:
-    messages = tuple(Message(n, 0, Kind.TEXT, b"") for n in range(first, last + 1))
+    messages = tuple(StoredMessage(n, 0, Kind.TEXT, b"") for n in range(first, last + 1))
     return Notification("a", epoch, last, messages)
 
 

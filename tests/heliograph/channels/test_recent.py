@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from heliograph.channels.live.recent import MAX_RECENT_BYTES, MAX_RECENT_MESSAGES, RecentMessages
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 
 
-def messages(first: int, count: int, data: bytes = b"x") -> list[Message]:
-    return [Message(first + n, 0.0, Kind.TEXT, data) for n in range(count)]
+def messages(first: int, count: int, data: bytes = b"x") -> list[StoredMessage]:
+    return [StoredMessage(first + n, 0.0, Kind.TEXT, data) for n in range(count)]
 
 
 def test_what_is_there_continues_from_anywhere_within() -> None:

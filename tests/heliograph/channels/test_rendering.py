@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 from heliograph.channels.transports.rendering import data_json, message_json
 
 
@@ -27,5 +27,5 @@ def test_numbers_lose_no_digits() -> None:
 
 
 def test_a_message_is_offset_time_and_data() -> None:
-    text = message_json(Message(7, 1795261354.25, Kind.TEXT, b"x"))
+    text = message_json(StoredMessage(7, 1795261354.25, Kind.TEXT, b"x"))
     assert json.loads(text) == {"offset": 7, "time": 1795261354.25, "data": "x"}

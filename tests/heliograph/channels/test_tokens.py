@@ -151,7 +151,7 @@ def test_other_algorithms_and_secrets_are_refused_in_words() -> None:
 
 
 def test_a_ticket_says_again_what_its_token_allowed() -> None:
-    ticket = Ticket("once", Grant("w", LATER, ("a*",), ("b",)))
+    ticket = Ticket("once", Grant("w", LATER, ("a*",), ("b",)), issued=NOW)
     text = new_ticket(ticket, SECRET, NOW)
     assert read_ticket(text, (SECRET,), NOW) == ticket
     with pytest.raises(BadToken, match="has expired"):
@@ -174,7 +174,7 @@ def test_tickets_are_no_tokens_and_tokens_no_tickets(events_channel: str | None)
 def test_a_ticket_for_events_lasts_as_long_as_its_token_and_allows_one_channel() -> None:
     text = new_ticket(Ticket("id", Grant("w", NOW + 1000.0, ("*",), ("*",)), "b"), SECRET, NOW)
     found = read_ticket(text, (SECRET,), NOW + 999)
-    assert found == Ticket("id", Grant("w", NOW + 1000.0, (), ("b",)), "b")
+    assert found == Ticket("id", Grant("w", NOW + 1000.0, (), ("b",)), "b", NOW)
     with pytest.raises(BadToken, match="expired"):
         read_ticket(text, (SECRET,), NOW + 1000)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from heliograph.channels.engines.segment import MAX_SEGMENT_BYTES, MAX_SEGMENT_MESSAGES
 from heliograph.channels.errors import ChannelError, KeyReused, TooManyChannels
-from heliograph.channels.message import Append, Kind, Message
+from heliograph.channels.message import Append, Kind, StoredMessage
 from heliograph.channels.names import TICKETS
 from heliograph.channels.records import Appended, Notification, Outcome
 
@@ -86,7 +86,7 @@ class AppendPlan:
                 self.changed[segment.channel].epoch,
                 segment.last,
                 tuple(
-                    Message(segment.first + index, segment.time, kind, data)
+                    StoredMessage(segment.first + index, segment.time, kind, data)
                     for index, (kind, data) in enumerate(segment.messages)
                 ),
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from heliograph.channels.engines.segment import MAX_SEGMENT_BYTES
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 from heliograph.channels.records import Limits
 
 #: What a store needs for a message beside its data, about. So messages without data count, too.
@@ -60,7 +60,7 @@ def whole_segments(sizes: Iterable[tuple[int, int]], excess: int) -> tuple[int, 
     return offset, excess
 
 
-def offset_beyond(messages: Iterable[Message], excess: int) -> int:
+def offset_beyond(messages: Iterable[StoredMessage], excess: int) -> int:
     """The last offset of the oldest `messages` that begin within `excess`: those are not history any more."""
     offset = 0
     for message in messages:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 
 #: Messages and bytes of a segment. It is read and trimmed as a whole, so it must stay small beside a history and a page.
 MAX_SEGMENT_MESSAGES, MAX_SEGMENT_BYTES = 256, 256 << 10
@@ -27,7 +27,7 @@ def pack(messages: Iterable[tuple[Kind, bytes]]) -> bytes:
     return b"".join(part for kind, data in messages for part in (_HEAD.pack(kind, len(data)), data))
 
 
-def unpack(first: int, time: float, packed: bytes, after: int = 0) -> list[Message]:
+def unpack(first: int, time: float, packed: bytes, after: int = 0) -> list[StoredMessage]:
     """The messages with an offset above `after`; `first` is the offset of the first one. Raises DamagedSegment."""
     found, offset, at = [], first, 0
     try:
@@ -36,7 +36,7 @@ def unpack(first: int, time: float, packed: bytes, after: int = 0) -> list[Messa
             start = at + _HEAD.size
             at = start + length
             if offset > after:
-                found.append(Message(offset, time, Kind(kind), packed[start:at]))
+                found.append(StoredMessage(offset, time, Kind(kind), packed[start:at]))
             offset += 1
     except (struct.error, ValueError) as exc:
         raise DamagedSegment("a segment is damaged") from exc

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 from heliograph.channels.records import MAX_PAGE_BYTES, Limits, Page
 
 
@@ -27,14 +27,18 @@ def known(after: Cursor | None, epoch: str, top: int, limits: Limits) -> bool:
 
 
 def page(
-    epoch: str, top: int, after: Cursor | None, found: Iterable[Message], limits: tuple[Limits, float, int]
+    epoch: str,
+    top: int,
+    after: Cursor | None,
+    found: Iterable[StoredMessage],
+    limits: tuple[Limits, float, int],
 ) -> Page:
     """The page of the messages `found` above the floor, in order. `limits`: the bounds, the time now, and how many are wanted.
 
     Messages that are too old do not count; if they are missing right behind the cursor, it cannot be resumed from.
     """
     bounds, now, limit = limits
-    messages: list[Message] = []
+    messages: list[StoredMessage] = []
     size = 0
     for message in found:
         if message.offset > top:

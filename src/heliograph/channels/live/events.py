@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 
 T = TypeVar("T")
 
@@ -47,17 +47,18 @@ class Subscribed(Event):
 
 
 class Lost(Event):
-    """Messages after the previous event were lost. The stream goes on after `at`."""
+    """Messages after the previous event were lost. The stream goes on after `cursor`."""
 
     def __init__(self, channel: str, at: Cursor) -> None:
         super().__init__(channel)
         self.cursor = at
+        self.epoch, self.offset = at.epoch, at.offset
 
 
 class Batch(Event):
     """Messages without a gap, in their order; at least one."""
 
-    def __init__(self, channel: str, epoch: str, messages: Sequence[Message]) -> None:
+    def __init__(self, channel: str, epoch: str, messages: Sequence[StoredMessage]) -> None:
         super().__init__(channel)
         self.epoch, self.messages = epoch, messages
 
@@ -65,13 +66,13 @@ class Batch(Event):
     def end(self) -> Cursor:
         return Cursor(self.epoch, self.messages[-1].offset)
 
-    def cursor(self, message: Message) -> Cursor:
+    def cursor(self, message: StoredMessage) -> Cursor:
         return Cursor(self.epoch, message.offset)
 
 
-def batches(channel: str, epoch: str, messages: Iterable[Message]) -> Iterator[Batch]:
+def batches(channel: str, epoch: str, messages: Iterable[StoredMessage]) -> Iterator[Batch]:
     """Messages in batches of bounded size."""
-    batch: list[Message] = []
+    batch: list[StoredMessage] = []
     size = 0
     for message in messages:
         if batch and (len(batch) == MAX_BATCH_MESSAGES or size + len(message.data) > MAX_BATCH_BYTES):

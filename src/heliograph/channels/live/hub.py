@@ -88,6 +88,12 @@ class Hub:
             subscribers.remove(subscriber)
             self._release(subscribers)
 
+    def remove_history(self, channel: str) -> None:
+        """Subscribers of this process are told at once, those of others when positions are compared. Raises LogUnavailable."""
+        top = self.log.remove(channel)
+        self._pages.drop(channel)
+        self._on_notification(Notification(channel, top.epoch, top.offset))
+
     def ready(self) -> str:
         """ "ok", or why the log does not take messages. See `Log.check`."""
         return self.log.check()

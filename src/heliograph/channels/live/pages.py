@@ -93,6 +93,11 @@ class Pages:
             found, waited_for = replay.after(after) or self._find(channel, after), start
         return found or self._read_once(channel, after)
 
+    def drop(self, channel: str) -> None:
+        """Forget what was read of a channel whose history was removed."""
+        for start in list(self._kept.pop(channel, ())):
+            self._size -= self._order.pop((channel, start)).size
+
     def _find(self, channel: str, after: _Start) -> Replay | None:
         kept = self._kept.get(channel)
         if kept is None:

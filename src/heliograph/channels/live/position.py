@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from heliograph.channels.cursor import Cursor
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 from heliograph.channels.records import Notification
 
 
@@ -22,7 +22,7 @@ class Arrival(Enum):
     LOST = "another epoch: ask the log for its top; if that is of another epoch too, history was lost"
 
 
-def classify(position: Cursor, notification: Notification) -> tuple[Arrival, Sequence[Message]]:
+def classify(position: Cursor, notification: Notification) -> tuple[Arrival, Sequence[StoredMessage]]:
     """What to do about a notification, and the messages to pass on now.
 
     A late notification is OLD: only the log can tell that it went back.

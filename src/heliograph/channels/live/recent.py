@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 
 #: Bytes and messages. A subscriber that needs more reads another page. Together with what is sent next it must stay far below the
 #: 1 MiB that may wait for a subscriber.
@@ -19,10 +19,10 @@ MAX_RECENT_BYTES, MAX_RECENT_MESSAGES = 128 << 10, 500
 
 class RecentMessages:
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque()
+        self._messages: deque[StoredMessage] = deque()
         self._bytes = 0
 
-    def add(self, messages: Sequence[Message]) -> None:
+    def add(self, messages: Sequence[StoredMessage]) -> None:
         for message in messages:
             self._messages.append(message)
             self._bytes += len(message.data)
@@ -33,7 +33,7 @@ class RecentMessages:
         self._messages.clear()
         self._bytes = 0
 
-    def after(self, offset: int, top: int) -> list[Message] | None:
+    def after(self, offset: int, top: int) -> list[StoredMessage] | None:
         """The messages above `offset` up to `top`; None if some of them are not here."""
         if offset == top:
             return []

@@ -25,7 +25,7 @@ from heliograph.channels.live.position import Arrival, classify
 from heliograph.channels.live.recent import RecentMessages
 from heliograph.channels.live.subscriber import AT_ONCE, Subscriber, SubscriberGroups
 from heliograph.channels.log import Log
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 from heliograph.channels.records import Notification
 from heliograph.request.pauses import pause
 
@@ -139,7 +139,7 @@ class Subscribers:
 
     # The greenlet that passes on what cannot be sent at once.
 
-    def _is_quick(self, messages: Sequence[Message]) -> bool:
+    def _is_quick(self, messages: Sequence[StoredMessage]) -> bool:
         return (
             len(self._groups) <= AT_ONCE
             and len(messages) <= MAX_BATCH_MESSAGES
@@ -215,7 +215,7 @@ class Subscribers:
 
     def _pass_on_queue(self) -> None:
         """All messages in the queue that follow the position, in batches as large as allowed."""
-        following: list[Message] = []
+        following: list[StoredMessage] = []
         position = self.position
         while self._queue:
             arrival, messages = classify(position, self._queue[0])
@@ -229,7 +229,7 @@ class Subscribers:
         self._clear_queue()
         self._pass_on(position.epoch, following)
 
-    def _pass_on(self, epoch: str, messages: Sequence[Message]) -> None:
+    def _pass_on(self, epoch: str, messages: Sequence[StoredMessage]) -> None:
         for batch in batches(self.channel, epoch, messages):
             for _ in self._advance(batch):
                 pause()

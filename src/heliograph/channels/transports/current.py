@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import current_app
 
-from heliograph.channels.service import Channels
+from heliograph.channels.service import ChannelService
 from heliograph.channels.transports.limits import ClientLimits
 
 #: In `Flask.extensions`: the channels of the application, and the limits of its clients.
 EXTENSION, _LIMITS = "heliograph.channels", "heliograph.client_limits"
 
 
-def current_channels() -> Channels:
+def current_channels() -> ChannelService:
     found = current_app.extensions[EXTENSION]
-    assert isinstance(found, Channels)
+    assert isinstance(found, ChannelService)
     return found
 
 
@@ -24,3 +26,9 @@ def current_limits() -> ClientLimits:
         found = current_app.extensions[_LIMITS] = ClientLimits(current_channels())
     assert isinstance(found, ClientLimits)
     return found
+
+
+def replace_channels(extensions: dict[str, Any], channels: ChannelService) -> None:
+    """In those of an application; clients begin anew with them."""
+    extensions[EXTENSION] = channels
+    extensions.pop(_LIMITS, None)

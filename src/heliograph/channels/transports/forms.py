@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from heliograph.channels.live.events import Batch, Event, Form, Lost, Subscribed
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 from heliograph.channels.transports.rendering import data_json
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.deflate import Deflate
@@ -96,7 +96,7 @@ def _lost(event: Lost | Subscribed) -> bytes:
     return f"event: lost\nid: {cursor}\ndata: {data}\n\n".encode()
 
 
-def _data(message: Message) -> str:
+def _data(message: StoredMessage) -> str:
     plain = message.kind is Kind.TEXT
     text = message.data.decode() if plain else data_json(message.kind, message.data)
     return "".join(f"data: {line}\n" for line in _LINE_END.split(text))

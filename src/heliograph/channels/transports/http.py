@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from heliograph.channels.live.start import From, parse_start
 from heliograph.channels.log import Log
-from heliograph.channels.message import MAX_MESSAGE, Append, Kind
+from heliograph.channels.message import MAX_MESSAGE, Append
 from heliograph.channels.names import INTERNAL
 from heliograph.channels.presence import SubscriberInfo
 from heliograph.channels.problems import BadChannel, BadCursorProblem, MessageTooLongProblem
@@ -22,11 +22,10 @@ from heliograph.channels.records import (
     ChannelInfo,
     ChannelPage,
 )
-from heliograph.channels.service import Channels
+from heliograph.channels.service import ChannelService
 from heliograph.channels.transports import access, posts
 from heliograph.channels.transports.current import current_channels, current_limits
 from heliograph.channels.transports.documents import list_document
-from heliograph.channels.transports.jsontext import JsonMember, is_text
 from heliograph.channels.transports.models import (
     NAME,
     NAME_OR_NOTHING,
@@ -35,8 +34,6 @@ from heliograph.channels.transports.models import (
     IssuedTicket,
     PresenceList,
     PublishedMessage,
-    PushDocument,
-    PushedMessage,
     TicketDocument,
 )
 from heliograph.channels.transports.rendering import message_json
@@ -64,11 +61,11 @@ CHANNELS_AT_ONCE = 500
 #: Messages of a page if the client does not say.
 DEFAULT_LIMIT = 100
 
-_PUBLISHING = (*posts.PROBLEMS, *access.PROBLEMS, BadChannel)
+PUBLISHING_PROBLEMS = (*posts.PROBLEMS, *access.PROBLEMS, BadChannel)
 _READING = (*access.PROBLEMS, BadChannel, BadCursorProblem)
 
 
-def _key_parameter() -> list[dict[str, object]]:
+def key_parameter() -> list[dict[str, object]]:
     return [
         {
             "in": "header",
@@ -96,15 +93,15 @@ class ChannelsQuery(BaseModel):
     description=f"At most {MAX_MESSAGE} bytes. What is acknowledged is stored.",
     tag=TAG,
     path={"name": NAME},
-    parameters=_key_parameter,
+    parameters=key_parameter,
     body={"application/json": {}, "text/plain": TEXT, "*/*": BYTES},
     answers={201: Answer("Published", model=PublishedMessage)},
-    problems=(*_PUBLISHING, BodyTooLarge, MessageTooLongProblem, UnsupportedMediaType),
+    problems=(*PUBLISHING_PROBLEMS, BodyTooLarge, MessageTooLongProblem, UnsupportedMediaType),
 )
 def publish(name: str) -> Response:
     channels = current_channels()
     granted = access.require_publish(channels, name)
-    appended = _publish(channels, posts.from_request(name, granted.subject))
+    appended = publish_append(channels, posts.from_request(name, granted.subject))
     # Written out, for it is what most requests get: `jsonify` took 12 µs of 200.
     answer = (
         f'{{"channel": "{name}", "epoch": {json.dumps(appended.epoch)}, '
@@ -113,41 +110,7 @@ def publish(name: str) -> Response:
     return Response(answer, 201, content_type="application/json")
 
 
-@bp.post("/push")
-@operation(
-    "Publish a member of an object",
-    description="Its member `message` is published as JSON. Without `channel` HELIOGRAPH_DEFAULT_CHANNEL is used.",
-    tag=TAG,
-    parameters=_key_parameter,
-    body={"application/json": PushDocument},
-    answers={200: Answer("Published", model=PushedMessage)},
-    problems=(*_PUBLISHING, MessageTooLongProblem),
-)
-def push() -> Response:
-    channels = current_channels()
-    access.require_grant(channels)
-    channel, message = _pushed(posts.document_of_request(), channels.default_channel)
-    granted = access.require_publish(channels, channel)
-    data = message.text.encode()
-    append = posts.new_message(channel, Kind.JSON, data, posts.header_key(), granted.subject)
-    appended = _publish(channels, append)
-    answer = (
-        f'{{"channel": {json.dumps(channel)}, "message": {message.text}, '
-        f'"epoch": {json.dumps(appended.epoch)}, "offset": {appended.offset}}}'
-    )
-    return bodies.sandboxed(Response(answer, mimetype="application/json"))
-
-
-def _pushed(members: dict[str, JsonMember], default: str) -> tuple[str, JsonMember]:
-    channel = members.get("channel")
-    if members.keys() | {"channel"} != {"channel", "message"} or (channel and not is_text(channel)):
-        raise BadDocument(
-            "The members message and, optionally, channel (a text) are expected, and no others."
-        )
-    return channel.value if channel else default, members["message"]
-
-
-def _publish(channels: Channels, append: Append) -> Appended:
+def publish_append(channels: ChannelService, append: Append) -> Appended:
     limits, client = current_limits(), current_client()
     limits.require_rate(client)
     if append.key is not None:
@@ -168,7 +131,7 @@ def _publish(channels: Channels, append: Append) -> Appended:
 )
 def history(name: str, query: PageQuery) -> Response:
     own = current_channels()
-    access.require_subscribe(own, name)
+    access.require_subscribe(own, name, "history")
     start = parse_start(query.after)
     page = own.hub.log.read(name, None if isinstance(start, From) else start, query.limit)
     head = (
@@ -193,7 +156,9 @@ def history(name: str, query: PageQuery) -> Response:
 def channels(query: ChannelsQuery) -> Response:
     own = current_channels()
     granted = access.require_grant(own)
-    found = islice(allowed_channels(own.hub.log, granted, query), query.limit)
+    listed = allowed_channels(own.hub.log, granted, query)
+    allowed = (info for info in listed if access.allowed_by_rule(own, "subscribe", info.name))
+    found = islice(allowed, query.limit)
     return list_document('{"channels": [', map(_channel_json, found))
 
 
@@ -230,7 +195,7 @@ def _channel_json(info: ChannelInfo) -> str:
 )
 def presence(name: str) -> Response:
     own = current_channels()
-    access.require_subscribe(own, name)
+    access.require_subscribe(own, name, "presence")
     present = own.hub.log.presence.present(name)
     rows = (json.dumps(subscriber_row(subscriber)) for subscriber in present.subscribers)
     return list_document(f'{{"count": {present.count}, "subscribers": [', rows)

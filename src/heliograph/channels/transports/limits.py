@@ -13,7 +13,7 @@ from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.live.hub import MAX_SUBSCRIBERS
 from heliograph.channels.problems import TooManyChannelsProblem
 from heliograph.channels.records import KEY_TTL
-from heliograph.channels.service import Channels
+from heliograph.channels.service import ChannelService
 from heliograph.channels.transports.allowance import ChannelAllowance, RecentNames
 from heliograph.channels.transports.rates import ClientRates
 from heliograph.channels.transports.recent_counts import RecentCounts
@@ -32,7 +32,7 @@ def _share_of(total: int | None, seconds: float) -> RecentCounts | None:
 class ClientLimits:
     """Of one application at this instance. A client is what `request.client` says."""
 
-    def __init__(self, channels: Channels) -> None:
+    def __init__(self, channels: ChannelService) -> None:
         limits = channels.limits
         self._hub = channels.hub
         self._rates, self._ticket_uses = ClientRates(channels.rate), ClientRates(channels.rate)

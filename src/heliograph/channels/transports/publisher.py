@@ -13,7 +13,7 @@ from heliograph.channels.errors import ChannelError
 from heliograph.channels.message import Append, Kind
 from heliograph.channels.problems import problem_of
 from heliograph.channels.records import Outcome
-from heliograph.channels.service import Channels
+from heliograph.channels.service import ChannelService
 from heliograph.channels.transports import access, jsontext, posts
 from heliograph.channels.transports.jsontext import JsonMember, NotJson
 from heliograph.channels.transports.limits import ClientLimits
@@ -60,7 +60,7 @@ class SocketPublisher:
     def __init__(
         self,
         connection: WebSocketConnection,
-        channels: Channels,
+        channels: ChannelService,
         limits: ClientLimits,
         channel: str,
         granted: Grant,
@@ -68,7 +68,8 @@ class SocketPublisher:
     ) -> None:
         self._connection, self._channels = connection, channels
         self._channel, self._subject = channel, granted.subject
-        self._may_publish = granted.may_publish(channel)
+        self._granted = granted
+        self._may_publish: bool | None = None
         self._answers, self._limits = answers, limits
         self._client = current_client()
         self._pending = self._pending_bytes = 0
@@ -118,6 +119,10 @@ class SocketPublisher:
         )
 
     def _check(self) -> None:
+        if self._may_publish is None:  # asked with the first message: many clients never send one
+            self._may_publish = self._granted.may_publish(self._channel) and access.allowed_by_rule(
+                self._channels, "publish", self._channel
+            )
         if not self._may_publish:
             raise access.may_not_publish(self._channel)
         self._limits.require_rate(self._client)

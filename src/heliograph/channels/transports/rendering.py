@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 
 
 def data_json(kind: Kind, data: bytes) -> str:
@@ -17,7 +17,7 @@ def data_json(kind: Kind, data: bytes) -> str:
     return f'{{"base64": "{base64.b64encode(data).decode()}"}}'
 
 
-def message_json(message: Message) -> str:
+def message_json(message: StoredMessage) -> str:
     """A message as an element of `messages`: {"offset", "time", "data"}."""
     return (
         f'{{"offset": {message.offset}, "time": {message.time:.6f}, '

@@ -1,4 +1,4 @@
-"""Channels over WebSocket: with cursors and acknowledgements at /ws/channels/<name>, as plain texts at /events."""
+"""Channels over WebSocket, with cursors and acknowledgements, at /ws/channels/<name>."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gevent
@@ -15,7 +16,7 @@ from geventwebsocket.exceptions import WebSocketError
 
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.errors import ChannelError
-from heliograph.channels.live.events import Event, Form, Lost, Subscribed
+from heliograph.channels.live.events import Event, Form, Lost
 from heliograph.channels.live.start import Start, parse_start
 from heliograph.channels.problems import (
     BadChannel,
@@ -26,10 +27,9 @@ from heliograph.channels.problems import (
 )
 from heliograph.channels.transports import access
 from heliograph.channels.transports.current import current_channels, current_limits
-from heliograph.channels.transports.forms import json_frames, plain_frames
+from heliograph.channels.transports.forms import json_frames
 from heliograph.channels.transports.publisher import (
     JsonAnswers,
-    ProblemAnswers,
     PublishAnswers,
     SocketPublisher,
 )
@@ -39,7 +39,7 @@ from heliograph.request.client import current_client
 from heliograph.request.pauses import pause
 from heliograph.websocket.broadcast import Prepared
 from heliograph.websocket.connection import WebSocketConnection
-from heliograph.websocket.frames import TOO_SLOW
+from heliograph.websocket.frames import POLICY, TOO_SLOW
 from heliograph.websocket.routing import websocket
 from heliograph.websocket.socket import Socket
 
@@ -51,7 +51,7 @@ TOKEN_EXPIRED, TRY_AGAIN = 3005, 1013
 #: Seconds that a client may take for one batch of the history, which is 64 KiB or one message.
 REPLAY_PATIENCE = 30.0
 
-_PROBLEMS = (
+PROBLEMS = (
     *access.PROBLEMS,
     BadChannel,
     BadCursorProblem,
@@ -89,35 +89,14 @@ class SocketSubscriber:
         self.offer(event.made(self.form))
 
 
-class PlainSubscriber(SocketSubscriber):
-    __slots__ = ()
-
-    def send(self, event: Event) -> None:
-        if isinstance(event, Lost) or (isinstance(event, Subscribed) and event.recovered is False):
-            self.connection.close(TRY_AGAIN, "messages were lost")
-        else:
-            super().send(event)
-
-    def report_loss(self, event: Lost) -> None:
-        """Plain texts cannot tell it; a close frame can."""
-        self.connection.close(TRY_AGAIN, "messages were lost")
-
-
 def _prepare(name: str) -> SubscribeRequest:
     granted = access.require_subscribe(current_channels(), name, stream=True)
     start = parse_start(request.args.get("after"))
-    _probe(name)
+    probe_channel(name)
     return SubscribeRequest(name, granted, start)
 
 
-def _prepare_plain() -> SubscribeRequest:
-    name = request.args.get("channel", current_channels().default_channel)
-    granted = access.require_subscribe(current_channels(), name, stream=True)
-    # This client is not told when it is subscribed, so its stream begins now: before its handshake is complete.
-    return SubscribeRequest(name, granted, _probe(name))
-
-
-def _probe(name: str) -> Cursor:
+def probe_channel(name: str) -> Cursor:
     """The top. Raises what the subscription would be refused with now."""
     limits, client = current_limits(), current_client()
     limits.require_subscription(client)
@@ -132,32 +111,16 @@ def _probe(name: str) -> Cursor:
     'First `{"type": "subscribed", …}`, then messages; `{"type": "publish", "data", "ref", "key"}` publishes, and is acknowledged. '
     "`?after=` resumes behind a cursor, or from `earliest`; `?ticket=` stands for a token.",
     prepare=_prepare,
-    problems=_PROBLEMS,
+    problems=PROBLEMS,
 )
 def channel(socket: Socket, wanted: SubscribeRequest) -> None:
     connection = socket.accept()
-    publisher = _publisher(connection, wanted, JsonAnswers())
+    publisher = publisher_for(connection, wanted, JsonAnswers())
     subscriber = SocketSubscriber(connection, json_frames(socket.deflate))
-    _serve(socket, wanted, subscriber, publisher.take_object)
+    serve(socket, wanted, subscriber, publisher.take_object)
 
 
-@websocket(
-    bp,
-    "/events",
-    "Plain texts both ways",
-    "What is published on `?channel=` (or HELIOGRAPH_DEFAULT_CHANNEL) arrives, what the client sends is published. "
-    "`?ticket=` stands for a token.",
-    prepare=_prepare_plain,
-    problems=_PROBLEMS,
-)
-def plain(socket: Socket, wanted: SubscribeRequest) -> None:
-    connection = socket.accept()
-    publisher = _publisher(connection, wanted, ProblemAnswers())
-    subscriber = PlainSubscriber(connection, plain_frames(socket.deflate))
-    _serve(socket, wanted, subscriber, publisher.take_plain)
-
-
-def _publisher(
+def publisher_for(
     connection: WebSocketConnection, wanted: SubscribeRequest, answers: PublishAnswers
 ) -> SocketPublisher:
     return SocketPublisher(
@@ -165,7 +128,7 @@ def _publisher(
     )
 
 
-def _serve(
+def serve(
     socket: Socket,
     wanted: SubscribeRequest,
     subscriber: SocketSubscriber,
@@ -173,9 +136,13 @@ def _serve(
 ) -> None:
     connection, hub = subscriber.connection, current_channels().hub
     subscriptions, client = current_limits().subscriptions, current_client()
+    disconnected = partial(connection.close, POLICY, "disconnected")
     with _until(wanted.granted.expires, connection), subscriptions.holding(client):
         try:
-            with hub.subscribed(wanted.channel, "websocket", subscriber, wanted.start) as events:
+            with (
+                current_channels().disconnects.connected(wanted.granted.subject, disconnected),
+                hub.subscribed(wanted.channel, "websocket", subscriber, wanted.start) as events,
+            ):
                 for event in events:
                     subscriber.send(event)
                 while (message := socket.receive()) is not None:

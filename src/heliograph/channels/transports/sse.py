@@ -24,7 +24,7 @@ from heliograph.channels.problems import (
     ChannelsOverloaded,
     TooManyChannelsProblem,
 )
-from heliograph.channels.service import Channels
+from heliograph.channels.service import ChannelService
 from heliograph.channels.transports import access
 from heliograph.channels.transports.current import current_channels, current_limits
 from heliograph.channels.transports.forms import server_sent
@@ -231,7 +231,7 @@ class StreamSocket:
 class EventStream:
     """The answer of one subscriber. Raises like `Hub.subscribed`, before the answer begins; to be closed, also if never begun."""
 
-    def __init__(self, channels: Channels, channel: str, start: Start, ticket: Ticket) -> None:
+    def __init__(self, channels: ChannelService, channel: str, start: Start, ticket: Ticket) -> None:
         hub, expires = channels.hub, ticket.grant.expires
         self._expires = float("inf") if expires is None else expires
         self._exchange = request.environ.get(EXCHANGE)
@@ -242,6 +242,7 @@ class EventStream:
             stack.callback(socket_.close)
             stack.enter_context(current_limits().subscriptions.holding(current_client()))
             stack.callback(hub.on_stop(self._queue.end))
+            stack.enter_context(channels.disconnects.connected(ticket.grant.subject, self._queue.end))
             if ticket.events_channel is not None:
                 stack.enter_context(channels.stream_tickets.using(ticket.id, self._queue.end))
             following = stack.enter_context(hub.subscribed(channel, "sse", self._queue, start))

@@ -63,6 +63,8 @@ class Ticket:
     id: str
     grant: Grant
     events_channel: str | None = None
+    #: In seconds since 1970.
+    issued: float = 0.0
 
 
 def read_token(token: str, access: AccessOptions, now: float) -> Grant:
@@ -95,7 +97,8 @@ def read_ticket(ticket: str, secrets: tuple[str, ...], now: float) -> Ticket:
     until = None if claims.get("until") is None else _time(claims, "until")
     if until is not None and until <= now:
         raise BadToken("The token that this ticket was for has expired.")
-    return Ticket(str(claims.get("jti", "")), _grant(claims, until), claims.get("events"))
+    issued = _time(claims, "iat") if "iat" in claims else 0.0
+    return Ticket(str(claims.get("jti", "")), _grant(claims, until), claims.get("events"), issued)
 
 
 def new_ticket(ticket: Ticket, secret: str, now: float) -> str:
@@ -105,6 +108,7 @@ def new_ticket(ticket: Ticket, secret: str, now: float) -> str:
     claims = {
         "aud": TICKET_AUDIENCE,
         "jti": ticket.id,
+        "iat": now,
         "exp": int(now) + TICKET_TTL if short else grant.expires,
         "sub": grant.subject,
         "until": grant.expires,

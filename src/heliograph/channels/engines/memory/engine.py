@@ -14,7 +14,7 @@ from heliograph.channels.engines.plan import ChannelState, StoredKey, StoredStat
 from heliograph.channels.errors import ChannelError, LogUnavailable
 from heliograph.channels.location import Location
 from heliograph.channels.log import FIRST_CHANNELS, Log
-from heliograph.channels.message import Append, Message
+from heliograph.channels.message import Append, StoredMessage
 from heliograph.channels.names import TICKETS
 from heliograph.channels.records import (
     FORGET_INTERVAL,
@@ -92,7 +92,7 @@ class MemoryLog(Log):
 
     def _store(self, name: str, channel: ChannelState, append: Append) -> None:
         history = self._histories.open(name, channel.epoch)
-        message = Message(channel.top, channel.time, append.kind, append.data)
+        message = StoredMessage(channel.top, channel.time, append.kind, append.data)
         self._histories.add(history, message)
         if name in self._followed and self._listener:
             self._listener(Notification(name, channel.epoch, channel.top, (message,)))
@@ -104,6 +104,11 @@ class MemoryLog(Log):
             return window.lost(history.epoch, history.top)
         found = history.after(window.floor(after, history.top, self._limits))
         return window.page(history.epoch, history.top, after, found, (self._limits, clock.now(), limit))
+
+    def remove(self, channel: str) -> Cursor:
+        self._check_open()
+        self._histories.clear(channel, new_half() + new_half())
+        return self.tops((channel,))[channel]
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         self._check_open()

@@ -9,7 +9,7 @@ from itertools import islice
 
 from heliograph.channels.engines import quota
 from heliograph.channels.engines.names import SortedNames
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 from heliograph.channels.names import TICKETS
 from heliograph.channels.records import Limits
 
@@ -29,14 +29,14 @@ class MemoryHistory:
     epoch: str
     top: int = 0
     time: float = 0.0
-    messages: deque[Message] = field(default_factory=deque)
+    messages: deque[StoredMessage] = field(default_factory=deque)
     bytes: int = 0
 
     @property
     def weight(self) -> int:
         return self.bytes + _OVERHEAD * len(self.messages)
 
-    def after(self, offset: int) -> Iterator[Message]:
+    def after(self, offset: int) -> Iterator[StoredMessage]:
         """The messages above `offset`."""
         first = self.top - len(self.messages) + 1
         return islice(self.messages, max(0, offset + 1 - first), None)
@@ -70,7 +70,7 @@ class MemoryHistories:
             self.names.add(name)
         return history
 
-    def add(self, history: MemoryHistory, message: Message) -> None:
+    def add(self, history: MemoryHistory, message: StoredMessage) -> None:
         """Append a message to a channel's history; then drop some of what is too much or too old."""
         history.messages.append(message)
         history.top, history.time = message.offset, message.time
@@ -124,6 +124,15 @@ class MemoryHistories:
             while history.weight > lowest:
                 self._drop(history)
                 yield
+
+    def clear(self, name: str, epoch: str) -> None:
+        """Drop all messages of a channel, which begins anew."""
+        history = self.by_channel.get(name)
+        if history is not None:
+            self.weight -= history.weight
+            self._live -= len(history.messages)
+            self.by_channel[name] = MemoryHistory(epoch, time=history.time)
+            history.messages.clear()
 
     def forget(self, now: float) -> bool:
         """Forget the channels whose last message is too old. Their names may be given a new epoch only.

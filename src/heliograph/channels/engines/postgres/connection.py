@@ -19,7 +19,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.postgres.schema import LOCK, MIGRATIONS, TABLES, VERSION
+from heliograph.channels.engines.postgres.waiting import LoopConnection
 from heliograph.channels.errors import LocationError, LogUnavailable
+from heliograph.request.homeloop import is_patched
 
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -64,7 +66,8 @@ def check_url(url: str) -> None:
 def connect(url: str) -> Connection:
     """A connection in autocommit mode, with the tables in place. Raises one of FAILURES, LogUnavailable."""
     with gevent.Timeout(_time_to_connect(url), TimeoutError("it does not answer")):
-        connection = psycopg.connect(_with_defaults(url), autocommit=True)
+        kind = psycopg.Connection if is_patched() else LoopConnection
+        connection: Connection = kind.connect(_with_defaults(url), autocommit=True)
     try:
         with bounded(connection, CONNECT_TIMEOUT):
             version = _version(connection)

@@ -11,6 +11,7 @@ from heliograph.channels.engines.postgres import reader
 from heliograph.channels.engines.postgres.connection import Connection, check_url, probe
 from heliograph.channels.engines.postgres.pool import PostgresPool
 from heliograph.channels.engines.postgres.presence import PostgresPresence
+from heliograph.channels.engines.postgres.store import remove
 from heliograph.channels.errors import LogUnavailable
 from heliograph.channels.location import Location
 from heliograph.channels.log import FIRST_CHANNELS, Log
@@ -72,6 +73,9 @@ class PostgresLog(Log):
 
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
         return self._run(lambda connection: reader.page(connection, channel, after, limit, self._limits))
+
+    def remove(self, channel: str) -> Cursor:
+        return self._run(lambda connection: remove(connection, channel))
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         wanted = list(channels)

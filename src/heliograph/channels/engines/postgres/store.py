@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import quota
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey, StoredState, plan_appends
@@ -195,6 +196,24 @@ class PostgresStore:
                 [k.answer.time for k in kept],
             ),
         )
+
+
+def remove(connection: Connection, name: str) -> Cursor:
+    """Delete the messages of a channel, which begins anew. After an error the connection is closed, and with it the transaction."""
+    run, birth = connection.execute, new_half()
+    run("BEGIN")
+    found = run(
+        "UPDATE heliograph_channels SET birth = %s, top = 0, bytes = 0 WHERE name = %s RETURNING id",
+        (birth, name),
+    ).fetchone()
+    row = run("SELECT era, birth FROM heliograph_state").fetchone()
+    assert row is not None
+    if found is not None:
+        run("DELETE FROM heliograph_segments WHERE channel = %s", found)
+        run("DELETE FROM heliograph_trimmed WHERE channel = %s", found)
+        run("SELECT pg_notify(%s, %s)", (CHANNEL, f"{name} {row[0]}{birth} 0"))
+    run("COMMIT")
+    return Cursor(row[0] + (row[1] if found is None else birth), 0)
 
 
 def _payloads(changed: Mapping[str, ChannelState]) -> list[str]:

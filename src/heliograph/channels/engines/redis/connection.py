@@ -1,7 +1,7 @@
 """A connection to the server that is opened again whenever it is lost, after a wait with jitter.
 
-redis-py makes the socket, speaks the protocol and logs in; it waits cooperatively because the process is patched. Which command
-waits for which answer is kept here, because many commands are in flight at once on one connection.
+redis-py makes the socket, speaks the protocol and logs in; it waits cooperatively because the process is patched, else by
+`waiting`. Which command waits for which answer is kept here, because many commands are in flight at once on one connection.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from redis import connection as connections
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from heliograph.channels.engines.redis.waiting import cooperative
 from heliograph.channels.errors import LocationError
 from heliograph.channels.location import redacted
+from heliograph.request.homeloop import is_patched
 
 log = logging.getLogger("heliograph")
 
@@ -68,7 +70,7 @@ def new_connection(url: str) -> RawConnection:
     kind = options.pop("connection_class", connections.Connection)
     if kind is not connections.UnixDomainSocketConnection:
         options["socket_keepalive"] = True
-    return kind(**options)
+    return kind(**options) if is_patched() else cooperative(kind)(**options)
 
 
 class RedisConnection(ABC):

@@ -18,7 +18,7 @@ from heliograph.channels.engines.redis.schema import ENTRY, KEY, LOG, SIZES
 from heliograph.channels.errors import ChannelError, KeyReused, LogUnavailable, TooManyChannels
 from heliograph.channels.location import Location
 from heliograph.channels.log import FIRST_CHANNELS, Log
-from heliograph.channels.message import Append, Kind, Message
+from heliograph.channels.message import Append, Kind, StoredMessage
 from heliograph.channels.records import (
     FORGET_INTERVAL,
     KEY_TTL,
@@ -142,7 +142,9 @@ class RedisLog(Log):
                 return page
             start = found[-1].offset  # all of these were too old, and there are more
 
-    def _read(self, channel: str, start: int | None, limit: int) -> tuple[str, int, float, list[Message]]:
+    def _read(
+        self, channel: str, start: int | None, limit: int
+    ) -> tuple[str, int, float, list[StoredMessage]]:
         answer = self._pool().run(
             "read",
             (LOG + channel, SIZES),
@@ -151,6 +153,10 @@ class RedisLog(Log):
         )
         epoch, top, now, packed = cast(tuple[bytes, bytes, bytes, bytes], answer)
         return epoch.decode(), int(top), int(now) / 1e6, _unpacked(packed)
+
+    def remove(self, channel: str) -> Cursor:
+        epoch = cast(bytes, self._pool().run("remove", (LOG + channel, SIZES), channel))
+        return Cursor(epoch.decode(), 0)
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         return self._pool().tops(channels)
@@ -189,12 +195,12 @@ def _full() -> TooManyChannels:
 _KINDS = {kind.value: kind for kind in Kind}
 
 
-def _unpacked(packed: bytes) -> list[Message]:
+def _unpacked(packed: bytes) -> list[StoredMessage]:
     """The messages of one answer, as the script packed them."""
     messages, at = [], 0
     while at < len(packed):
         offset, kind, stamp, length = ENTRY.unpack_from(packed, at)
         start = at + ENTRY.size
         at = start + length
-        messages.append(Message(offset, stamp / 1e6, _KINDS[kind], packed[start:at]))
+        messages.append(StoredMessage(offset, stamp / 1e6, _KINDS[kind], packed[start:at]))
     return messages

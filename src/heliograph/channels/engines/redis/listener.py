@@ -8,7 +8,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from heliograph.channels.engines.redis.connection import FAILURES, RawConnection, RedisConnection
-from heliograph.channels.message import Kind, Message
+from heliograph.channels.message import Kind, StoredMessage
 from heliograph.channels.records import Notification
 
 #: Channels in one SUBSCRIBE.
@@ -101,5 +101,5 @@ class RedisListener(RedisConnection):
 def _parse_notification(channel: str, content: bytes) -> Notification:
     """As the script published it: epoch, offset, kind, time in microseconds, data."""
     epoch, offset, kind, stamp, data = content.split(b" ", 4)
-    message = Message(int(offset), int(stamp) / 1e6, Kind(int(kind)), data)
+    message = StoredMessage(int(offset), int(stamp) / 1e6, Kind(int(kind)), data)
     return Notification(channel, epoch.decode(), message.offset, (message,))

@@ -164,6 +164,19 @@ return {state[2] .. birth, whole(top), whole(clock[1] * 1000000 + clock[2]), tab
 #: What `READ` packs before the data of each message.
 ENTRY = struct.Struct(">QBQI")
 
+#: KEYS: table, stream, sizes. ARGV[5]: name. The channel begins anew; answers its epoch.
+REMOVE = (
+    _WITH_CHANNEL
+    + """
+if not state[4] then return state[2] .. state[3] end
+local _, _, time = known(state[4])
+redis.call('HSET', KEYS[1], ARGV[5], ARGV[3] .. ' 0 ' .. whole(time))
+redis.call('DEL', KEYS[2])
+redis.call('HDEL', KEYS[3], ARGV[5])
+return state[2] .. ARGV[3]
+"""
+)
+
 #: KEYS: table. ARGV[5…]: names. Answers epoch and top of each in turn.
 TOPS = (
     STATE
@@ -206,6 +219,7 @@ return known
 ALL = {
     "append": APPEND,
     "read": READ,
+    "remove": REMOVE,
     "tops": TOPS,
     "announce": ANNOUNCE,
 }

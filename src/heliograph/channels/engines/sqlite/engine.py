@@ -39,6 +39,9 @@ T = TypeVar("T")
 #: Seconds that a probe tries to get past other writers, and between two tries. Others commit within milliseconds.
 PROBE_PATIENCE, PROBE_PAUSE = 0.4, 0.02
 
+#: The same for removing a history.
+REMOVE_PATIENCE = 5.0
+
 
 class SqliteLog(Log):
     """Opens the file, in its own thread, at the first call. So it may be created before a fork, and must not be used before one."""
@@ -107,6 +110,16 @@ class SqliteLog(Log):
 
     def read(self, channel: str, after: Cursor | None, limit: int = MAX_PAGE_MESSAGES) -> Page:
         return self.call(lambda session: session.reader.page(channel, after, limit))
+
+    def remove(self, channel: str) -> Cursor:
+        deadline = time.monotonic() + REMOVE_PATIENCE
+        while True:
+            try:
+                return self.call(lambda session: session.store.remove(channel))
+            except Locked:
+                if time.monotonic() >= deadline:
+                    raise
+            gevent.sleep(PROBE_PAUSE)
 
     def tops(self, channels: Iterable[str]) -> dict[str, Cursor]:
         wanted = list(channels)

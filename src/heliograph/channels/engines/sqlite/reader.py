@@ -14,7 +14,7 @@ from heliograph.channels.engines import clock, quota, window
 from heliograph.channels.engines.segment import unpack
 from heliograph.channels.engines.sqlite.connection import LogFile
 from heliograph.channels.engines.sqlite.schema import SIZE
-from heliograph.channels.message import Message
+from heliograph.channels.message import StoredMessage
 from heliograph.channels.records import ChannelInfo, ChannelPage, Limits, Notification, Page
 
 #: Segments in one poll: at most 16 MiB.
@@ -69,7 +69,7 @@ class SqliteReader:
             offset = max(offset, quota.offset_beyond(unpack(*found), excess))
         return min(offset, top - 1)
 
-    def _messages(self, row: int, after: int) -> Iterator[Message]:
+    def _messages(self, row: int, after: int) -> Iterator[StoredMessage]:
         """From the cursor on; the statement ends when the caller stops iterating."""
         found = self._connection.execute(
             "SELECT first, time, data FROM segments WHERE channel = ? AND last > ? ORDER BY last",

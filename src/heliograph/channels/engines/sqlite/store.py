@@ -10,6 +10,7 @@ import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
+from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines import clock, quota
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.plan import AppendPlan, ChannelState, StoredKey, StoredState, plan_appends
@@ -67,6 +68,22 @@ class SqliteStore:
         if done.segments:
             self._file.epoch_guard.write(state.era, last)
         return Committed(done, state.last + 1, last)
+
+    def remove(self, name: str) -> Cursor:
+        """Delete the messages of a channel, which begins anew. Raises Locked soon."""
+        run = self._connection.execute
+        with writing(self._file, SHORT) as state:
+            found = run("SELECT id FROM channels WHERE name = ?", (name,)).fetchone()
+            if found is None:
+                return Cursor(state.era + state.birth, 0)
+            birth = new_half()
+            run("DELETE FROM segments WHERE channel = ?", found)
+            run(
+                "UPDATE channels SET birth = ?, top = 0, bytes = 0, gone = 0, deleted = 0 WHERE id = ?",
+                (birth, *found),
+            )
+            self.grown.pop(found[0], None)
+            return Cursor(state.era + birth, 0)
 
     def _load_state(self, appends: Sequence[Append], state: FileState) -> tuple[dict[str, _Row], StoredState]:
         """What is stored of the channels and keys of the group."""
