@@ -50,7 +50,7 @@ def whole_stack(work: Path) -> Iterator[list[str]]:
     nginx, proxy, admin = free_ports(3)
     settings = {
         **SETTINGS,
-        "HELIOGRAPH_NGINX_PORT": str(nginx),
+        "HELIOGRAPH_PORT": str(nginx),
         "HELIOGRAPH_PROXY_PORT": str(proxy),
         "HELIOGRAPH_ADMIN_PORT": str(admin),
         "HELIOGRAPH_PORT_BASE": str(free_row(CORES)),

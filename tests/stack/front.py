@@ -10,6 +10,7 @@ from pathlib import Path
 from proxy_tests.processes import ROOT
 
 from heliograph.stack import render
+from heliograph.stack.front import StaticFolder, Tls
 from tests.stack.upstream import PATIENCE, Upstream
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -40,17 +41,31 @@ class Nginx:
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE, (source, 0))
 
 
-def configured(folder: Path, port: int, upstream: int, trusted: tuple[str, ...] = ()) -> list[str]:
-    """A checkout's worth of files for nginx in `folder`; the command that runs it there."""
+def configured(
+    folder: Path,
+    port: int,
+    upstream: int,
+    trusted: tuple[str, ...] = (),
+    *,
+    binary: str | None = NGINX,
+    tls: Tls | None = None,
+    folders: tuple[StaticFolder, ...] = (),
+    as_root: bool = False,
+) -> list[str]:
+    """A checkout's worth of files for nginx in `folder`; the command that runs it there. `as_root`: its workers stay root where we
+    are, as in a stack, so that it does not matter who may enter pytest's folder."""
     shutil.copytree(ROOT / "nginx", folder / "nginx")
     (folder / "var").mkdir()
     static = folder / "app/static/vendor"
     static.mkdir(parents=True)
     (static / "library.js").write_text("export const x = 1;\n")
+    folders = (StaticFolder("/static/", str(static.parent)), *folders)
     (static.parent / "style.css").write_text(STYLE_SHEET)
     private = ("/metrics", "/readyz", "/inner/part")
     listen, behind = f"127.0.0.1:{port}", f"127.0.0.1:{upstream}"
-    front = render.Front(listen, behind, "var", False, 4096, trusted, private)
+    front = render.Front(
+        listen, behind, "var", as_root and os.geteuid() == 0, 4096, trusted, private, tls=tls, static=folders
+    )
     text = render.nginx_conf((ROOT / "nginx/nginx.conf").read_text(), front)
     (folder / "nginx/nginx.conf").write_text(text)
-    return [str(NGINX), "-p", f"{folder}/", "-c", "nginx/nginx.conf", "-g", "daemon off;"]
+    return [str(binary), "-p", f"{folder}/", "-c", "nginx/nginx.conf", "-g", "daemon off;"]

@@ -29,7 +29,7 @@ class Ports:
 
     def settings(self) -> dict[str, str]:
         return {
-            "HELIOGRAPH_NGINX_PORT": str(self.nginx),
+            "HELIOGRAPH_PORT": str(self.nginx),
             "HELIOGRAPH_PROXY_PORT": str(self.proxy),
             "HELIOGRAPH_ADMIN_PORT": str(self.admin),
             "HELIOGRAPH_PORT_BASE": str(self.base),
@@ -43,7 +43,7 @@ def choose_ports() -> Ports:
 
 
 class Stack(Process):
-    """A stack's manager with its output in `folder`. `url` is where users go: nginx where there is one, else the proxy."""
+    """A stack's manager with its output in `folder`. `url` is where users go."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Stack(Process):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.ports.nginx if self.has_nginx else self.ports.proxy}"
+        return f"http://127.0.0.1:{self.ports.nginx}"
 
     @property
     def websocket_url(self) -> str:

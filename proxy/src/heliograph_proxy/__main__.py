@@ -155,7 +155,7 @@ def _ignore(number: signal.Signals) -> None:
 def _say_limits(settings: ProxySettings, descriptors: int) -> None:
     limits = settings.limits
     print(
-        f"proxy: listening on {settings.listen}, admin on {settings.admin}; "
+        f"proxy: listening on {' and '.join(map(str, settings.listen))}, admin on {settings.admin}; "
         f"kernel: {'compiled' if COMPILED else 'pure'}; limits: {descriptors} descriptors, "
         f"{limits.connections} connections (2 descriptors each when busy), queue {limits.queue}, "
         f"{len(settings.backends)} backends with {sum(one.max_connections for one in settings.backends)} requests "

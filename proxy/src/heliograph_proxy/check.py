@@ -138,7 +138,7 @@ def _warnings(settings: ProxySettings) -> Iterator[tuple[str, str]]:
 
 
 def _listeners(settings: ProxySettings) -> tuple[tuple[str, Address], ...]:
-    return ("listen", settings.listen), ("admin", settings.admin)
+    return *(("listen", one) for one in settings.listen), ("admin", settings.admin)
 
 
 def _same(address: Address) -> tuple[str, int, str]:

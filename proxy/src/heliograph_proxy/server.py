@@ -87,11 +87,13 @@ class ProxyServer:
         self._maintainer: gevent.Greenlet[..., None] | None = None
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_sockets = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
-        self._listener = ProxyListener(runtime.settings.listen, self._accept, self._has_room)
+        listen = runtime.settings.listen
+        self._listeners = [ProxyListener(one, self._accept, self._has_room) for one in listen]
 
     @property
     def address(self) -> Any:
-        return self._listener.address
+        """Of the first listener."""
+        return self._listeners[0].address
 
     def start(self) -> None:
         runtime = self.runtime
@@ -101,14 +103,16 @@ class ProxyServer:
         for backend in runtime.balancer.backends:
             self.checker.start(backend)
         self._live.start()
-        self._listener.start()
+        for listener in self._listeners:
+            listener.start()
         self._admin.start()
 
     def stop(self) -> None:
         """Stop accepting, let requests end and tunnels be relayed for `timeouts.drain` seconds, then cut."""
         runtime = self.runtime
         runtime.stopping = True
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for session in self._sessions:
             session.stop_if_idle()
         if self._sessions:

@@ -130,7 +130,7 @@ class LogSettings:
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
     backends: tuple[BackendSettings, ...]
-    listen: values.Address = _key(values.address, "127.0.0.1:8000")
+    listen: tuple[values.Address, ...] = _key(values.addresses, "127.0.0.1:8000")
     admin: values.Address = _key(values.address, "127.0.0.1:8001")
     admin_token: str = _key(values.token, "")
     #: In the form that `private.covers` wants.
@@ -217,8 +217,8 @@ def parse(document: Mapping[str, Any], file: str = "proxy.toml") -> ProxySetting
     if not settings.admin.loopback and len(settings.admin_token) < values.MIN_TOKEN:
         allowed = f"must have at least {values.MIN_TOKEN} characters where admin is not loopback"
         errors.append(SettingsError(file, "admin_token", allowed))
-    if settings.admin == settings.listen:
-        allowed = f"must be another address than listen, not {settings.listen} too"
+    if settings.admin in settings.listen:
+        allowed = f"must be another address than listen, not {settings.admin} too"
         errors.append(SettingsError(file, "admin", allowed))
     _raise_first(errors)
     return settings

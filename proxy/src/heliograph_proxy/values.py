@@ -77,6 +77,18 @@ def address(value: Any) -> Address:
     return Address(host=match[1] or match[2], port=int(match[3]))
 
 
+def addresses(value: Any) -> tuple[Address, ...]:
+    """One, or a list of them."""
+    given = value if isinstance(value, list) else [value]
+    if not given:
+        raise Wrong('must be "host:port" or "unix:/path", or a list of these')
+    found = tuple(map(address, given))
+    for number, one in enumerate(found):
+        if one in found[:number]:
+            raise Wrong(f"must name each address once, not {one} twice")
+    return found
+
+
 def _is_ipv6(text: str) -> bool:
     try:
         ipaddress.IPv6Address(text)

@@ -23,7 +23,7 @@ ONE = {"name": "a", "address": "127.0.0.1:1"}
 
 def test_the_defaults_are_those_of_the_interface() -> None:
     settings = parse({"backend": [ONE]})
-    assert (str(settings.listen), str(settings.admin), settings.admin_token) == (
+    assert (*map(str, settings.listen), str(settings.admin), settings.admin_token) == (
         "127.0.0.1:8000",
         "127.0.0.1:8001",
         "",

@@ -41,7 +41,7 @@ def table(backend: Backend, **more: int) -> dict[str, object]:
 
 def slow_reader(proxy: Proxy) -> Client:
     """With small buffers in the kernel, so that what it does not read waits at the proxy."""
-    proxy.server._listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+    proxy.server._listeners[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
     client = Client.__new__(Client)
     client.sock = gsocket.socket()
     client.sock.settimeout(PATIENCE)

@@ -62,6 +62,8 @@ def _nginx(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, s
     files = {sources.NGINX: text}
     for snippet in sorted(source.snippets.glob("*.conf")):
         files[f"nginx/snippets/{snippet.name}"] = snippet.read_text()
+    for addition in sorted((root / sources.ADDITIONS).glob("*.conf")):
+        files[f"{sources.ADDITIONS}/{addition.name}"] = addition.read_text()
     return files
 
 
@@ -74,7 +76,9 @@ def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str
     if not (root / sources.PROXY).is_file():
         pattern = sources.find(root, environ).proxy.read_text()
         settings = found.settings
-        text = render.proxy_toml(pattern, found.proxy_at, found.admin_at, found.backends, settings.trusted)
+        text = render.proxy_toml(
+            pattern, found.proxy_listens, found.admin_at, found.backends, settings.trusted
+        )
         files[sources.PROXY] = render.for_stack(text, found.private, settings.log)
     if found.settings.nginx != "0":
         lines.append(f"nginx: nginx -p . -c {sources.NGINX} -g 'daemon off;'")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from heliograph.stack import commands, options, sources
@@ -15,8 +14,7 @@ def layout(root: Path, environ: Mapping[str, str]) -> Layout:
     """Who listens where. Raises SettingError, RenderError."""
     settings = options.load(environ, os.cpu_count() or 1)
     found = sources.find(root, environ)
-    basic = Layout(settings, commands.find_nginx(settings), commands.proxy_host(found, environ))
-    return replace(basic, listens=commands.other_listens(basic, found, environ))
+    return commands.layout_of(settings, root, found, environ)
 
 
 def main_name(environ: Mapping[str, str]) -> str:

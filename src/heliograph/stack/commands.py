@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +17,10 @@ from heliograph_proxy.loopback import is_loopback
 from heliograph.given import Given, SettingError, where
 from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.settings import NotAllowed, environment
-from heliograph.stack import folder, machine, ports, render, sources
+from heliograph.stack import files, folder, machine, nginx, ports, render, sources
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
+from heliograph.stack.front import Tls
 from heliograph.stack.manager import Manager
 from heliograph.stack.options import LOOPBACK, StackOptions, StackSettings
 from heliograph.stack.part import Part
@@ -28,9 +28,6 @@ from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
 from heliograph.stack.render import at
 from heliograph.stack.sources import Sources
 from heliograph.stack.terminal import announcement, say, show
-
-#: Debian puts nginx where the PATH of ordinary users does not lead.
-SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class NoProject(Exception):
@@ -48,8 +45,7 @@ def run(root: Path, options: Given) -> int:
         for warning in configuration.unknown_names(environ):
             say(f"warning: {warning}")
         found = sources.find(root, environ)
-        layout = Layout(settings, find_nginx(settings), proxy_host(found, environ))
-        layout = replace(layout, listens=other_listens(layout, found, environ))
+        layout = layout_of(settings, root, found, environ)
         state = folder.of(root, environ)
         folder.refuse_running(state)
         ports.check(wanted(layout))
@@ -83,15 +79,28 @@ def shown(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def find_nginx(settings: StackSettings) -> str | None:
-    if settings.nginx == "0":
-        return None
-    found = shutil.which("nginx") or shutil.which("nginx", path=SYSTEM_PATH)
-    if not found and settings.nginx == "1":
-        raise SettingError(
-            "HELIOGRAPH_NGINX", "1", "there is no nginx binary here; install it, or allow auto or 0"
-        )
-    return found
+def layout_of(settings: StackSettings, root: Path, found: Sources, environ: Mapping[str, str]) -> Layout:
+    """Who listens where, once everything that is set was looked at."""
+    layout = Layout(
+        settings,
+        nginx.find(settings.nginx),
+        proxy_host(found, environ),
+        certificate=files.certificate(settings, root, environ),
+        static=files.static_folders(settings, root, environ),
+    )
+    require_nginx(layout, environ)
+    return replace(layout, listens=other_listens(layout, found, environ))
+
+
+def require_nginx(layout: Layout, environ: Mapping[str, str]) -> None:
+    """Raise SettingError where something is set that only nginx does, and there is none; files can be asked of the application."""
+    if layout.nginx:
+        return
+    if layout.certificate:
+        name = where(environ, "HELIOGRAPH_TLS_CERT")
+        raise SettingError(name, layout.settings.tls_cert, "HTTPS needs nginx, which is left out or not here")
+    if layout.static:
+        say(f"warning: {where(environ, 'HELIOGRAPH_STATIC')} has no effect without nginx")
 
 
 def wanted(layout: Layout) -> list[ports.Wanted]:
@@ -104,7 +113,11 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
         ports.Wanted(LOOPBACK, settings.admin_port, "HELIOGRAPH_ADMIN_PORT", "the proxy's admin listener"),
     ]
     if layout.nginx:
-        found.insert(0, ports.Wanted(settings.host, settings.nginx_port, "HELIOGRAPH_NGINX_PORT", "nginx"))
+        found.insert(0, ports.Wanted(settings.host, settings.port, "HELIOGRAPH_PORT", "nginx"))
+    elif layout.proxy_at != layout.front_at:
+        found.insert(0, ports.Wanted(settings.host, settings.port, "HELIOGRAPH_PORT", "the layer in front"))
+    if layout.certificate:
+        found.append(ports.Wanted(settings.host, settings.tls_port, "HELIOGRAPH_TLS_PORT", "HTTPS"))
     for listen in layout.listens:
         found.append(ports.Wanted(listen.host, listen.port, "listen in nginx/nginx.conf", "nginx"))
     for name, port in settings.instance_ports.items():
@@ -173,14 +186,16 @@ def other_listens(layout: Layout, read: Sources, environ: Mapping[str, str]) -> 
         for host in ports.addresses(listen.host, "nginx/nginx.conf: listen", shown):
             AccessOptions.read(environ).refuse_open(host, "nginx/nginx.conf: listen", shown)
             found.append(replace(listen, host=host))
-    own = layout.settings.host, layout.settings.nginx_port
-    return tuple(one for one in dict.fromkeys(found) if (one.host, one.port) != own)
+    own = {(layout.settings.host, layout.settings.port)}
+    if layout.certificate:
+        own.add((layout.settings.host, layout.settings.tls_port))
+    return tuple(one for one in dict.fromkeys(found) if (one.host, one.port) not in own)
 
 
 def front_of(layout: Layout, var: str, descriptors: int) -> render.Front:
     settings = layout.settings
     return render.Front(
-        listen=layout.nginx_at,
+        listen=layout.front_at,
         proxy=at(reachable(layout.host(PartKind.PROXY)), settings.proxy_port),
         var=var,
         as_root=os.geteuid() == 0,
@@ -188,7 +203,15 @@ def front_of(layout: Layout, var: str, descriptors: int) -> render.Front:
         trusted=settings.trusted,
         private=settings.private,
         log=settings.log,
+        tls=tls_of(layout),
+        static=layout.static,
     )
+
+
+def tls_of(layout: Layout) -> Tls | None:
+    if layout.certificate is None or layout.nginx is None:
+        return None
+    return Tls(layout.tls_at, layout.certificate, nginx.version(layout.nginx) >= nginx.HTTP2_DIRECTIVE)
 
 
 def write_configurations(
@@ -196,7 +219,7 @@ def write_configurations(
 ) -> None:
     pattern = found.proxy.read_text()
     trusted = layout.settings.trusted
-    text = render.proxy_toml(pattern, layout.proxy_at, layout.admin_at, layout.backends, trusted)
+    text = render.proxy_toml(pattern, layout.proxy_listens, layout.admin_at, layout.backends, trusted)
     health = layout.settings.health if layout.settings.command else ""
     claimed.write("proxy.toml", render.for_stack(text, layout.private, layout.settings.log, health))
     if layout.nginx is None:
@@ -208,6 +231,7 @@ def write_configurations(
         say("nginx runs its workers as root, as all parts of this stack do: start it as another user")
     claimed.write("nginx.conf", render.nginx_conf(found.nginx.read_text(), front))
     claimed.link("snippets", found.snippets)
+    claimed.link("site.d", root / sources.ADDITIONS)
     claimed.keep_previous("nginx-access.log")
 
 

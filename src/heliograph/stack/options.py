@@ -36,6 +36,7 @@ from heliograph.settings import (
     option,
 )
 from heliograph.settings import load as load_groups
+from heliograph.stack.front import StaticFolder, read_static
 
 #: A process each, some 60 MiB: more than any machine this is meant for has cores.
 MAX_INSTANCES = 256
@@ -52,7 +53,7 @@ class StackSettings:
     """What script/server was told."""
 
     host: str
-    nginx_port: int
+    port: int
     proxy_port: int
     admin_port: int
     port_base: int
@@ -68,30 +69,24 @@ class StackSettings:
     command: tuple[str, ...] = ()
     health: str = "/"
     pythonpath: tuple[str, ...] = ()
+    #: The files of HTTPS as they were set, and where it listens.
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_port: int = 8443
+    #: What nginx serves by itself.
+    static: tuple[StaticFolder, ...] = ()
 
     @property
     def instance_ports(self) -> dict[str, int]:
         return {f"web{number + 1}": self.port_base + number for number in range(self.instances)}
 
 
+#: Settings with a new name, by the old one. Read until version 0.3.
+RENAMED = {f"{PREFIX}NGINX_PORT": f"{PREFIX}PORT"}
+
 #: Names of the interface that this version does not have yet: refused, not ignored.
-LATER = frozenset(
-    PREFIX + name
-    for name in (
-        *(
-            "ROLES",
-            "BACKENDS",
-            "RELOAD",
-            "GRACE",
-            "OTEL",
-            "JOB_WORKERS",
-            "JOBS_MAX",
-            "INSTANCE_SOCKETS",
-            "CACHE",
-        ),
-        *("TLS", "ACME_DIRECTORY", "ACME_EMAIL"),
-    )
-)
+_LATER = "ROLES BACKENDS RELOAD GRACE OTEL JOB_WORKERS JOBS_MAX INSTANCE_SOCKETS CACHE TLS ACME_DIRECTORY ACME_EMAIL"
+LATER = frozenset(PREFIX + name for name in _LATER.split())
 
 
 def _host_of(text: str) -> str:
@@ -147,6 +142,17 @@ COMMAND = ValueKind(
 )
 PATH = matching(r"/[!-~]*", "a path such as /health is allowed")
 
+
+def _static(text: str) -> tuple[StaticFolder, ...]:
+    try:
+        return read_static(text)
+    except ValueError as exc:
+        raise NotAllowed(str(exc)) from exc
+
+
+STATIC = ValueKind(_static, "/url/=folder is allowed, and several of these with commas, each URL once")
+
+
 PUBLIC = ValueKind(_host_of, "an IP address or localhost is allowed")
 
 
@@ -164,7 +170,7 @@ class StackOptions(Options):
     settings: str = option(TEXT, "", "the module in which the application declares settings of its own")
     instances: int = option(integer(1, MAX_INSTANCES), PerCore(1, least=2), "processes of the application")
     host: str = option(PUBLIC, LOOPBACK, "the address of the layer in front")
-    nginx_port: int = option(PORT, 8080, "the port of nginx")
+    port: int = option(PORT, 8080, "the port of the layer in front: nginx, and without it the proxy")
     proxy_port: int = option(PORT, 8000, "the port of the proxy")
     admin_port: int = option(PORT, 8001, "the port of the proxy's admin listener")
     state: str = option(
@@ -176,6 +182,12 @@ class StackOptions(Options):
         TEXT, "", "what the proxy's configuration is made from; empty: conf/proxy.toml where there is one"
     )
     nginx: str = option(choice("auto", "0", "1"), "auto", "whether nginx stands in front of the proxy")
+    tls_cert: str = option(TEXT, "", "the certificate for HTTPS at nginx, with its chain: a file in PEM")
+    tls_key: str = option(TEXT, "", "its private key: a file in PEM, without a passphrase")
+    tls_port: int = option(PORT, 8443, "the port of HTTPS, to which the plain one redirects")
+    static: tuple[StaticFolder, ...] = option(
+        STATIC, (), "/url/=folder: files that nginx serves; one that is not there is asked of the application"
+    )
     private: tuple[str, ...] = option(
         PATHS, (), "paths, with all below them, that the layer in front answers with 404"
     )
@@ -223,11 +235,12 @@ def _balancers(environ: Mapping[str, str]) -> tuple[str, ...]:
 def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
     """Raises SettingError for the first value that is not allowed, the application's included."""
     refuse_later(environ)
+    environ = with_new_names(environ)
     given = StackOptions.read(environ, cores)
     bases = integer(1, 65536 - given.instances)
     found = StackSettings(
         host=given.host,
-        nginx_port=given.nginx_port,
+        port=given.port,
         proxy_port=given.proxy_port,
         admin_port=given.admin_port,
         port_base=Setting("HELIOGRAPH_PORT_BASE", bases, 8100, "").read(environ),
@@ -240,11 +253,27 @@ def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
         command=given.command,
         health=given.health,
         pythonpath=given.pythonpath,
+        tls_cert=given.tls_cert,
+        tls_key=given.tls_key,
+        tls_port=given.tls_port,
+        static=given.static,
     )
     refuse_open_listening(environ, found.host, "HELIOGRAPH_HOST")
     # PORT is a platform's, for one process.
     load_groups(Given(environ).changed(PORT=""), groups(environ), cores)
     return found
+
+
+def with_new_names(environ: Mapping[str, str]) -> Given:
+    """What is set by an old name, by the new one too. A variable wins over the file, as always, and then the new name."""
+    given = Given(environ)
+    for old, new in RENAMED.items():
+        if not given.get(old, "").strip():
+            continue
+        wins = new in given.origins and old not in given.origins
+        if wins or not given.get(new, "").strip():
+            given = Given({**given, new: given[old]}, {**given.origins, new: where(given, old)})
+    return given
 
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
@@ -253,6 +282,10 @@ def unknown_names(environ: Mapping[str, str]) -> list[str]:
     warnings = []
     for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known | LATER):
         shown = where(environ, name)
+        if name in RENAMED:
+            new = RENAMED[name] if shown == name else RENAMED[name].removeprefix(PREFIX).lower()
+            warnings.append(f"{shown} is called {new} now; the old name is read until 0.3")
+            continue
         near = difflib.get_close_matches(name, sorted(known), 1, RESEMBLANCE)
         nearest = near[0] if near and shown == name else "".join(near).removeprefix(PREFIX).lower()
         hint = f"; did you mean {nearest}?" if near else ""

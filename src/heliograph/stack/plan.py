@@ -12,6 +12,7 @@ from pathlib import Path
 from heliograph_proxy.private import PROBE
 
 from heliograph.defaults import STATE_VARIABLE
+from heliograph.stack.front import HTTPS_PORT, Certificate, StaticFolder
 from heliograph.stack.options import LOOPBACK, PORT_FIELD, StackSettings
 from heliograph.stack.render import OWN_PEERS, Listen, at
 from heliograph.stack.watch import Question, Watch
@@ -28,10 +29,8 @@ PRIVATE_UMASK = 0o077
 #: On a busy machine proxy and nginx take a second; an application may have much to import.
 START_PATIENCE, APPLICATION_PATIENCE = 30.0, 120.0
 
-
 #: Not the project's own, if it has one: it may be for another worker, or for a service without this stack.
 GUNICORN_CONFIGURATION = "python:heliograph.server.config"
-
 
 #: For another server in Python: the project's folder stays as it is. That of installed packages is used, as nothing is moved.
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -57,6 +56,8 @@ class Plan:
     port: int
     extra: Mapping[str, str] = field(default_factory=dict)
     patience: float = START_PATIENCE
+    #: Where it is asked through the layers, if not at `port`.
+    through: Question | None = None
     #: Its other listeners.
     others: tuple[Question, ...] = ()
     watch: Watch = field(default_factory=Watch)
@@ -68,7 +69,8 @@ class Plan:
     @property
     def first(self) -> Question:
         """What it has to answer before it counts as started: through the layers, so that those behind it work, too."""
-        return Question(self.host, self.port, self.health if self.kind is PartKind.INSTANCE else THROUGH)
+        path = self.health if self.kind is PartKind.INSTANCE else THROUGH
+        return self.through or Question(self.host, self.port, path)
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -142,6 +144,11 @@ def reachable(host: str) -> str:
     return host
 
 
+def without_port(host: str, port: int) -> str:
+    """host:port as a URL of HTTPS has it."""
+    return at(host, port).removesuffix(f":{HTTPS_PORT}")
+
+
 @dataclass(frozen=True)
 class Layout:
     """Who listens where. Only the layer in front is reachable from outside; `nginx` is its binary, or None."""
@@ -152,10 +159,14 @@ class Layout:
     proxy_host: str = LOOPBACK
     #: What else nginx listens on, by IP addresses.
     listens: tuple[Listen, ...] = ()
+    #: Of HTTPS; None: there is none.
+    certificate: Certificate | None = None
+    #: What nginx serves by itself, by absolute paths.
+    static: tuple[StaticFolder, ...] = ()
 
     def host(self, kind: PartKind) -> str:
-        in_front = PartKind.NGINX if self.nginx else PartKind.PROXY
-        if kind is in_front:
+        one_port = self.nginx is None and self.settings.port == self.settings.proxy_port
+        if kind is PartKind.NGINX or (kind is PartKind.PROXY and one_port):
             return self.settings.host
         return self.proxy_host if kind is PartKind.PROXY else LOOPBACK
 
@@ -165,12 +176,17 @@ class Layout:
         return (PROBE,) if self.nginx else (RESERVED, *self.settings.private)
 
     @property
-    def nginx_at(self) -> str:
-        return at(self.host(PartKind.NGINX), self.settings.nginx_port)
+    def front_at(self) -> str:
+        return at(self.settings.host, self.settings.port)
 
     @property
     def proxy_at(self) -> str:
         return at(self.host(PartKind.PROXY), self.settings.proxy_port)
+
+    @property
+    def proxy_listens(self) -> list[str]:
+        """Its own port, and that of the layer in front where it is that layer."""
+        return [self.proxy_at] if self.nginx else list(dict.fromkeys([self.proxy_at, self.front_at]))
 
     @property
     def admin_at(self) -> str:
@@ -187,11 +203,25 @@ class Layout:
     @property
     def front_url(self) -> str:
         """Where users go."""
-        return (
-            f"http://{at(reachable(self.settings.host), self.settings.nginx_port)}"
-            if self.nginx
-            else self.proxy_url
-        )
+        if self.certificate is None:
+            return self.plain_url
+        return f"https://{without_port(reachable(self.settings.host), self.settings.tls_port)}"
+
+    @property
+    def plain_url(self) -> str:
+        return f"http://{at(reachable(self.settings.host), self.settings.port)}"
+
+    @property
+    def tls_at(self) -> str:
+        return at(self.settings.host, self.settings.tls_port)
+
+    @property
+    def tls_questions(self) -> tuple[Question, ...]:
+        """HTTPS answers by itself, and through all layers."""
+        if self.certificate is None:
+            return ()
+        host, port = reachable(self.settings.host), self.settings.tls_port
+        return Question(host, port, PROBE, True), Question(host, port, THROUGH, True)
 
 
 @dataclass(frozen=True)
@@ -223,19 +253,29 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
         reachable(layout.host(PartKind.PROXY)),
         layout.settings.proxy_port,
         {STATE_VARIABLE: str(var)},
-        others=(Question(LOOPBACK, layout.settings.admin_port, "/status"),),
+        others=(Question(LOOPBACK, layout.settings.admin_port, "/status"), *_front_of_proxy(layout)),
     )
     if layout.nginx is None:
         return [instances, [proxy]]
+    https, through = layout.tls_questions or (None, None)
+    listens = [Question(reachable(one.host), one.port, PROBE, one.tls) for one in layout.listens]
     nginx = Plan(
         "nginx",
         PartKind.NGINX,
         (layout.nginx, "-p", f"{project.root}/", "-c", str(var / "nginx.conf"), "-g", "daemon off;"),
         reachable(layout.settings.host),
-        layout.settings.nginx_port,
-        others=tuple(Question(reachable(one.host), one.port, PROBE, one.tls) for one in layout.listens),
+        layout.settings.port,
+        through=through,
+        others=(*listens, *([https] if https else [])),
     )
     return [instances, [proxy], [nginx]]
+
+
+def _front_of_proxy(layout: Layout) -> list[Question]:
+    """The listener that the proxy has in nginx's place."""
+    if layout.nginx or layout.front_at == layout.proxy_at:
+        return []
+    return [Question(reachable(layout.settings.host), layout.settings.port, PROBE)]
 
 
 def _instance(

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from heliograph.stack import front as serving
 from heliograph.stack import toml
+from heliograph.stack.front import StaticFolder, Tls
 
 
 class RenderError(Exception):
@@ -32,6 +34,8 @@ class Front:
     trusted: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     log: str = ""
+    tls: Tls | None = None
+    static: tuple[StaticFolder, ...] = ()
 
 
 #: The peers of each layer that are layers of the same stack.
@@ -49,11 +53,15 @@ MAX_PORTS = 1024
 
 
 def proxy_toml(
-    text: str, listen: str, admin: str, backends: Mapping[str, str], trusted: Sequence[str] = ()
+    text: str,
+    listen: str | Sequence[str],
+    admin: str,
+    backends: Mapping[str, str],
+    trusted: Sequence[str] = (),
 ) -> str:
     """conf/proxy.toml with other addresses. A backend that it does not name is made as its first one."""
     document = _parse(text)
-    document |= {"listen": listen, "admin": admin}
+    document |= {"listen": _one_or_more(listen), "admin": admin}
     if trusted:
         document["trusted"] = list(dict.fromkeys([*OWN_PEERS, *trusted]))
     given: Any = document.get("backend")
@@ -65,6 +73,12 @@ def proxy_toml(
         for name, address in backends.items()
     ]
     return toml.dumps(document)
+
+
+def _one_or_more(listen: str | Sequence[str]) -> str | list[str]:
+    if isinstance(listen, str):
+        return listen
+    return listen[0] if len(listen) == 1 else [*listen]
 
 
 def proxy_listen(text: str) -> list[str]:
@@ -124,6 +138,7 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def nginx_conf(text: str, front: Front) -> str:
     """nginx/nginx.conf for one stack. Errors go to the terminal, as those of the other parts do."""
+    text = serving.without_written(text)
     text = re.sub(r"^(error_log\s+)var/nginx-error\.log\b", r"\g<1>stderr", text, flags=re.MULTILINE)
     for name, default in (("error_log", "stderr warn"), ("pid", "var/nginx.pid")):
         if not re.search(rf"^{name}\s", text, re.MULTILINE):
@@ -146,9 +161,34 @@ def nginx_conf(text: str, front: Front) -> str:
         text = _replace(text, r"^(\s*geo\s+\$trusted_peer\s*\{)", rf"\g<1>\n        {believed}")
     # The block for TLS, where it is in use: beside the plain one. Somebody may have removed it.
     host = front.listen.rpartition(":")[0]
-    return re.sub(
+    text = re.sub(
         r"^(\s*listen\s+)127\.0\.0\.1:8443(?=[\s;])", rf"\g<1>{host}:8443", text, flags=re.MULTILINE
     )
+    try:
+        return _static(_tls(text, front.tls), front.static)
+    except serving.Unwritable as exc:
+        raise RenderError(str(exc)) from exc
+
+
+def _static(text: str, folders: Sequence[StaticFolder]) -> str:
+    if folders:
+        entries = "\n        ".join(f'"~^{re.escape(one.url)}" "GET, HEAD";' for one in folders)
+        text = _into_map(text, "methods_here", entries.replace("\\", r"\\"))
+    return serving.with_static(text, folders)
+
+
+def _tls(text: str, tls: Tls | None) -> str:
+    """With a server for HTTPS, to which the plain one redirects."""
+    if tls is None:
+        return text
+    origin = f"https://$host_named{tls.suffix}"
+    text = _into_map(text, "https_origin", rf'"~(?s)^(?!/-/problem ).* (?:http|ws)$" "{origin}";')
+    text = _into_map(text, "hsts", f'"on " "{serving.HSTS}";')
+    return _replace(text, r"^\}\s*\Z", (serving.tls_server(tls) + "}\n").replace("\\", r"\\"))
+
+
+def _into_map(text: str, variable: str, entries: str) -> str:
+    return _replace(text, rf"^(\s*map\s.*\s\${variable}\s*\{{)", rf"\g<1>\n        {entries}")
 
 
 def quoted(path: str) -> str:

@@ -15,6 +15,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 #: Where a project has its own.
 PROXY, NGINX = "conf/proxy.toml", "nginx/nginx.conf"
 
+#: What the project adds to each server of nginx.
+ADDITIONS = "nginx/site.d"
+
 
 @dataclass(frozen=True)
 class Sources:

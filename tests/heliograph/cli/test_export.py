@@ -51,7 +51,7 @@ def test_a_procfile_comes_with_what_its_lines_name(tmp_path: Path) -> None:
     lines = (tmp_path / "Procfile").read_text().splitlines()
     assert [line.partition(":")[0] for line in lines] == ["web", "proxy"]
     document = tomllib.loads((tmp_path / "conf/proxy.toml").read_text())
-    assert document["listen"] == "127.0.0.1:9123"
+    assert document["listen"] == ["127.0.0.1:9123", "127.0.0.1:8080"]
     assert [one["address"] for one in document["backend"]] == [
         f"127.0.0.1:{port}" for port in (9200, 9201, 9202)
     ]

@@ -84,7 +84,7 @@ def test_an_instance_killed_with_9_costs_nobody_a_message(stack: Stack) -> None:
 def test_a_subscriber_that_stops_reading_is_closed_and_resumes_and_holds_up_nobody(stack: Stack) -> None:
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
-    sock.connect(("127.0.0.1", stack.ports.nginx if stack.has_nginx else stack.ports.proxy))
+    sock.connect(("127.0.0.1", stack.ports.nginx))
     with Watched(stack.url, [stack.url], 1, padding=60_000) as watched, sock:
         url = f"{stack.websocket_url}/ws/channels/{watched.channel}?after=earliest"
         with connect(url, sock=sock, compression=None, max_queue=1) as slow:

@@ -84,7 +84,7 @@ def test_a_thousand_who_come_back_at_once_miss_nothing_and_share_what_is_read(
     for _ in range(BEFORE):
         steady.publish_next()
     with SocketFollower(stack.url, channel) as calm, steady:
-        port = stack.ports.nginx if stack.has_nginx else stack.ports.proxy
+        port = stack.ports.nginx
         with Crowd(port, channel, tmp_path) as crowd:
             until(lambda: crowd.has(BEFORE), "everybody", PATIENCE)
             before = reads(redis_server)
