@@ -54,6 +54,9 @@ def test_a_wheel_has_the_whole_package_and_nothing_else(built: Path, name: str) 
     here = Path(FOLDERS[name], "src", package)
     sources = {str(path.relative_to(here.parent)) for path in here.rglob("*.py")}
     pages = {str(path.relative_to(here.parent)) for path in here.glob("admin/page/**/*") if path.is_file()}
+    pages |= {
+        str(path.relative_to(here.parent)) for path in here.glob("stack/templates/**/*") if path.is_file()
+    }
     assert sources | pages | {f"{package}/py.typed"} <= found
     assert {path.partition("/")[0].partition("-")[0] for path in found} == {package}
     assert [path for path in found if path.endswith("licenses/LICENSE")]

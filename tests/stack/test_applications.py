@@ -193,7 +193,7 @@ def test_a_pyramid_application_from_its_function(tmp_path: Path) -> None:
 def test_instances_of_another_server_with_its_websockets(tmp_path: Path) -> None:
     root = project(tmp_path, "fast.py")
     command = f"{PYTHON} -m uvicorn fast:api --port {{port}}"
-    options: Sequence[str] = ("--nginx=0", "--instances=2", "--health", "/items/7")
+    options: Sequence[str] = ("--nginx=0", "--instances=1", "--health", "/items/7")
     with running(tmp_path, root, "--command", command, *options) as stack:
         assert get(stack, "/items/3").json() == {"item": 3}
         assert get(stack, "/").json() == {"detail": "Not Found"}
@@ -201,9 +201,6 @@ def test_instances_of_another_server_with_its_websockets(tmp_path: Path) -> None
             talk.send("hello")
             assert talk.recv(PATIENCE) == "you said hello"
         status = requests.get(f"{stack.admin_url}/status", timeout=PATIENCE).json()
-        assert [(one["name"], one["healthy"]) for one in status["backends"]] == [
-            ("web1", True),
-            ("web2", True),
-        ]
+        assert [(one["name"], one["healthy"]) for one in status["backends"]] == [("web1", True)]
         assert {path.name for path in root.iterdir()} == {"fast.py", "var"}
-        assert stack.output.count('"GET /items/7 HTTP/1.1" 200') >= 2
+        assert stack.output.count('"GET /items/7 HTTP/1.1" 200') >= 1
