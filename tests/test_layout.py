@@ -64,7 +64,13 @@ STARTS = {"heliograph.server.config", "heliograph.server.closed_config"}
 #: What a pure module does without: an event loop, sockets, threads, a clock, chance.
 IMPURE = {"gevent", "socket", "time", "secrets", "threading", "select", "random"}
 
-PATCHING = {"wsgi.py", "app/__main__.py", "conf/gunicorn.conf.py", "src/heliograph/server/config.py"}
+PATCHING = {
+    "wsgi.py",
+    "app/__main__.py",
+    "conf/gunicorn.conf.py",
+    "src/heliograph/cli/load.py",
+    "src/heliograph/server/config.py",
+}
 
 READING_ENVIRONMENT = {
     "src/heliograph/settings.py",

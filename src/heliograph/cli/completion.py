@@ -15,6 +15,7 @@ WORDS = {
     "stop": ("--state",),
     "rolling": ("--state",),
     "settings": ("--json", "--markdown", "--json-schema"),
+    "doctor": ("--json",),
     "proxy": (
         *(
             "--state",

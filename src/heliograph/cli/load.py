@@ -1,0 +1,16 @@
+"""`python -m heliograph.cli.load APP`: loads an application as an instance does, and tells what is wrong. The exit status."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys  # noqa: E402
+
+from heliograph.server.loading import CannotLoad, load, tell  # noqa: E402
+
+if __name__ == "__main__":
+    try:
+        load(sys.argv[1])
+    except CannotLoad as error:
+        tell(error)
+        sys.exit(1)
