@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "show the running stack of this folder",
     "stop": "end it",
     "rolling": "restart its instances one after another",
+    "new": "make a project to start from: an application, its tests, settings, a README",
     "settings": "print every setting: value, where it was set, default, meaning",
     "doctor": "name what is wrong with this machine, folder and configuration, and how to mend it",
     "proxy": "talk to its proxy: status, drain, ready, maint, weight …",
