@@ -11,7 +11,6 @@ import gevent
 from flask import Flask
 
 from heliograph import Heliograph
-from heliograph.channels.message import Kind, new_append
 from heliograph.channels.transports.sse import MAX_WAITING, EventQueue
 from heliograph.options import LIBRARY
 from heliograph.request.environ import CONNECTIONS

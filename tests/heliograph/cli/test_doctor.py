@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Path:
     nginx, proxy, admin, base, *_ = free_ports(4 + 2)
     (tmp_path / "wsgi.py").write_text(APPLICATION)
     (tmp_path / "heliograph.toml").write_text(
-        f"nginx_port = {nginx}\nproxy_port = {proxy}\nadmin_port = {admin}\nport_base = {base}\ninstances = 2\n"
+        f"port = {nginx}\nproxy_port = {proxy}\nadmin_port = {admin}\nport_base = {base}\ninstances = 2\n"
         f"nginx = '{'auto' if NGINX else '0'}'\n"
     )
     return tmp_path
