@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from heliograph.stack import children
@@ -25,7 +25,7 @@ DEBIAN_PACKAGES = {
     "nginx": "nginx",
     "openssl": "openssl",
     "curl": "curl",
-    "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "redis-server": "redis-server",
     "initdb": "postgresql",
     "ip": "iproute2",
@@ -96,8 +96,13 @@ def install(packages: Sequence[str]) -> None:
             say(f"apt-get {command[0]} failed")
 
 
-def run(command: Sequence[str]) -> int:
-    return children.run(command, cwd=ROOT, grace=GRACE)
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    return children.run(command, cwd=ROOT, grace=GRACE, environment=environment)
+
+
+def with_bytecode() -> dict[str, str]:
+    """The environment of tests: they start some thousand processes, and none shall compile what another has compiled."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def say(text: str) -> None:
@@ -120,7 +125,9 @@ def main(arguments: Sequence[str]) -> int:
             failed = True
     failed |= not javascript.check(run, say, required="--ci" in arguments)
     say("pytest")
-    return run([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *before, *others]) or int(failed)
+    return run([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *before, *others], with_bytecode()) or int(
+        failed
+    )
 
 
 if __name__ == "__main__":

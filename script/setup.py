@@ -119,6 +119,8 @@ def install(venv: Path, profile: Profile, environment: Mapping[str, str]) -> Non
         with_pip(venv, environment)
         return
     sync = [uv, "sync", "--quiet", "--frozen", "--no-default-groups", "--group", profile.group]
+    if environment.get("PYTHONDONTWRITEBYTECODE"):  # else each process would compile all that it imports
+        sync.append("--compile-bytecode")
     if profile.built:
         sync += [option for name in BUILT for option in ("--no-editable-package", name)]
     place = {"UV_PROJECT_ENVIRONMENT": str(venv), "UV_PYTHON": base_python()}
