@@ -1,7 +1,9 @@
 """One instance of this checkout's application: `gunicorn -c conf/gunicorn.conf.py wsgi:app`."""
 
 from gevent import monkey
-monkey.patch_all()  # before anything else is imported
+from heliograph.server import plugins
+with plugins.read_once():
+    monkey.patch_all()  # before anything else is imported
 
 from app.options import CodecOptions
 from heliograph.options import LIBRARY

@@ -2,11 +2,14 @@
 
 from gevent import monkey
 
-monkey.patch_all()
+from heliograph.server import plugins
 
-import sys  # noqa: E402
+with plugins.read_once():
+    monkey.patch_all()
 
-from heliograph.server.loading import CannotLoad, load, tell  # noqa: E402
+import sys
+
+from heliograph.server.loading import CannotLoad, load, tell
 
 if __name__ == "__main__":
     try:

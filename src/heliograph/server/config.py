@@ -4,7 +4,9 @@ Plain assignments, a reason at every number. Importing it patches the process, a
 """
 
 from gevent import monkey
-monkey.patch_all()  # Gunicorn's arbiter imports ssl, and the application must find everything patched
+from heliograph.server import plugins
+with plugins.read_once():
+    monkey.patch_all()  # Gunicorn's arbiter imports ssl, and the application must find everything patched
 
 import gc
 import os

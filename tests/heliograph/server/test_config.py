@@ -55,7 +55,9 @@ def test_the_checkouts_configuration_is_the_librarys_after_a_check_of_all_settin
     statements = [line.partition("  #")[0] for line in lines if line and not line.startswith(('"""', "#"))]
     assert statements == [
         "from gevent import monkey",
-        "monkey.patch_all()",
+        "from heliograph.server import plugins",
+        "with plugins.read_once():",
+        "    monkey.patch_all()",
         "from app.options import CodecOptions",
         "from heliograph.options import LIBRARY",
         "from heliograph.settings import from_environment",
