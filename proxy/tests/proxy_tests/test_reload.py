@@ -213,7 +213,7 @@ def slow_start(one: Reloading) -> None:
 
 def below(one: Reloading) -> None:
     one.backend.health = "404 Not Found"
-    proxy = one.start(count=1, health={"interval": 0.02, "path": "/up", "fall": 1, "rise": 1})
+    proxy = one.start(count=1, health={"interval": 0.02, "path": "/-/health", "fall": 1, "rise": 1})
     until(lambda: not proxy.backends[0].healthy, "a check that takes 404 for a failure")
     one.reload(health={"below": 500})
     until(lambda: proxy.backends[0].healthy, "a check that takes 404 for well")
