@@ -16,7 +16,7 @@ from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_
 from heliograph.given import SettingError
 from heliograph.stack import commands, options, ports, sources
 from heliograph.stack.plan import Layout, Project, stages
-from heliograph.stack.render import at
+from heliograph.stack.render import Listen, RenderError, at
 from tests.stack.checkout import copy_checkout
 from tests.stack.front import NGINX
 from tests.stack.running import RUN, Stack, choose_ports
@@ -194,6 +194,20 @@ def test_the_proxys_address_for_all_is_taken_by_one_of_ipv4(nginx: str | None) -
         else:
             with pytest.raises(ports.PortError, match="is taken"):
                 ports.check([front])
+
+
+def test_a_range_of_ports_is_checked_whole_and_watched_by_its_first(tmp_path: Path) -> None:
+    def listens(name: str, ports: str) -> tuple[Listen, ...]:
+        block = f"    server {{ listen 127.0.0.1:{ports}; }}\n    # TLS: put"
+        root = project(tmp_path / name, nginx=("    # TLS: put", block))
+        return commands.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}), {})
+
+    layout = Layout(options.load({}), "nginx", listens=listens("short", "20000-20999"))
+    assert len([one for one in commands.wanted(layout) if one.port >= 20000]) == 1000
+    [nginx] = stages(layout, "python", Project(tmp_path, "wsgi:app", ()), tmp_path)[2]
+    assert [one.port for one in nginx.others] == [20000]
+    with pytest.raises(RenderError, match=r"^nginx/nginx\.conf: listen 127\.0\.0\.1:10000-20000: at most "):
+        listens("long", "10000-20000")
 
 
 def test_a_listen_that_is_no_name_is_one_line(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def wanted(layout: Layout) -> list[ports.Wanted]:
     if layout.nginx:
         found.insert(0, ports.Wanted(settings.host, settings.port, "HELIOGRAPH_PORT", "nginx"))
     elif layout.proxy_at != layout.front_at:
-        found.insert(0, ports.Wanted(settings.host, settings.port, "HELIOGRAPH_PORT", "the layer in front"))
+        found.insert(
+            0, ports.Wanted(settings.host, settings.port, "HELIOGRAPH_PORT", "the layer in front", both=True)
+        )
     if layout.certificate:
         found.append(ports.Wanted(settings.host, settings.tls_port, "HELIOGRAPH_TLS_PORT", "HTTPS"))
     for listen in layout.listens:

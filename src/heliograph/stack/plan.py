@@ -258,7 +258,7 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
     if layout.nginx is None:
         return [instances, [proxy]]
     https, through = layout.tls_questions or (None, None)
-    listens = [Question(reachable(one.host), one.port, PROBE, one.tls) for one in layout.listens]
+    listens = [Question(reachable(one.host), one.port, PROBE, one.tls) for one in layout.listens if one.asked]
     nginx = Plan(
         "nginx",
         PartKind.NGINX,

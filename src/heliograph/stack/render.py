@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from heliograph.stack import front as serving
@@ -48,7 +48,7 @@ _LISTEN = r"((?:^|[;{}])[ \t]*listen\s+)"
 #: The addresses of what needs none, or no look-up.
 _NAMES = {"": "0.0.0.0", "localhost": "127.0.0.1"}
 
-#: All 65,535 ports in one range are a slip.
+#: Of one range: each port is a socket, and is looked at before the start. All 65,535 are a slip.
 MAX_PORTS = 1024
 
 
@@ -246,6 +246,8 @@ class Listen:
     host: str
     port: int
     tls: bool
+    #: Whether this port is asked: of a range the first one is.
+    asked: bool = field(default=True, compare=False)
 
 
 def listens(text: str) -> list[Listen]:
@@ -265,7 +267,11 @@ def listens(text: str) -> list[Listen]:
         first, _, last = port.partition("-")
         if first.isdigit() and (last or first).isdigit():
             ports = range(int(first), int(last or first) + 1)
-            found += [Listen(host, one, "ssl" in words) for one in ports[:MAX_PORTS]]
+            if len(ports) > MAX_PORTS:
+                raise RenderError(
+                    f"nginx/nginx.conf: listen {address}: at most {MAX_PORTS} ports are allowed in a range"
+                )
+            found += [Listen(host, one, "ssl" in words, one == ports[0]) for one in ports]
     return list(dict.fromkeys(found))
 
 
