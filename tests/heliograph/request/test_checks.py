@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import gevent
+from flask import Flask
 from gevent.event import Event
 
-from heliograph.request.checks import LIMIT, Check, CheckResults
+from heliograph import Heliograph
+from heliograph.options import LIBRARY
+from heliograph.request.checks import LIMIT, OK, Check, CheckResults
+from heliograph.settings import load
 
 
 def test_many_probes_cost_one_run() -> None:
@@ -51,6 +58,27 @@ def test_a_check_that_raises_is_not_ready() -> None:
         raise OSError("gone")
 
     assert CheckResults({"broken": broken}).get() == {"broken": "the check failed: OSError"}
+
+
+def test_threads_that_ask_at_once_share_a_run(tmp_path: Path) -> None:
+    """Under servers with a thread for each request."""
+    app, asked = Flask(__name__), Barrier(2)
+    settings = load({"HELIOGRAPH_SPOOL": str(tmp_path), "HELIOGRAPH_CHANNELS": "memory://"}, LIBRARY)
+    live = Heliograph(app, settings=settings)
+
+    def slow() -> str:
+        gevent.sleep(0.2)
+        return OK
+
+    live.services.checks["slow"] = slow
+
+    def ask(_: int) -> int:
+        asked.wait(20)
+        return app.test_client().get("/-/health").status_code
+
+    with ThreadPoolExecutor(2) as threads:
+        assert [*threads.map(ask, range(2))] == [200, 200]
+    live.close()
 
 
 def test_a_check_that_is_added_later_is_run_at_once() -> None:
