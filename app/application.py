@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     live = Heliograph(app, endpoints=("channels", "events", "health"), settings=settings)
     echo_socket.add_to(live)
     # After the library, which notes the route of each request: the metrics of requests that are refused here name it, too.
-    origins.init_app(app, options.allowed_origins)
+    origins.guard(app, lambda: options.allowed_origins)
     for bp in PAGES:
         app.register_blueprint(bp)
     live.services.facts["kernel"] = wirecodes.KERNEL

@@ -19,14 +19,14 @@ from heliograph.channels.problems import problem_of
 from heliograph.channels.service import ChannelService
 from heliograph.channels.transports import current, events, http, loopviews, sockets, sse
 from heliograph.problems import Problem
-from heliograph.request import answers, health
+from heliograph.request import answers, health, origins
 from heliograph.request import metrics as metrics_
 from heliograph.request.homeloop import is_patched
 from heliograph.request.lifecycle import Lifecycle
 from heliograph.request.logs import Logs
 from heliograph.request.metrics import RequestMetrics
 from heliograph.request.options import AccessOptions, RequestOptions
-from heliograph.request.services import EXTENSION, Services
+from heliograph.request.services import EXTENSION, Services, services
 from heliograph.request.spool import Spool
 from heliograph.request.threads import in_thread
 from heliograph.server.guard import ServingGuard
@@ -41,8 +41,14 @@ ENDPOINTS: dict[str, tuple[Blueprint, ...]] = {
     "health": (health.bp,),
 }
 
+
+def _allowed_origins() -> frozenset[str]:
+    return services().settings[RequestOptions].allowed_origins
+
+
 for _bp in (*ENDPOINTS["channels"], *ENDPOINTS["events"]):
     answers.register_errors(_bp, {ChannelError: problem_of})
+    origins.guard(_bp, _allowed_origins)
 
 
 class Installation:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from proxy_tests.processes import ROOT, Process
 from heliograph import Heliograph, Settings, WebSocketEndpoint
 from heliograph.channels.options import ChannelsOptions
 from heliograph.options import LIBRARY
+from heliograph.overriding import with_group
+from heliograph.request.options import RequestOptions
 from heliograph.settings import load
 
 
@@ -205,6 +208,26 @@ def test_a_rule_of_the_application_says_who_may_do_what(app: Flask, settings: Se
     assert client.get("/channels").get_json()["channels"] == []
     assert [one["channel"] for one in client.get("/channels", headers=ada).get_json()["channels"]] == ["a"]
     assert live.channels.publish("b", "the application itself is not asked").offset == 1
+
+
+def test_pages_of_other_origins_may_not_write_on_its_endpoints(app: Flask, settings: Settings) -> None:
+    app.add_url_rule("/own", view_func=lambda: "mine", methods=["POST"], endpoint="own")
+    origins = with_group(
+        settings, replace(settings[RequestOptions], allowed_origins=frozenset({"https://shop.example"}))
+    )
+    Heliograph(app, endpoints=("channels", "events"), settings=origins)
+    client = app.test_client()
+    foreign, shop = {"Origin": "https://evil.example"}, {"Origin": "https://shop.example"}
+    for path in ("/channels/a", "/push"):
+        answer = client.post(path, json={}, headers=foreign)
+        assert (answer.status_code, answer.get_json()["type"]) == (403, "/problems/foreign-origin"), path
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    answer = client.post("/channels/a", json=1, headers=shop)
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (201, shop["Origin"])
+    asked = client.options("/channels/a", headers={**shop, "Access-Control-Request-Method": "DELETE"})
+    assert "DELETE" in asked.headers["Access-Control-Allow-Methods"]
+    own = client.post("/own", headers=foreign)
+    assert (own.text, "Vary" in own.headers) == ("mine", False), "the application's own views are its own"
 
 
 def test_two_applications_are_apart_and_each_can_be_closed(settings: Settings) -> None:

@@ -16,7 +16,9 @@ from typing import Any, NoReturn
 from prometheus_client import CollectorRegistry
 
 from heliograph.channels.cursor import Cursor
+from heliograph.channels.errors import ChannelError
 from heliograph.channels.hook import AuthorizeHook, Rule
+from heliograph.channels.message import Append
 from heliograph.channels.names import check_name
 from heliograph.channels.options import ChannelsOptions
 from heliograph.channels.presence import Present
@@ -73,11 +75,13 @@ class Channels:
     def publish_many(self, messages: Iterable[tuple[str, object] | Mapping[str, Any]]) -> list[Outcome]:
         """Publish pairs of a channel and data, or mappings with `channel`, `data` and optionally `idempotency_key`, in this order.
 
-        One may fail while others do not: of each there is the result of `publish`, or the error that it would raise.
+        One may fail while others do not: of each there is the result of `publish`, or the ChannelError that it would raise.
         """
-        appends = [_append_of_pair(message) for message in messages]
+        wanted = [_append_or_error(message) for message in messages]
         service = self._service()
-        return service.loop.call(service.publish_many, appends)
+        appends = [one for one in wanted if isinstance(one, Append)]
+        outcomes = iter(service.loop.call(service.publish_many, appends))
+        return [next(outcomes) if isinstance(one, Append) else one for one in wanted]
 
     def history(self, channel: str, after: str | Cursor | None = None, limit: int = DEFAULT_LIMIT) -> History:
         """A page: the messages after a cursor, or from the earliest one."""
@@ -131,8 +135,13 @@ class Channels:
         service.loop.close()
 
 
-def _append_of_pair(message: tuple[str, object] | Mapping[str, Any]) -> Any:
+def _append_or_error(message: tuple[str, object] | Mapping[str, Any]) -> Append | ChannelError:
+    """Raises what is wrong with the program: TypeError, ValueError, KeyError."""
     if isinstance(message, Mapping):
-        return append_of(message["channel"], message["data"], message.get("idempotency_key"))
-    channel, data = message
-    return append_of(channel, data, None)
+        channel, data, key = message["channel"], message["data"], message.get("idempotency_key")
+    else:
+        (channel, data), key = message, None
+    try:
+        return append_of(channel, data, key)
+    except ChannelError as exc:
+        return exc

@@ -50,7 +50,7 @@ EVERYWHERE = (BadHost, ForeignOrigin, UnknownHost, InternalError)
 
 @dataclass(frozen=True)
 class Answer:
-    """One response: what it means, its media type, and its body: a `model` where it is JSON, else a schema.
+    """One response: what it means, its media type, and its body: a `model` where it is JSON, else a schema. No media type: no body.
 
     `headers`: name to meaning. `others`: further media types that the same may have, with their schemas.
     """
@@ -251,11 +251,9 @@ def _response(given: Answer) -> dict[str, Any]:
         "X-Instance": {"description": "The instance that answered", "schema": dict(TEXT)},
         **{name: {"description": text, "schema": dict(TEXT)} for name, text in given.headers.items()},
     }
-    return {
-        "description": given.description,
-        "headers": headers,
-        "content": {
-            media_type: {"schema": _schema(part)}
-            for media_type, part in {given.media_type: given.model or given.schema, **given.others}.items()
-        },
+    content = {
+        media_type: {"schema": _schema(part)}
+        for media_type, part in {given.media_type: given.model or given.schema, **given.others}.items()
+        if media_type
     }
+    return {"description": given.description, "headers": headers, **({"content": content} if content else {})}

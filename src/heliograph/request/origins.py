@@ -7,8 +7,9 @@ those origins get CORS headers. Programs that are not browsers send neither head
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, request
 from werkzeug.datastructures import Headers
 
 from heliograph.problems import ForeignOrigin
@@ -61,19 +62,20 @@ def may_write(headers: Headers, own_origin: str, allowed: frozenset[str]) -> boo
     return "cross-site" not in list_items(headers.get("Sec-Fetch-Site", ""))
 
 
-def init_app(app: Flask, allowed: frozenset[str]) -> None:
-    """Guard every request of `app`, and let pages of `allowed` origins in."""
+def guard(app: Flask | Blueprint, allowed_now: Callable[[], frozenset[str]]) -> None:
+    """Guard every request of an application or a blueprint, and let pages of allowed origins in."""
 
     @app.before_request
     def refuse_foreign() -> None:
         if request.method not in SAFE_METHODS:
-            require_own_origin(allowed)
+            require_own_origin(allowed_now())
 
     @app.after_request
     def add_cors(response: Response) -> Response:
+        allowed = allowed_now()
         if not allowed:
             return response
-        response.headers.add("Vary", "Origin")
+        response.vary.add("Origin")
         origin = request.headers.get("Origin", "")
         if is_allowed(origin, allowed):
             response.headers["Access-Control-Allow-Origin"] = origin

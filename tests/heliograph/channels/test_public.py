@@ -45,6 +45,11 @@ def publish_many(channels: Channels) -> None:
     assert [getattr(one, "offset", type(one)) for one in outcomes] == [1, 1, KeyReused, 2]
     assert [message.data for message in channels.history("a")] == [1, b"2"]
     assert channels.publish_many([]) == []
+    outcomes = channels.publish_many([("a", 3), ("no name", 4), ("a", "x" * 65537), ("a", 5)])
+    assert [getattr(one, "offset", type(one)) for one in outcomes] == [3, InvalidName, MessageTooLong, 4]
+    with pytest.raises(TypeError):
+        channels.publish_many([("a", 6), ("a", object())])
+    assert channels.history("a").top == 4, "a mistake of the program publishes nothing"
 
 
 def subscribe(channels: Channels) -> None:

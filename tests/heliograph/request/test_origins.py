@@ -7,7 +7,7 @@ from flask import Flask, Response
 from werkzeug.datastructures import Headers
 
 from heliograph.request.options import RequestOptions
-from heliograph.request.origins import init_app, is_allowed, may_write
+from heliograph.request.origins import guard, is_allowed, may_write
 from tests.serving import CLOSE, Answer, Server, problem
 
 OWN = "http://localhost:8080"
@@ -169,7 +169,7 @@ def test_event_sources_may_send_cookies_but_not_those_of_any_site(
     origin: str, credentials: str | None
 ) -> None:
     app = Flask("app")
-    init_app(app, APPS)
+    guard(app, lambda: APPS)
     app.get("/events")(lambda: Response("data: x\n\n", mimetype="text/event-stream"))
     answer = app.test_client().get("/events", headers={"Origin": origin})
     assert answer.headers["Access-Control-Allow-Origin"] == origin

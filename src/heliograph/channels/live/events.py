@@ -54,6 +54,9 @@ class Lost(Event):
         self.cursor = at
         self.epoch, self.offset = at.epoch, at.offset
 
+    def __repr__(self) -> str:
+        return f"Lost(channel={self.channel!r}, cursor={self.cursor!r})"
+
 
 class Batch(Event):
     """Messages without a gap, in their order; at least one."""

@@ -44,6 +44,7 @@ from heliograph.problems import (
     BodyTooLarge,
     IncompleteBody,
     RequestTimeout,
+    TooManyRequests,
     UnsupportedMediaType,
 )
 from heliograph.request import bodies
@@ -139,6 +140,26 @@ def history(name: str, query: PageQuery) -> Response:
         f'"recovered": {json.dumps(page.recovered)}, "messages": ['
     )
     return bodies.sandboxed(list_document(head, map(message_json, page.messages)))
+
+
+@bp.delete("/channels/<name>")
+@operation(
+    "Remove the history",
+    description="The channel begins anew with another epoch, and subscribers are told that messages were lost.",
+    tag=TAG,
+    path={"name": NAME},
+    answers={204: Answer("It is gone", "")},
+    problems=(*access.PROBLEMS, BadChannel, TooManyRequests),
+)
+def remove_history(name: str) -> Response:
+    """Who may publish may remove what was published."""
+    own = current_channels()
+    access.require_publish(own, name)
+    current_limits().require_rate(current_client())
+    own.hub.remove_history(name)
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
 
 
 @bp.get("/channels")

@@ -126,6 +126,7 @@ def test_a_token_allows_what_its_globs_fit(guarded: Two) -> None:
     body = f'{{"channel": "{channel}.out", "message": 1}}'
     forbidden = [
         post(guarded[0], f"{channel}.out", "x", **allowed),
+        requests.delete(f"{guarded[0].url}/channels/{channel}.out", headers=allowed, timeout=PATIENCE),
         requests.post(f"{guarded[0].url}/push", body, headers=allowed, timeout=PATIENCE),
         *(get(guarded[1], path.replace("/a", "/other"), **allowed) for path in EVERYWHERE[1:]),
     ]

@@ -294,6 +294,28 @@ def test_a_page_of_elsewhere_may_not_publish(alone: Server) -> None:
     refused(push(alone, b"{}", **{"Sec-Fetch-Site": "cross-site"}), 403, "foreign-origin")
 
 
+def test_a_history_that_is_removed_is_gone_and_subscribers_are_told(alone: Server) -> None:
+    channel = new_channel()
+    [cursor] = publish(alone, channel, "x")
+    with talking(alone, channel) as (_, socket), streaming(alone, channel) as stream:
+        wait_for_count(alone, channel, 2)
+        foreign = requests.delete(
+            f"{alone.url}/channels/{channel}", headers={"Origin": "https://evil.example"}, timeout=PATIENCE
+        )
+        refused(foreign, 403, "foreign-origin")
+        answer = requests.delete(f"{alone.url}/channels/{channel}", timeout=PATIENCE)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert "Content-Type" not in answer.headers
+        after = get(alone, f"/channels/{channel}").json()
+        assert (after["top"], after["messages"]) == (0, [])
+        assert not cursor.startswith(after["epoch"])
+        assert socket.next() == {"type": "lost", "epoch": after["epoch"], "offset": 0}
+        assert stream.next()[0] == "lost"
+        assert publish(alone, channel, "y") == [f"{after['epoch']}:1"]
+        assert socket.next()["data"] == "y"
+    refused(requests.delete(f"{alone.url}/channels/no%20name", timeout=PATIENCE), 400, "bad-channel")
+
+
 def test_without_a_secret_a_ticket_is_any_text_and_not_looked_at(alone: Server) -> None:
     answer = requests.post(f"{alone.url}/channels/ticket", timeout=PATIENCE)
     assert answer.json()["ticket"]
