@@ -8,7 +8,7 @@ from dataclasses import replace
 import wirecodes
 from flask import Flask, Response
 
-from app import docs, echo, echo_socket
+from app import docs, echo, echo_socket, telegraph
 from app.codec import analysis, codes, work
 from app.codec import socket as codec_socket
 from app.codec import views as codec
@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(bp)
     live = Heliograph(app, endpoints=("channels", "events", "health"), settings=settings)
     echo_socket.add_to(live)
+    telegraph.add_to(live, app)
     # After the library, which notes the route of each request: the metrics of requests that are refused here name it, too.
     origins.guard(app, lambda: options.allowed_origins)
     for bp in PAGES:

@@ -35,6 +35,16 @@ class Slept(BaseModel):
     slept: float = Field(description="Seconds")
 
 
+class Telegram(BaseModel):
+    offset: int = Field(description="On the channel `telegraph`")
+    text: str
+    morse: str
+
+
+class SentTelegrams(BaseModel):
+    telegrams: list[Telegram]
+
+
 class OpenApiDocument(RootModel[dict[str, Any]]):
     """OpenAPI 3.1."""
 

@@ -76,7 +76,7 @@ class Installation:
                 loopviews.move(app, bp.name, self.services.loop)
         wrapper = self._wrap(app, settings, own_logs)
         if {"channels", "events"} & set(endpoints):
-            wrapper.protect(ServingGuard(settings[AccessOptions], lambda: hook.rule is not None))
+            wrapper.protect(ServingGuard(settings[AccessOptions], lambda: hook.protects))
         app.wsgi_app = wrapper  # type: ignore[method-assign]
         self.wrapper = wrapper
         self.on_close(self.services.spool.close)

@@ -116,12 +116,13 @@ class Channels:
         service = self._service()
         service.loop.call(service.disconnects.disconnect, subject)
 
-    def authorize(self, rule: Rule) -> Rule:
+    def authorize(self, rule: Rule, *, protects: bool = True) -> Rule:
         """Have `rule(action, channel, request)` say whether a client may "subscribe", "publish", read "presence" or "history".
 
-        Where there are tokens, both have to allow it. It is not asked about the application's own calls.
+        Where there are tokens, both have to allow it. It is not asked about the application's own calls. `protects=False`: the
+        rule is about some channels only, so that listening beyond loopback needs a secret as it does without a rule.
         """
-        self.hook.rule = rule
+        self.hook.rule, self.hook.protects = rule, protects
         return rule
 
     def request(self, *_args: object, **_options: object) -> NoReturn:

@@ -16,6 +16,8 @@ class AuthorizeHook:
 
     def __init__(self) -> None:
         self.rule: Rule | None = None
+        #: Whether the rule stands in for a secret, where the application listens beyond loopback.
+        self.protects = False
 
     def allows(self, action: Action, channel: str, request: Any) -> bool:
         return self.rule is None or bool(self.rule(action, channel, request))

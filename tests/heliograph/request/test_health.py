@@ -29,7 +29,10 @@ def test_it_is_ready(server: Server) -> None:
     answer = server.get("/readyz")
     assert (answer.status, answer.json()) == (
         200,
-        {"status": "ready", "checks": {"lifecycle": "ok", "spool": "ok", "channels": "ok"}},
+        {
+            "status": "ready",
+            "checks": {"lifecycle": "ok", "spool": "ok", "channels": "ok", "telegraph": "ok"},
+        },
     )
 
 
