@@ -20,6 +20,11 @@ from heliograph.stack.options import StackOptions
 #: What a wrong setting is taken for instead, so that it brings no second fault.
 INSTEAD = {StackOptions.definitions["nginx"].name: "0"}
 
+CERTIFICATE, KEY = (StackOptions.definitions[name].name for name in ("tls_cert", "tls_key"))
+
+#: What needs another setting, and is left out with it.
+NEEDING = {CERTIFICATE: KEY, KEY: CERTIFICATE}
+
 OPEN, SECRET = (AccessOptions.definitions[name].name for name in ("open", "auth_secret"))
 
 
@@ -65,10 +70,12 @@ def _project(root: Path, environ: Given) -> tuple[Examined, list[Fault]]:
             return _examined(root, environ), faults
         except SettingError as exc:
             faults.append(of_setting(exc))
-            name = variables.pop(exc.name, "")
+            name = variables.pop(exc.name, exc.name if exc.name in NEEDING else "")
             if not name:  # it is none of a single setting
                 raise
             environ = environ.changed(**{name: INSTEAD.get(name, "")})
+            if name in NEEDING:
+                environ = environ.changed(**{NEEDING[name]: ""})
             if name == SECRET:  # a wrong one protects nothing, but it is told already
                 environ = environ.changed(**{OPEN: "1"})
 

@@ -201,6 +201,8 @@ def examine(project: Examined) -> Iterator[tuple[str, list[Fault]]]:
 REMEDIES = {
     "auth_secret": f"`{sys.executable} -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one",
     "nginx": "install nginx, or `pip install 'heliograph[nginx]'`",
+    **dict.fromkeys(("tls_cert", "tls_key"), "set both to files in PEM that this user can read, or neither"),
+    "static": "make the folder, or correct HELIOGRAPH_STATIC: `/url/=folder`, relative to the project",
 }
 
 

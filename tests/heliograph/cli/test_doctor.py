@@ -107,6 +107,19 @@ def test_a_missing_package_of_an_engine_is_named_with_its_extra(project: Path, t
     assert "       To mend it: pip install 'heliograph[redis]'\n" in ended.stdout
 
 
+def test_settings_that_name_what_is_not_there_are_told(project: Path) -> None:
+    settings = {"HELIOGRAPH_STATIC": "/static/=assets", "HELIOGRAPH_TLS_CERT": "missing.pem"}
+    ended = called("doctor", "--json", cwd=project, settings=settings)
+    found = {one["problem"].split("=")[0]: one for one in json.loads(ended.stdout)["faults"]}
+    assert (ended.returncode, set(found)) == (1, {"HELIOGRAPH_STATIC", "HELIOGRAPH_TLS_KEY"}), ended.stdout
+    static = found["HELIOGRAPH_STATIC"]
+    assert "'assets': a folder that is there" in static["problem"]
+    assert "make the folder" in static["remedy"]
+    (project / "assets").mkdir()
+    mended = called("doctor", "--json", cwd=project, settings={"HELIOGRAPH_STATIC": "/static/=assets"})
+    assert faults(mended) == {}
+
+
 def test_a_machine_without_nginx_is_told_unless_nginx_is_not_wanted(project: Path) -> None:
     for wanted, count in (("auto", 1), ("0", 0)):
         settings = options.load(Given({"HELIOGRAPH_NGINX": wanted}))
