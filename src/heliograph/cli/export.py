@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -69,7 +70,7 @@ def _nginx(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, s
 
 def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
     lines = [
-        f"web: gunicorn -c {GUNICORN_CONFIGURATION} {main_name(environ)}",
+        f"web: gunicorn -c {GUNICORN_CONFIGURATION} {shlex.quote(main_name(environ))}",
         f"proxy: heliograph-proxy run -c {sources.PROXY}",
     ]
     files = {}

@@ -7,9 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from proxy_tests.processes import PYTHON, ROOT
+from proxy_tests.processes import PYTHON, ROOT, clean_environment
 
-from tests.heliograph.cli.calling import called
+from tests.heliograph.cli.calling import HELIOGRAPH, called
 from tests.stack.front import NGINX
 
 PROXY = Path(PYTHON).parent / "heliograph-proxy"
@@ -56,6 +56,26 @@ def test_a_procfile_comes_with_what_its_lines_name(tmp_path: Path) -> None:
         f"127.0.0.1:{port}" for port in (9200, 9201, 9202)
     ]
     checked = subprocess.run([PROXY, "check"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_a_shell_takes_the_line_of_a_factory(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "def create_app(name):\n    return lambda environ, start_response: []\n"
+    )
+    (tmp_path / "heliograph.toml").write_text("app = 'shop:create_app(\"a b\")'\nnginx = 0\n")
+    assert called("export", "procfile", cwd=tmp_path).returncode == 0
+    web = (tmp_path / "Procfile").read_text().splitlines()[0].removeprefix("web: ")
+    command = f"{Path(HELIOGRAPH).parent}/{web} --check-config"
+    checked = subprocess.run(
+        command,
+        shell=True,
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
