@@ -7,11 +7,12 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 
 import pytest
-from proxy_tests.processes import PYTHON, until
-from websockets.exceptions import ConnectionClosed
+from proxy_tests.processes import PYTHON, ROOT, until
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -45,6 +46,12 @@ from {PROGRAM} import app
 WSGIServer(("127.0.0.1", {port}), app, handler_class=WebSocketHandler).serve_forever()
 """
     return [PYTHON, "-c", program]
+
+
+def uwsgi(port: int) -> list[str]:
+    command = [str(Path(PYTHON).parent / "uwsgi"), "--http-socket", f"127.0.0.1:{port}", "--master"]
+    home = ["--home", str(Path(PYTHON).parent.parent), "--pythonpath", str(ROOT)]
+    return [*command, *home, "--module", f"{PROGRAM}:app", "--need-app", "--threads", "4", "--die-on-term"]
 
 
 @pytest.fixture(scope="module", params=[ours, gunicorn, flask, pywsgi], ids=lambda command: command.__name__)
@@ -149,6 +156,28 @@ def test_what_views_publish_reaches_subscribers(server: Server) -> None:
             piece = stream.socket.recv(4096)
             assert piece, seen
             seen += piece
+
+
+def test_uwsgi_serves_everything_but_websockets(tmp_path: Path) -> None:
+    with Server(tmp_path, command=uwsgi) as server:
+        server.wait_for_port(server.port)
+        test_pages_and_error_pages_are_the_application_s_own(server)
+        cookie = server.get("/login/ada").headers["set-cookie"]
+        assert "session=" in cookie
+        assert server.get("/publish/news/tea").json() == {"offset": 1, "top": 1}
+        with server.connect() as stream:
+            stream.send(b"GET /live/channels/news/events?after=earliest HTTP/1.1\r\n%b\r\n" % CLOSE)
+            seen = b""
+            while b'data: {"said": "tea"}' not in seen:
+                piece = stream.socket.recv(4096)
+                assert piece, seen
+                seen += piece
+        test_a_check_takes_part_in_readiness(server)
+        with pytest.raises(InvalidStatus) as refused, client(server, "/ws/shout"):
+            pass
+        assert refused.value.response.status_code == 501
+        assert b"/problems/" in (refused.value.response.body or b"")
+        assert server.get("/ws/shout").status == 426
 
 
 def test_a_check_takes_part_in_readiness(server: Server) -> None:
