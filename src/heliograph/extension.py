@@ -30,7 +30,7 @@ from heliograph.request.options import AccessOptions, RequestOptions
 from heliograph.request.services import Services
 from heliograph.server import gunicorn_options
 from heliograph.settings import Settings, from_environment
-from heliograph.websocket.endpoint import WebSocketEndpoint, endpoint_view
+from heliograph.websocket.endpoint import EndpointView, WebSocketEndpoint
 from heliograph.websocket.options import WebSocketOptions
 from heliograph.websocket.routing import SocketView, websocket
 
@@ -52,7 +52,7 @@ class Heliograph:
         prefix: str = "",
         settings: Settings | Mapping[str, object] | None = None,
     ) -> None:
-        self._endpoints = _checked(tuple(endpoints))
+        self._endpoints = _checked(endpoints)
         self._prefix = prefix
         self._given = settings
         #: What was asked for by decorators, to be done for each application.
@@ -99,9 +99,10 @@ class Heliograph:
         endpoint: type[WebSocketEndpoint],
         *,
         subprotocols: Sequence[str] = (),
+        name: str | None = None,
     ) -> None:
-        """Route WebSockets at `rule` to objects of a class, one for each connection."""
-        self.websocket(rule, subprotocols=subprotocols)(endpoint_view(endpoint))
+        """Route WebSockets at `rule` to objects of a class, one for each connection. `name` is Flask's, by default the class's."""
+        self.websocket(rule, subprotocols=subprotocols, endpoint=name)(EndpointView(endpoint))
 
     def check(self, name: str) -> Callable[[ReadinessFunction], ReadinessFunction]:
         """Have a function take part in readiness: it returns whether all is well, or a text that says what is wrong."""
@@ -163,7 +164,10 @@ class Heliograph:
         return self._current().channels
 
 
-def _checked(endpoints: tuple[str, ...]) -> tuple[str, ...]:
+def _checked(given: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise TypeError(f"endpoints={given!r}: a sequence of names, not one text")
+    endpoints = tuple(given)
     for name in endpoints:
         if name not in ENDPOINTS:
             known = ", ".join(ENDPOINTS)

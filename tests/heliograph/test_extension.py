@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Request
+from flask import Flask, Request, url_for
 from proxy_tests.processes import ROOT, Process
 
 from heliograph import Heliograph, Settings, WebSocketEndpoint
@@ -167,6 +167,47 @@ def test_the_errors_of_an_application_stay_its_own(app: Flask, settings: Setting
     app.add_url_rule("/publishes", "publishes", lambda: str(live.channels.publish("no name", 1)))
     assert app.test_client().get("/publishes").text == "my page for InvalidName"
     assert app.test_client().get("/nowhere").text == "my page for NotFound"
+
+
+def test_one_view_may_stand_at_several_paths(app: Flask, settings: Settings) -> None:
+    live = Heliograph(app, settings=settings)
+
+    @live.websocket("/ws/chat", subprotocols=("v1",))
+    @live.websocket("/ws/chat/<room>", subprotocols=("v1",))
+    def chat(socket: Any, room: str = "") -> None: ...
+
+    class Shout(WebSocketEndpoint): ...
+
+    live.add_websocket("/ws/shout", Shout)
+    live.add_websocket("/ws/loud", Shout)
+    for path in ("/ws/chat", "/ws/chat/tea", "/ws/shout", "/ws/loud"):
+        assert app.test_client().get(path).status_code == 426, path
+    with app.test_request_context():
+        assert (url_for("chat"), url_for("chat", room="tea")) == (
+            "ws://localhost/ws/chat",
+            "ws://localhost/ws/chat/tea",
+        )
+
+
+@pytest.mark.parametrize("attribute", ["view", "subprotocols"])
+def test_two_views_of_one_name_are_told_as_flask_does(app: Flask, settings: Settings, attribute: str) -> None:
+    live = Heliograph(app, settings=settings)
+
+    def chat(socket: Any) -> None: ...
+
+    def other(socket: Any) -> None: ...
+
+    other.__name__ = "chat"
+    live.websocket("/a")(chat)
+    options: dict[str, Any] = {"subprotocols": ("v1",)} if attribute == "subprotocols" else {}
+    with pytest.raises(AssertionError, match="overwriting an existing endpoint"):
+        live.websocket("/b", **options)(other if attribute == "view" else chat)
+    live.websocket("/b", endpoint="second", **options)(other)
+
+
+def test_endpoints_as_one_text_are_refused(app: Flask) -> None:
+    with pytest.raises(TypeError, match="a sequence of names"):
+        Heliograph(app, endpoints="channels")
 
 
 def test_what_comes_later_is_refused(app: Flask, settings: Settings) -> None:

@@ -58,17 +58,23 @@ class WebSocketEndpoint:
         """The connection has ended: `code` is that of the close frame, 1005 for one without a code, 1006 without a close frame."""
 
 
-def endpoint_view(endpoint: type[WebSocketEndpoint]) -> Callable[..., None]:
-    """A view that talks as the class says."""
-    decode = _DECODERS.get(endpoint.encoding)
-    if decode is None:
-        raise ValueError(f"{endpoint.__name__}.encoding: one of {', '.join(_DECODERS)} is allowed")
+class EndpointView:
+    """A view that talks as the class says. Views of one class are equal, as Flask wants them at several paths."""
 
-    def view(socket: Socket, **_parts: Any) -> None:
-        _talk(endpoint(), socket, decode)
+    def __init__(self, endpoint: type[WebSocketEndpoint]) -> None:
+        if endpoint.encoding not in _DECODERS:
+            raise ValueError(f"{endpoint.__name__}.encoding: one of {', '.join(_DECODERS)} is allowed")
+        self._endpoint = endpoint
+        self.__name__, self.__doc__ = endpoint.__name__, endpoint.__doc__
 
-    view.__name__, view.__doc__ = endpoint.__name__, endpoint.__doc__
-    return view
+    def __call__(self, socket: Socket, **_parts: Any) -> None:
+        _talk(self._endpoint(), socket, _DECODERS[self._endpoint.encoding])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EndpointView) and other._endpoint is self._endpoint
+
+    def __hash__(self) -> int:
+        return hash(self._endpoint)
 
 
 def _talk(endpoint: WebSocketEndpoint, socket: Socket, decode: Callable[[str | bytes], Any]) -> None:

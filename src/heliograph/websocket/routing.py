@@ -13,7 +13,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, current_app, got_request_exception, request
 from flask.globals import request_ctx
@@ -57,6 +57,12 @@ def websocket(  # noqa: PLR0913, PLR0917 (what the OpenAPI document says stands 
     _check_subprotocols(subprotocols)
 
     def decorate(view: SocketView) -> SocketView:
+        described = _Described(view, prepare, tuple(subprotocols))
+        known = bp.view_functions.get(endpoint or view.__name__)
+        if known is not None and known.__dict__.get("described") == described:  # one view at several paths
+            _add(known)
+            return view
+
         @functools.wraps(view)
         def upgrade(**parts: Any) -> Response:
             loop = services().loop
@@ -74,20 +80,38 @@ def websocket(  # noqa: PLR0913, PLR0917 (what the OpenAPI document says stands 
             socket.choose_subprotocol(subprotocols)
             return _conversation(functools.partial(view, socket, *prepared, **arguments), socket)
 
-        words, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n")
-        about = description or " ".join(more.split())
-        upgrade.__dict__["operation"] = Operation(
-            summary or words or f"WebSocket {rule}",
-            description=f"{about} A plain GET is answered 426.".strip(),
-            tag="WebSockets",
-            problems=(BadRequest, ForeignOrigin, Stopping, UpgradeRequired, WebSocketsUnavailable, *problems),
-        )
+        upgrade.__dict__["operation"] = _operation(rule, view, summary, description, problems)
+        upgrade.__dict__["described"] = described
+        _add(upgrade)
+        return view
+
+    def _add(upgrade: Callable[..., Any]) -> None:
         # Werkzeug tells the two kinds of request apart; both come here, for a plain GET deserves better than its 400.
         for is_websocket in (True, False):
             bp.add_url_rule(rule, endpoint, upgrade, methods=["GET"], websocket=is_websocket)
-        return view
 
     return decorate
+
+
+def _operation(
+    rule: str, view: SocketView, summary: str, description: str, problems: tuple[type[Problem], ...]
+) -> Operation:
+    words, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n")
+    about = description or " ".join(more.split())
+    return Operation(
+        summary or words or f"WebSocket {rule}",
+        description=f"{about} A plain GET is answered 426.".strip(),
+        tag="WebSockets",
+        problems=(BadRequest, ForeignOrigin, Stopping, UpgradeRequired, WebSocketsUnavailable, *problems),
+    )
+
+
+class _Described(NamedTuple):
+    """What makes two routes of one view the same for Flask."""
+
+    view: SocketView
+    prepare: Callable[..., Any] | None
+    subprotocols: tuple[str, ...]
 
 
 def _socket_of_request() -> Socket:
