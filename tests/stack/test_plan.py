@@ -347,6 +347,7 @@ def test_an_edited_configuration_of_the_proxy_is_fitted() -> None:
             {"name": "web3", "address": "127.0.0.1:9102", **first},
         ],
         "log": {"access": 'a"b\\c\u007f', "format": "combined"},
+        "sticky": render.STICKY,
     }
 
 
@@ -375,6 +376,21 @@ def test_the_block_for_tls_listens_beside_the_plain_one() -> None:
             render.Listen("192.0.2.1", 9080, False),
             *host,
         ]
+
+
+@pytest.mark.parametrize(
+    ("given", "rendered"),
+    [
+        ("", render.STICKY),
+        ('[sticky]\ncookie = ""\nttl = 7\npath = "/"\n', {**render.STICKY, "ttl": 7}),
+        ('[sticky]\ncookie = "own"\n', {"cookie": "own"}),
+    ],
+)
+def test_sessions_stick_for_socketio_unless_the_file_says_where(
+    given: str, rendered: dict[str, object]
+) -> None:
+    text = render.for_stack(f'listen = "127.0.0.1:1"\n{given}', [], "")
+    assert tomllib.loads(text)["sticky"] == rendered
 
 
 def test_the_proxy_in_front_gets_the_private_paths_and_the_format_of_the_log() -> None:

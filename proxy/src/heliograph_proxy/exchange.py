@@ -67,8 +67,10 @@ class ProxyExchange:
         self._reader = _body_reader(head)
         self._retrying = False
         self._body: IncomingBody | None = None
+        #: Where sessions stick at this path.
+        self._sticky = runtime.sticky if runtime.sticky and runtime.sticky.applies(head.target) else None
         #: The backend the client's session sticks to, or "".
-        self._preferred = runtime.sticky.read(head.cookies) if runtime.sticky and head.cookies else ""
+        self._preferred = self._sticky.read(head.cookies) if self._sticky and head.cookies else ""
 
     def run(self, wire: bytes, now: float) -> After:
         """`wire`: the head for the backend."""
@@ -224,11 +226,12 @@ class ProxyExchange:
             upgrade = answer.upgrade
         connection = headers.connection_field(close=close, minor=self._head.minor, upgrade=upgrade)
         request_id = b"" if answer.has_request_id else self._record.request_id.encode()
-        sticky, balancer = self._runtime.sticky, self._runtime.balancer
+        sticky, balancer = self._sticky, self._runtime.balancer
         if sticky is not None and not sticky.holds(
             self._preferred, attempt.backend, balancer.backends, monotonic()
         ):
-            connection += sticky.write(attempt.backend.name, secure=self._forwarding.https(self._head))
+            secure, prefix = self._forwarding.https(self._head), self._forwarding.prefix(self._head)
+            connection += sticky.write(attempt.backend.name, secure=secure, prefix=prefix)
         return headers.response_head(start, connection, request_id)
 
     @property

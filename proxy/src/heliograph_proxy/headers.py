@@ -17,6 +17,7 @@ from heliograph_proxy.trust import (
     REQUEST_ID,
     TrustedPeers,
     client_behind,
+    forwarded_prefix,
     forwarded_scheme,
     peer_name,
 )
@@ -57,6 +58,10 @@ class Forwarding:
     def https(self, head: RequestHead) -> bool:
         """Whether the client's own connection is encrypted, as a trusted peer tells."""
         return self.trusted and forwarded_scheme(_told(head.forwarding, b"x-forwarded-proto")) == "https"
+
+    def prefix(self, head: RequestHead) -> str:
+        """What a trusted peer took from the path, as it tells."""
+        return forwarded_prefix(_told(head.forwarding, b"x-forwarded-prefix")) if self.trusted else ""
 
     def lines(self, head: RequestHead, host: bytes) -> bytes:
         """The fields to add to the request; all but the request id."""

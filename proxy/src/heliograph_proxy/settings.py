@@ -119,6 +119,7 @@ class StickySettings:
     cookie: str = _key(values.cookie, "")
     secret: str = _key(values.secret, "")
     ttl: int = _key(values.number(0, whole=True), 0)
+    path: str = _key(values.cookie_path, "/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,16 @@ class Sticky:
     def __init__(self, settings: StickySettings, secret: str) -> None:
         self._name = settings.cookie.encode()
         self._ttl = settings.ttl
+        self._path = settings.path.encode()
         signer = TimestampSigner if settings.ttl else Signer
         self._signer = signer(secret, salt=_SALT, sep=_SEPARATOR)
+
+    def applies(self, target: bytes) -> bool:
+        """Whether sessions stick at this target: where a client sends the cookie back (RFC 6265 section
+        5.1.4)."""
+        if not target.startswith(self._path):
+            return False
+        return self._path.endswith(b"/") or target[len(self._path) : len(self._path) + 1] in (b"", b"/", b"?")
 
     def read(self, cookies: bytes) -> str:
         """The backend's name in a Cookie field, or "" if there is none that we signed and that is still
@@ -56,13 +64,14 @@ class Sticky:
             one.name == preferred and one.available(now) and (one.ready or not used.ready) for one in backends
         )
 
-    def write(self, backend: str, *, secure: bool) -> bytes:
-        """The header line that sets the cookie."""
+    def write(self, backend: str, *, secure: bool, prefix: str = "") -> bytes:
+        """The header line that sets the cookie. `prefix`: what a proxy in front took from the path."""
         signed = self._signer.sign(backend).decode()
         age = f"; Max-Age={self._ttl}" if self._ttl else ""
         https = "; Secure" if secure else ""
         name = self._name.decode()
-        return f"Set-Cookie: {name}={signed}; Path=/; HttpOnly; SameSite=Lax{age}{https}\r\n".encode()
+        path = f"{prefix}{self._path.decode()}"
+        return f"Set-Cookie: {name}={signed}; Path={path}; HttpOnly; SameSite=Lax{age}{https}\r\n".encode()
 
     def _verified(self, value: bytes) -> str:
         try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from heliograph_proxy.files import MIN_SECRET
 from heliograph_proxy.loopback import is_loopback
-from heliograph_proxy.private import prefixes
+from heliograph_proxy.private import PATH, prefixes
 from heliograph_proxy.trust import TrustedPeers, read_trusted, valid_port
 
 #: Anything longer is a mistake, and names stand in every log line and metric.
@@ -200,6 +200,12 @@ def strategy(value: Any) -> str:
 def cookie(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", value):
         raise Wrong("must be at most 64 characters of A-Z a-z 0-9 _ -")
+    return value
+
+
+def cookie_path(value: Any) -> str:
+    if not isinstance(value, str) or not (value == "/" or PATH.fullmatch(value)):
+        raise Wrong('must be a path such as "/" or "/socket.io/"')
     return value
 
 

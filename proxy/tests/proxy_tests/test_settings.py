@@ -37,7 +37,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
     assert settings.limits == ProxyLimits(4094, 90, 8190, 32768, 0, 20000, 1000, 256 << 20)
     assert settings.client == ClientSettings(0.75, 0.0, 0, 500.0, 1024.0)
     assert settings.retry == RetrySettings(2, 30.0, 0.2)
-    assert (settings.sticky.cookie, settings.sticky.ttl) == ("", 0)
+    assert (settings.sticky.cookie, settings.sticky.ttl, settings.sticky.path) == ("", 0, "/")
     assert (settings.log.access, settings.log.format) == ("-", "json")
 
 
@@ -115,6 +115,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"retry": {"budget": 2}}, "retry.budget", "0 to 1"),
     ({"sticky": {"cookie": "a b"}}, "sticky.cookie", "at most 64"),
     ({"sticky": {"secret": "short"}}, "sticky.secret", "at least 32"),
+    ({"sticky": {"path": "chat"}}, "sticky.path", "a path such as"),
+    ({"sticky": {"path": "/chat; Secure"}}, "sticky.path", "a path such as"),
     ({"log": {"format": "xml"}}, "log.format", '"json", "combined"'),
     ({"log": {"access": 1}}, "log.access", "string"),
 ]

@@ -48,6 +48,41 @@ def test_a_client_comes_back_to_its_backend(
     assert (len(backend.requests), len(another.requests)) == (6, 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "inside", "outside"),
+    [
+        ("/chat/", ("/chat/", "/chat/?a=b", "/chat/x/y"), ("/", "/chat", "/chatter/", "/else?/chat/")),
+        ("/chat", ("/chat", "/chat?a=b", "/chat/x"), ("/", "/chatter", "/cha")),
+    ],
+)
+def test_sessions_stick_below_a_path_only(
+    start_proxy: StartProxy,
+    backend: Backend,
+    another: Backend,
+    path: str,
+    inside: tuple[str, ...],
+    outside: tuple[str, ...],
+) -> None:
+    proxy = start_proxy(backend, another, sticky={**ON, "path": path})
+    first = proxy.get(inside[0])
+    assert f"; Path={path}; HttpOnly" in (first.field("Set-Cookie") or "")
+    for target in inside:
+        assert proxy.get(target, Cookie=cookie_of(first)).field("Set-Cookie") is None
+    for target in outside:
+        assert proxy.get(target).field("Set-Cookie") is None
+    before = len(another.requests)
+    for _ in range(2):  # the cookie is nothing there
+        assert proxy.get(outside[0], Cookie=cookie_of(first)).field("Set-Cookie") is None
+    assert len(another.requests) == before + 1
+    assert not any(one.line.split()[1].decode() in inside for one in another.requests)
+
+
+def test_the_cookie_is_for_the_path_that_its_client_sees(start_proxy: StartProxy, backend: Backend) -> None:
+    proxy = start_proxy(backend, sticky={**ON, "path": "/chat/"})
+    line = proxy.get("/chat/", X_Forwarded_Prefix="/shop").field("Set-Cookie")
+    assert "; Path=/shop/chat/; HttpOnly" in (line or "")
+
+
 def test_so_does_its_websocket(start_proxy: StartProxy, backend: Backend, another: Backend) -> None:
     proxy = start_proxy(backend, another, sticky=ON)
     cookie = cookie_of(proxy.get())

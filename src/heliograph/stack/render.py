@@ -48,6 +48,10 @@ _LISTEN = r"((?:^|[;{}])[ \t]*listen\s+)"
 #: The addresses of what needs none, or no look-up.
 _NAMES = {"": "0.0.0.0", "localhost": "127.0.0.1"}
 
+#: Where a stack's sessions stick unless its proxy.toml says so itself: a client of Socket.IO that polls sends several requests,
+#: and only the instance that has its session can answer them.
+STICKY = {"cookie": "heliograph_socketio", "path": "/socket.io/"}
+
 #: Of one range: each port is a socket, and is looked at before the start. All 65,535 are a slip.
 MAX_PORTS = 1024
 
@@ -88,13 +92,17 @@ def proxy_listen(text: str) -> list[str]:
 
 
 def for_stack(text: str, private: Sequence[str], log: str, health: str = "") -> str:
-    """A rendered proxy.toml with paths that it answers with 404, beside those of the file, and the format of a stack's log.
+    """A rendered proxy.toml with paths that it answers with 404, beside those of the file, the format of its log, and sessions
+    that stick for Socket.IO.
 
     `health`: the path that tells whether instances of another server are well: any answer below 500 does.
     """
     document = _parse(text)
     if health:
         document["health"] = {**document.get("health", {}), "path": health, "below": 500}
+    sticky = document.setdefault("sticky", {})
+    if not sticky.get("cookie"):
+        sticky |= STICKY
     document["private"] = list(dict.fromkeys([*document.get("private", []), *private]))
     if log:
         document.setdefault("log", {})["format"] = "combined" if log == "text" else "json"
