@@ -8,14 +8,14 @@ from typing import Any
 
 _WORKING = (
     "config wsgi_app bind backlog workers worker_class worker_connections max_requests max_requests_jitter timeout "
-    "graceful_timeout keepalive reload reload_engine reload_extra_files spew check_config print_config sendfile "
+    "graceful_timeout keepalive reload reload_engine reload_extra_files spew check_config print_config "
     "reuse_port chdir daemon raw_env pidfile worker_tmp_dir user group umask initgroups accesslog "
     "disable_redirect_access_to_syslog access_log_format errorlog loglevel capture_output logger_class logconfig "
     "logconfig_dict logconfig_json syslog_addr syslog syslog_prefix syslog_facility enable_stdio_inheritance "
     "statsd_host dogstatsd_tags statsd_prefix enable_backlog_metric proc_name default_proc_name pythonpath paste "
     "raw_paste_global_conf on_starting on_reload when_ready pre_fork post_fork post_worker_init worker_int "
-    "worker_abort pre_exec child_exit worker_exit nworkers_changed on_exit ssl_context keyfile certfile ssl_version "
-    "cert_reqs ca_certs suppress_ragged_eofs do_handshake_on_connect ciphers control_socket control_socket_mode "
+    "worker_abort pre_exec child_exit worker_exit nworkers_changed on_exit ssl_context keyfile certfile "
+    "cert_reqs ca_certs ciphers control_socket control_socket_mode "
     "control_socket_disable "
 )
 
@@ -39,10 +39,13 @@ REFUSED = {
     "forwarded_allow_ips": _PROXY,
     "forwarder_headers": _PROXY,
     "proxy_protocol": "the PROXY protocol is not read; a proxy in front sends X-Forwarded-For",
-    "proxy_allow_ips": "the PROXY protocol is not read; a proxy in front sends X-Forwarded-For",
     "protocol": "an instance speaks HTTP",
-    "uwsgi_allow_ips": "an instance speaks HTTP",
+    "http_protocols": _HTTP1,
+    "http2_cleartext": _HTTP1,
     "root_path": "a proxy in front sends X-Forwarded-Prefix",
+    "websocket_max_message_size": "HELIOGRAPH_WS_MAX_MESSAGE is the limit of a message",
+    "dirty_apps": _DIRTY,
+    "dirty_workers": _DIRTY,
     **dict.fromkeys(("limit_request_line", "limit_request_fields", "limit_request_field_size"), _HEAD),
     **dict.fromkeys(("pre_request", "post_request"), _HOOK),
     **dict.fromkeys(
@@ -52,28 +55,30 @@ REFUSED = {
         ),
         _STRICT,
     ),
-    **dict.fromkeys(
-        (
-            *(
-                "http_protocols",
-                "http2_cleartext",
-                "http2_max_concurrent_streams",
-                "http2_initial_window_size",
-            ),
-            *("http2_max_frame_size", "http2_max_header_list_size"),
-        ),
-        _HTTP1,
-    ),
+}
+
+_HTTP2 = ("max_concurrent_streams", "initial_window_size", "max_frame_size", "max_header_list_size")
+
+#: What only tunes something that an instance does not have. It is refused, too, so that nobody waits for its effect.
+MEANINGLESS = {
+    "sendfile": "the worker does not use sendfile; nginx in front serves files of HELIOGRAPH_STATIC",
+    "ssl_version": "Gunicorn itself ignores it; the hook ssl_context sets the versions of TLS",
+    "suppress_ragged_eofs": "the worker decides itself how a TLS connection ends",
+    "do_handshake_on_connect": "the worker makes the handshake itself",
+    "proxy_allow_ips": "the PROXY protocol is not read; a proxy in front sends X-Forwarded-For",
+    "uwsgi_allow_ips": "an instance speaks HTTP",
+    **dict.fromkeys((f"http2_{name}" for name in _HTTP2), _HTTP1),
     **dict.fromkeys(("asgi_loop", "asgi_lifespan", "asgi_disconnect_grace_period"), _ASGI),
-    "websocket_max_message_size": "HELIOGRAPH_WS_MAX_MESSAGE is the limit of a message",
     **dict.fromkeys(
         (
-            *("dirty_apps", "dirty_workers", "dirty_timeout", "dirty_threads", "dirty_graceful_timeout"),
-            *("on_dirty_starting", "dirty_post_fork", "dirty_worker_init", "dirty_worker_exit"),
+            *("dirty_timeout", "dirty_threads", "dirty_graceful_timeout", "on_dirty_starting"),
+            *("dirty_post_fork", "dirty_worker_init", "dirty_worker_exit"),
         ),
         _DIRTY,
     ),
 }
+
+_REASONS = {**REFUSED, **MEANINGLESS}
 
 #: Gunicorn's own workers that cannot serve what waits in greenlets, by the modules that they are in.
 _OTHER_WORKERS = {
@@ -103,7 +108,7 @@ def problems(cfg: Any) -> Iterator[str]:
     for name, setting in cfg.settings.items():
         if name in WORKING or setting.get() == type(setting)().get():
             continue
-        reason = REFUSED.get(name, "this option of a newer Gunicorn is not known here")
+        reason = _REASONS.get(name, "this option of a newer Gunicorn is not known here")
         option = setting.cli[-1] if setting.cli else name
         yield f"{option}={setting.get()!r}: refused, because {reason}"
 

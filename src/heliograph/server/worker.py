@@ -12,7 +12,7 @@ from gunicorn.workers.ggevent import PyWSGIHandler, PyWSGIServer
 
 from heliograph.defaults import STATE_VARIABLE
 from heliograph.request.loopwatch import watch_loop
-from heliograph.server import bytecode
+from heliograph.server import bytecode, gunicorn_options
 from heliograph.server.handler import Handler
 from heliograph.server.hosting import hosted
 from heliograph.server.loading import BOOT_ERROR, CannotLoad, alive, load, tell
@@ -41,6 +41,16 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
         self._logs_access |= bool(self.cfg.syslog and not self.cfg.disable_redirect_access_to_syslog)
         if self._logs_access or self.cfg.max_requests:
             self._state.on_answer = self._answered
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """What Gunicorn asks of a worker class before it starts a worker: without our configuration, options are checked here."""
+        try:
+            gunicorn_options.check(cfg)
+        except SystemExit:
+            if cfg.pidfile:
+                Path(cfg.pidfile).unlink(missing_ok=True)
+            raise
 
     def _answered(self, handler: Any) -> None:
         """What the options --access-logfile, --statsd-host and --max-requests need to know."""
