@@ -16,13 +16,13 @@ from gevent.event import Event
 from gevent.hub import get_hub
 
 import heliograph_proxy
-from heliograph_proxy import COMPILED, OUTDATED, loopmonitor, operating
+from heliograph_proxy import COMPILED, OUTDATED, inherited, loopmonitor, operating
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.admin.remote import AdminRefused
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.limits import raise_descriptor_limit
 from heliograph_proxy.server import ProxyServer, build
-from heliograph_proxy.settings import ProxySettings, load, log_format
+from heliograph_proxy.settings import ProxySettings, environment, load, log_format
 
 DEFAULT_FILE = "conf/proxy.toml"
 
@@ -97,7 +97,7 @@ def _run(given: argparse.Namespace) -> int:
     settings = load(given.config)
     events.as_text = log_format() == "text"
     descriptors = raise_descriptor_limit()
-    server = ProxyServer(build(settings), given.config)
+    server = ProxyServer(build(settings), given.config, inherited.from_environment(environment()))
     stopping = Event()
     for number in STOPPING:
         gevent.signal_handler(number, _stop_or_end, stopping)

@@ -1,4 +1,4 @@
-"""Listening sockets: bound at the start or an error that says where, and an accept loop that nothing ends.
+"""Listening sockets: inherited, or bound at the start or an error that says where; and an accept loop that nothing ends.
 
 gevent's StreamServer does the accepting; its sockets are left plain, because Stream has its own watchers.
 """
@@ -33,7 +33,8 @@ TELL_SECONDS = 60.0
 class ProxyListener(StreamServer):
     """Calls `handle(socket, peer)` in a greenlet for each connection; `handle` owns the plain socket.
 
-    While `has_room`, which gets how many are about to begin, says no, connections wait in the kernel.
+    While `has_room`, which gets how many are about to begin, says no, connections wait in the kernel. A socket that was
+    `inherited` is used as it is.
     """
 
     def __init__(
@@ -41,14 +42,17 @@ class ProxyListener(StreamServer):
         address: Address,
         handle: Callable[[socket.socket, Any], None],
         has_room: Callable[[int], bool] = lambda starting: True,
+        inherited: socket.socket | None = None,
     ) -> None:
         self._where = address
+        #: The socket file is this listener's to remove.
+        self._owned = inherited is None
         self._handle_it = handle
         self._has_room = has_room
         self._told_at = -TELL_SECONDS
         #: Accepted, but their greenlet has not begun: one turn of the loop accepts many.
         self._starting = 0
-        super().__init__(bind(address), self._begin)
+        super().__init__(prepare(inherited) if inherited else bind(address), self._begin)
 
     def _begin(self, sock: socket.socket, peer: Any) -> None:
         self._starting -= 1
@@ -85,8 +89,16 @@ class ProxyListener(StreamServer):
 
     def close(self) -> None:
         super().close()
-        if self._where.path and os.path.exists(self._where.path):
+        if self._owned and self._where.path and os.path.exists(self._where.path):
             os.unlink(self._where.path)
+
+
+def prepare(sock: socket.socket) -> socket.socket:
+    """An inherited socket, as `bind` would have made it."""
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.listen(BACKLOG)
+    return sock
 
 
 def bind(address: Address) -> socket.socket:

@@ -31,6 +31,7 @@ from heliograph_proxy.errors import Unavailable
 from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestParser
+from heliograph_proxy.inherited import InheritedSockets
 from heliograph_proxy.listener import ProxyListener
 from heliograph_proxy.loopwatch import LoopWatch
 from heliograph_proxy.metrics import ProxyMetrics
@@ -76,19 +77,24 @@ def build(settings: ProxySettings) -> Runtime:
 class ProxyServer:
     """`start`, then `stop`; `stop` returns when the last client has gone or the time to drain is over."""
 
-    def __init__(self, runtime: Runtime, file: str) -> None:
+    def __init__(self, runtime: Runtime, file: str, inherited: InheritedSockets | None = None) -> None:
+        sockets = inherited or InheritedSockets()
         self.runtime = runtime
         self.checker = Checker(runtime)
         self.control = Control(runtime, self.checker, file)
         self._live = LiveStream(runtime)
-        self._admin = AdminListener(runtime, AdminViews(runtime, self.control, self._live))
+        views = AdminViews(runtime, self.control, self._live)
+        self._admin = AdminListener(runtime, views, sockets.take("admin", runtime.settings.admin))
         self._sessions: dict[ClientSession, greenlet] = {}
         self._empty = Event()
         self._maintainer: gevent.Greenlet[..., None] | None = None
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_sockets = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
         listen = runtime.settings.listen
-        self._listeners = [ProxyListener(one, self._accept, self._has_room) for one in listen]
+        self._listeners = [
+            ProxyListener(one, self._accept, self._has_room, sockets.take("listen", one)) for one in listen
+        ]
+        sockets.check_all_taken()
 
     @property
     def address(self) -> Any:

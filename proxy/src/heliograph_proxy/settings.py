@@ -1,8 +1,7 @@
 """The configuration file as frozen dataclasses. Pure but for `load`, which reads the file it is given.
 
-Every key of the interface is known here with its default; anything else is a `SettingsError` of one line that
-names the file, the key and what is allowed. What the interface promises and this version cannot do is refused
-by name, never ignored.
+Every key of the interface is known here with its default; anything else is a `SettingsError` of one line that names the
+file, the key and what is allowed. What the interface promises and this version cannot do is refused, never ignored.
 """
 
 # ruff: noqa: RUF009  (`_key` is dataclasses.field with a check)
@@ -12,7 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,9 +25,7 @@ T = TypeVar("T")
 #: The state folder of a stack, which its manager sets. A proxy alone keeps what it makes in FOLDER beside its file.
 STATE_VARIABLE = "HELIOGRAPH_STATE"
 FOLDER = "var"
-
-#: json or text, for events.
-LOG_VARIABLE = "HELIOGRAPH_LOG"
+LOG_VARIABLE = "HELIOGRAPH_LOG"  # json or text, for events
 
 
 def _key(check: Callable[[Any], Any], default: Any = MISSING) -> Any:
@@ -169,15 +166,20 @@ def load(file: str) -> ProxySettings:
 
 def log_format() -> str:
     """The format of what is logged for people and programs beside the access log, as for every layer of a stack."""
-    given = os.environ.get(LOG_VARIABLE, "").strip()
+    given = environment().get(LOG_VARIABLE, "").strip()
     if given not in ("", "json", "text"):
         raise SettingsError(LOG_VARIABLE, "", "must be json or text")
     return given or "json"
 
 
+def environment() -> MutableMapping[str, str]:
+    """What this process was started with beside its file."""
+    return os.environ
+
+
 def state_folder(file: str) -> Path:
     """Where a proxy with this configuration keeps what it makes itself."""
-    stack = os.environ.get(STATE_VARIABLE, "")
+    stack = environment().get(STATE_VARIABLE, "")
     return Path(stack) if stack else Path(file).parent / FOLDER
 
 

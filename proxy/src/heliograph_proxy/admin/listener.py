@@ -89,7 +89,7 @@ class Visitor:
 class AdminListener:
     """Serves the console. `start`, then `stop`."""
 
-    def __init__(self, runtime: Runtime, console: AdminViews) -> None:
+    def __init__(self, runtime: Runtime, console: AdminViews, inherited: socket.socket | None = None) -> None:
         self._runtime = runtime
         self._console = console
         self._greenlets: set[Any] = set()
@@ -97,7 +97,7 @@ class AdminListener:
         most = connectionslots.most_slots(descriptors)
         self._slots = connectionslots.ConnectionSlots[Visitor](most, connectionslots.KEPT)
         self._refusing = 0
-        self._listener = ProxyListener(runtime.settings.admin, self._accept)
+        self._listener = ProxyListener(runtime.settings.admin, self._accept, inherited=inherited)
 
     def start(self) -> None:
         self._listener.start()
