@@ -23,6 +23,9 @@ class PerCore:
 #: The folder of a running stack, and the variable that names it. Relative paths are relative to the project.
 STATE_VARIABLE, DEFAULT_STATE = f"{PREFIX}STATE", "var"
 
+#: From the manager to its instances: the first setting, as name=value, by which others than this machine reach the stack.
+EXPOSED_VARIABLE = f"{PREFIX}EXPOSED"
+
 
 @dataclass(frozen=True)
 class InState:

@@ -11,7 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from proxy_tests.processes import ROOT, alive, answers, clean_environment, free_port, free_ports
+from proxy_tests.processes import (
+    PYTHON,
+    ROOT,
+    Process,
+    alive,
+    answers,
+    clean_environment,
+    free_port,
+    free_ports,
+)
 
 from heliograph.given import SettingError
 from heliograph.stack import commands, options, ports, sources
@@ -51,11 +60,7 @@ def one_port_twice(port: int) -> dict[str, str]:
         ({"HELIOGRAPH_INSTANCES": "0"}, "HELIOGRAPH_INSTANCES='0': a whole number from 1 to 256 is allowed"),
         ({"HELIOGRAPH_PORT_BASE": "65535"}, "HELIOGRAPH_PORT_BASE='65535': a whole number from 1 to 65534"),
         ({"HELIOGRAPH_HOST": "example.org"}, "HELIOGRAPH_HOST='example.org': an IP address or localhost"),
-        (
-            {"HELIOGRAPH_HOST": "0.0.0.0"},
-            "HELIOGRAPH_HOST='0.0.0.0': listens beyond loopback, which is allowed only with HELIOGRAPH_AUTH_SECRET",
-        ),
-        ({"HELIOGRAPH_HOST": "192.0.2.1", "HELIOGRAPH_OPEN": "1"}, "this machine has no such address"),
+        ({"HELIOGRAPH_HOST": "192.0.2.1"}, "this machine has no such address"),
         ({"HELIOGRAPH_PRIVATE": "/metrics,status"}, "HELIOGRAPH_PRIVATE='status': paths such as /metrics"),
         ({"HELIOGRAPH_NGINX": "maybe"}, "HELIOGRAPH_NGINX='maybe': one of auto, 0, 1 is allowed"),
         ({"HELIOGRAPH_MAX_BODY": "much"}, "HELIOGRAPH_MAX_BODY='much': a size"),
@@ -103,14 +108,53 @@ def project(folder: Path, proxy: tuple[str, str] = ("", ""), nginx: tuple[str, s
 
 
 @pytest.mark.parametrize("listen", ['"0.0.0.0:8000"', '"[::]:8000"', '["127.0.0.1:8000", "192.0.2.1:8000"]'])
-def test_the_proxys_listen_beyond_loopback_needs_a_secret_too(tmp_path: Path, listen: str) -> None:
+def test_the_proxys_listen_beyond_loopback_is_told_to_the_instances_too(tmp_path: Path, listen: str) -> None:
     root = project(tmp_path, proxy=('listen = "127.0.0.1:8000"', f"listen = {listen}"))
-    with pytest.raises(SettingError, match=r"^conf/proxy\.toml: listen=.*HELIOGRAPH_AUTH_SECRET"):
-        commands.proxy_host(sources.find(root, {}), {})
-    host = commands.proxy_host(sources.find(root, {}), {"HELIOGRAPH_OPEN": "1"})
+    host = commands.proxy_host(sources.find(root, {}))
     assert host in {"0.0.0.0", "::", "192.0.2.1"}
-    settings = options.load({"HELIOGRAPH_OPEN": "1"})
-    assert Layout(settings, "nginx", host).proxy_at == at(host, 8000)
+    layout = Layout(options.load({}), "nginx", host)
+    assert layout.proxy_at == at(host, 8000)
+    assert commands.exposed(layout, {}) == f"conf/proxy.toml: listen={at(host, 8000)}"
+
+
+EXPOSED = {"HELIOGRAPH_EXPOSED": "HELIOGRAPH_HOST=0.0.0.0", "HELIOGRAPH_CHANNELS": "memory://"}
+
+
+def test_the_first_address_that_others_reach_is_told_to_the_instances() -> None:
+    layout = Layout(options.load({"HELIOGRAPH_HOST": "0.0.0.0"}), None)
+    assert commands.exposed(layout, {}) == "HELIOGRAPH_HOST=0.0.0.0"
+    assert commands.exposed(Layout(options.load({}), None), {}) == ""
+    [instances, _] = stages(layout, "python", Project(ROOT, "wsgi:app", (), exposed="x=y"), ROOT / "var")
+    assert {one.extra["HELIOGRAPH_EXPOSED"] for one in instances} == {"x=y"}
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "refused"),
+    [
+        ("app = Flask(__name__)", {}, False),
+        ("app = Flask(__name__); Heliograph(app, endpoints=['channels'])", {}, True),
+        ("app = Flask(__name__); Heliograph(app, endpoints=['channels'])", {"HELIOGRAPH_OPEN": "1"}, False),
+    ],
+)
+def test_only_an_application_that_serves_channels_needs_a_secret_on_such_an_address(
+    tmp_path: Path, text: str, settings: dict[str, str], refused: bool
+) -> None:
+    (tmp_path / "theirs.py").write_text(
+        f"from flask import Flask\nfrom heliograph import Heliograph\n{text}\n"
+    )
+    port = free_port()
+    command = [PYTHON, "-m", "gunicorn", "-c", "python:heliograph.server.config"]
+    command += ["--bind", f"127.0.0.1:{port}", "theirs:app"]
+    with Process(command, tmp_path / "output", {**EXPOSED, **settings}, cwd=tmp_path) as instance:
+        if refused:
+            assert instance.wait(120) == 3
+            assert (
+                instance.output.count("HELIOGRAPH_HOST='0.0.0.0': listens beyond loopback, which is all") == 1
+            )
+            assert "Traceback" not in instance.output
+        else:
+            instance.wait_for_port(port)
+            assert instance.stop() == 0
 
 
 def test_what_else_nginx_listens_on_is_checked_like_the_rest(tmp_path: Path) -> None:
@@ -120,15 +164,10 @@ def test_what_else_nginx_listens_on_is_checked_like_the_rest(tmp_path: Path) -> 
             tmp_path / str(number),
             nginx=("    # TLS: put", f"    server {{\n        listen {listen};\n    }}\n    # TLS: put"),
         )
-        if found:
-            assert [
-                (one.host, one.port) for one in commands.other_listens(layout, sources.find(root, {}), {})
-            ] == [(found, 8443)]
-        else:
-            with pytest.raises(
-                SettingError, match=r"^nginx/nginx\.conf: listen=':8443': listens beyond loopback"
-            ):
-                commands.other_listens(layout, sources.find(root, {}), {})
+        others = commands.other_listens(layout, sources.find(root, {}))
+        assert [(one.host, one.port) for one in others] == [(found or "0.0.0.0", 8443)]
+        told = commands.exposed(replace(layout, listens=others), {})
+        assert told == ("" if found else "nginx/nginx.conf: listen=0.0.0.0:8443")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +185,7 @@ def test_forms_of_listen_that_nginx_reads_are_read(
     block = f"    server {{ listen {listen}; }} server {{ listen {listen}; }}\n    # TLS: put"
     root = project(tmp_path, nginx=("    # TLS: put", block))
     layout = Layout(options.load({}), "nginx")
-    listens = commands.other_listens(layout, sources.find(root, {}), {})
+    listens = commands.other_listens(layout, sources.find(root, {}))
     assert (found in [(one.host, one.port) for one in listens]) == bool(found)
     planned = stages(replace(layout, listens=listens), "python", Project(root, "wsgi:app", ()), root / "var")
     assert len(planned[2][0].questions) == 1 + len(listens)
@@ -213,7 +252,7 @@ def test_a_range_of_ports_is_checked_whole_and_watched_by_its_first(tmp_path: Pa
 def test_a_listen_that_is_no_name_is_one_line(tmp_path: Path) -> None:
     root = project(tmp_path, nginx=("    # TLS: put", "    server { listen a..b:81; }\n    # TLS: put"))
     with pytest.raises(SettingError, match=r"^nginx/nginx\.conf: listen='a\.\.b:81': an address"):
-        commands.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}), {})
+        commands.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}))
 
 
 def test_instances_are_started_by_gunicorns_command() -> None:

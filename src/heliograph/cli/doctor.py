@@ -12,7 +12,6 @@ from heliograph.cli.arguments import CannotAct, CommandParser, ending_in_one_lin
 from heliograph.cli.faults import CHECKS, Examined, Fault, examine, of_setting
 from heliograph.cli.project import layout
 from heliograph.given import Given, SettingError, where
-from heliograph.request.options import AccessOptions
 from heliograph.settings import environment
 from heliograph.stack import commands, options, render
 from heliograph.stack.options import StackOptions
@@ -24,8 +23,6 @@ CERTIFICATE, KEY = (StackOptions.definitions[name].name for name in ("tls_cert",
 
 #: What needs another setting, and is left out with it.
 NEEDING = {CERTIFICATE: KEY, KEY: CERTIFICATE}
-
-OPEN, SECRET = (AccessOptions.definitions[name].name for name in ("open", "auth_secret"))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -76,8 +73,6 @@ def _project(root: Path, environ: Given) -> tuple[Examined, list[Fault]]:
             environ = environ.changed(**{name: INSTEAD.get(name, "")})
             if name in NEEDING:
                 environ = environ.changed(**{NEEDING[name]: ""})
-            if name == SECRET:  # a wrong one protects nothing, but it is told already
-                environ = environ.changed(**{OPEN: "1"})
 
 
 def _examined(root: Path, environ: Given) -> Examined:

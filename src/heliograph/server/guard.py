@@ -1,7 +1,8 @@
 """Listening beyond loopback needs a secret or HELIOGRAPH_OPEN=1: a check of the sockets that are really bound.
 
 Who listens is not read from the names of settings: a bind may come from a command line, a variable, a file or another process.
-It concerns applications that serve channels and have no rule of their own for who may come. Where our worker loads the application,
+It concerns applications that serve channels and have no rule of their own for who may come. What a stack listens on its manager
+tells to the instances, as it does not know what they serve. Where our worker loads the application,
 or the application asks for it when it is complete, servers that bind before are refused at the start; all others at the first
 request.
 """
@@ -17,9 +18,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from heliograph_proxy.loopback import is_loopback
 
+from heliograph.defaults import EXPOSED_VARIABLE
 from heliograph.given import SettingError
 from heliograph.problems import Problem, Unavailable
 from heliograph.request.options import AccessOptions
+from heliograph.settings import environment
 
 log = logging.getLogger("heliograph")
 
@@ -52,6 +55,13 @@ def refuse_open(access: AccessOptions, addresses: Iterable[Address], name: str) 
             access.refuse_open(host, name, host)
 
 
+def refuse_open_front(access: AccessOptions) -> None:
+    """The same for the layers in front of this instance, which listen later than it does: their manager tells of them."""
+    name, equals, shown = environment().get(EXPOSED_VARIABLE, "").partition("=")
+    if equals:
+        access.refuse_open("", name, shown)
+
+
 def refuse_open_sockets(access: AccessOptions) -> None:
     """The same for the sockets on which this process listens already, and for the one that `flask run` is about to bind."""
     refuse_open(access, _listening(), "a listening socket")
@@ -76,6 +86,7 @@ class ServingGuard:
     def require(self) -> None:
         """Raise SettingError, when the application is complete, where it listens already and may not."""
         if not self._done and not self._protected():
+            refuse_open_front(self._access)
             refuse_open_sockets(self._access)
 
     def refusal(self) -> Problem | None:
@@ -85,6 +96,7 @@ class ServingGuard:
         elif not self._done:
             listening = list(_listening())
             try:
+                refuse_open_front(self._access)
                 refuse_open(self._access, listening, "a listening socket")
             except SettingError as exc:
                 log.error("%s", exc)

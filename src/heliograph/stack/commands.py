@@ -15,7 +15,7 @@ from heliograph_proxy.limits import raise_descriptor_limit
 from heliograph_proxy.loopback import is_loopback
 
 from heliograph.given import Given, SettingError, where
-from heliograph.request.options import AccessOptions, RequestOptions
+from heliograph.request.options import RequestOptions
 from heliograph.settings import NotAllowed, environment
 from heliograph.stack import files, folder, machine, nginx, ports, render, sources
 from heliograph.stack import options as configuration
@@ -52,7 +52,8 @@ def run(root: Path, options: Given) -> int:
         claimed = folder.claim(state)
         try:
             RequestOptions.read(environ).require()
-            return _run_in(claimed, layout, project(root, settings, environ), found, environ)
+            served = replace(project(root, settings, environ), exposed=exposed(layout, environ))
+            return _run_in(claimed, layout, served, found, environ)
         finally:
             claimed.release()
     except Refusal as exc:
@@ -84,12 +85,12 @@ def layout_of(settings: StackSettings, root: Path, found: Sources, environ: Mapp
     layout = Layout(
         settings,
         nginx.find(settings.nginx),
-        proxy_host(found, environ),
+        proxy_host(found),
         certificate=files.certificate(settings, root, environ),
         static=files.static_folders(settings, root, environ),
     )
     require_nginx(layout, environ)
-    return replace(layout, listens=other_listens(layout, found, environ))
+    return replace(layout, listens=other_listens(layout, found))
 
 
 def require_nginx(layout: Layout, environ: Mapping[str, str]) -> None:
@@ -163,13 +164,12 @@ def _installed_gunicorn() -> Iterator[Path]:
             yield Path(str(file.locate()))
 
 
-def proxy_host(found: Sources, environ: Mapping[str, str]) -> str:
+def proxy_host(found: Sources) -> str:
     """The host on which the proxy's configuration wants it to listen; the ports are settings of the stack."""
     for address in render.proxy_listen(found.proxy.read_text()):
         host, port, _ = address.rpartition(":")
         host = host.strip("[]")
         if port and not address.startswith("unix:") and not is_loopback(host):
-            AccessOptions.read(environ).refuse_open(host, "conf/proxy.toml: listen", address)
             try:
                 return configuration.PUBLIC.parse(host)
             except NotAllowed as exc:
@@ -177,7 +177,7 @@ def proxy_host(found: Sources, environ: Mapping[str, str]) -> str:
     return LOOPBACK
 
 
-def other_listens(layout: Layout, read: Sources, environ: Mapping[str, str]) -> tuple[render.Listen, ...]:
+def other_listens(layout: Layout, read: Sources) -> tuple[render.Listen, ...]:
     """What else nginx's configuration listens on, such as the port for TLS where its block is in use."""
     if layout.nginx is None:
         return ()
@@ -186,12 +186,21 @@ def other_listens(layout: Layout, read: Sources, environ: Mapping[str, str]) -> 
     for listen in render.listens(text):
         shown = f"{listen.host}:{listen.port}"
         for host in ports.addresses(listen.host, "nginx/nginx.conf: listen", shown):
-            AccessOptions.read(environ).refuse_open(host, "nginx/nginx.conf: listen", shown)
             found.append(replace(listen, host=host))
     own = {(layout.settings.host, layout.settings.port)}
     if layout.certificate:
         own.add((layout.settings.host, layout.settings.tls_port))
     return tuple(one for one in dict.fromkeys(found) if (one.host, one.port) not in own)
+
+
+def exposed(layout: Layout, environ: Mapping[str, str]) -> str:
+    """The first address beyond loopback, as what sets it has it; nothing where all are this machine's."""
+    found = [
+        (where(environ, "HELIOGRAPH_HOST"), layout.settings.host, layout.settings.host),
+        ("conf/proxy.toml: listen", layout.proxy_host, layout.proxy_at),
+        *(("nginx/nginx.conf: listen", one.host, at(one.host, one.port)) for one in layout.listens),
+    ]
+    return next((f"{name}={shown}" for name, host, shown in found if not is_loopback(host)), "")
 
 
 def front_of(layout: Layout, var: str, descriptors: int) -> render.Front:

@@ -20,7 +20,7 @@ from heliograph.application import ALLOWED, read
 from heliograph.defaults import DEFAULT_STATE, PerCore
 from heliograph.given import PREFIX, Given, SettingError, where
 from heliograph.options import LIBRARY
-from heliograph.request.options import RequestOptions, refuse_open_listening
+from heliograph.request.options import RequestOptions
 from heliograph.settings import (
     PORT,
     TEXT,
@@ -258,7 +258,6 @@ def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
         tls_port=given.tls_port,
         static=given.static,
     )
-    refuse_open_listening(environ, found.host, "HELIOGRAPH_HOST")
     # PORT is a platform's, for one process.
     load_groups(Given(environ).changed(PORT=""), groups(environ), cores)
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from heliograph_proxy.private import PROBE
 
-from heliograph.defaults import STATE_VARIABLE
+from heliograph.defaults import EXPOSED_VARIABLE, STATE_VARIABLE
 from heliograph.stack.front import HTTPS_PORT, Certificate, StaticFolder
 from heliograph.stack.options import LOOPBACK, PORT_FIELD, StackSettings
 from heliograph.stack.render import OWN_PEERS, Listen, at
@@ -234,6 +234,8 @@ class Project:
     gunicorn: tuple[str, ...]
     #: The import path of instances, where it is not the environment's own.
     import_path: str = ""
+    #: The setting by which others than this machine reach the stack.
+    exposed: str = ""
 
 
 def stages(layout: Layout, python: str, project: Project, var: Path) -> list[list[Plan]]:
@@ -242,6 +244,7 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
     extra = {
         "HELIOGRAPH_TRUSTED_PROXIES": " ".join([*OWN_PEERS, *layout.settings.trusted]),
         STATE_VARIABLE: str(var),
+        EXPOSED_VARIABLE: project.exposed,
     }
     if project.import_path:
         extra["PYTHONPATH"] = project.import_path
