@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,9 @@ from proxy_tests.processes import PYTHON, ROOT, Process, free_ports
 
 #: Instances of a stack under test: two, so that balancing and failing over show.
 INSTANCES = 2
+
+#: What a stack says once it serves, and its state folder.
+SERVING = r"serving \S+; state and logs: (.+?)/[\"\n]"
 
 RUN = (PYTHON, "-m", "heliograph.cli", "run", "wsgi:app")
 
@@ -66,16 +68,23 @@ class Stack(Process):
         return self
 
     def started(self) -> Stack:
-        self.wait_for_output("Configurations and nginx's access log: ")
+        self.wait_for_output(SERVING)
         return self
 
     @property
     def var(self) -> Path:
-        return self.root / self.wait_for_output(r"nginx's access log: (.+)/\n")[1]
+        return self.root / self.wait_for_output(SERVING)[1]
 
     @property
     def has_nginx(self) -> bool:
-        return re.search(r"^  nginx  ", self.output, re.MULTILINE) is not None
+        return "nginx" in self.pids()
+
+    def lines(self) -> list[dict[str, object]]:
+        """The whole log, where it is not written for a terminal: JSON throughout."""
+        return [json.loads(line) for line in self.output.splitlines()]
+
+    def announced(self) -> dict[str, object]:
+        return next(line for line in self.lines() if str(line.get("message", "")).startswith("serving "))
 
     @property
     def url(self) -> str:

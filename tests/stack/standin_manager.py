@@ -8,9 +8,10 @@ import os
 import sys
 from pathlib import Path
 
+from heliograph.stack.lines import LineForm, Style
 from heliograph.stack.manager import Manager
 from heliograph.stack.plan import PartKind, Plan
-from heliograph.stack.terminal import say, show
+from heliograph.stack.relay import StackLog
 from heliograph.stack.watch import Watch
 from tests.stack import standin
 
@@ -33,8 +34,16 @@ def plan(item: dict[str, str], log: str) -> Plan:
 def main(description: Path) -> int:
     described = json.loads(description.read_text())
     stages = [[plan(item, described["log"]) for item in stage] for stage in described["stages"]]
-    manager = Manager(stages, ROOT, os.environ, say, lambda _: None)
-    return asyncio.run(manager.run(lambda: show("everything answers")))
+    log = StackLog(LineForm(Style.TEXT, [one.name for stage in stages for one in stage]))
+    manager = Manager(stages, ROOT, os.environ, log, lambda _: None)
+
+    async def announce() -> None:
+        log.say("everything answers")
+
+    try:
+        return asyncio.run(manager.run(announce))
+    finally:
+        log.finish()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from proxy_tests.processes import PYTHON, answers
+from proxy_tests.processes import PYTHON, answers, until
 
 from tests.stack.running import Stack
 
@@ -18,8 +18,15 @@ def app(environ, start_response):
     return [b"slow"]
 """
 
+#: The last line.
+END = "web1 cannot start: it ended with status 3; its own lines above say why"
+
 #: Longer than Gunicorn lets a worker be silent.
 SLOW = 35
+
+
+#: For a start on a busy machine.
+LONG = 120.0
 
 
 def stack(folder: Path, text: str, *arguments: str) -> Stack:
@@ -41,7 +48,7 @@ def stack(folder: Path, text: str, *arguments: str) -> Stack:
         (
             "app = 7\n",
             "theirs:app",
-            "theirs:app is no WSGI application: it is of type int, which cannot be called\n",
+            "theirs:app is no WSGI application: it is of type int, which cannot be called",
         ),
         (
             "def make():\n    return app\n",
@@ -55,12 +62,12 @@ def test_what_cannot_be_loaded_ends_the_start_at_once_with_one_line(
 ) -> None:
     with stack(tmp_path, text, name) as broken:
         assert broken.wait() == 1
-        assert broken.output.count(f"The application cannot be loaded: {said}") == 1
-        assert broken.output.endswith(
-            "web1 cannot start: it ended with status 3; its own lines above say why\n"
-        )
-        traceback = broken.output.partition("Traceback (most recent call last):\n")[2]
-        assert not traceback or traceback.startswith(f'  File "{tmp_path}/project/theirs.py", line ')
+        [told] = [line for line in broken.lines() if "cannot be loaded" in str(line["message"])]
+        assert str(told["message"]).startswith(f"The application cannot be loaded: {said}")
+        assert broken.lines()[-1]["message"] == END
+        traceback = str(told.get("traceback", ""))
+        start = "Traceback (most recent call last):\n"
+        assert not traceback or traceback.startswith(f'{start}  File "{tmp_path}/project/theirs.py", line ')
         assert bool(traceback) == ("app = 7" not in text)
         assert not any(answers(port) for port in broken.ports.all)
 
@@ -82,6 +89,47 @@ def test_an_application_may_take_long_to_import_and_a_line_says_so(tmp_path: Pat
     text = f"import time\ntime.sleep({SLOW})\n" + BARE
     with stack(tmp_path, text, "theirs") as slow:
         slow.wait_for_output("web1 takes long to start, 10 s so far; it has 120 s", 90)
-        slow.wait_for_output("Configurations and nginx's access log: ", 110)
+        slow.wait_for_output("serving theirs; ", 110)
         assert requests.get(slow.url, timeout=PATIENCE).text == "slow"
         assert "WORKER TIMEOUT" not in slow.output
+
+
+def test_of_several_instances_one_tells_what_is_wrong(tmp_path: Path) -> None:
+    with stack(
+        tmp_path, "raise RuntimeError('broken on purpose')\n", "theirs:app", "--instances=4"
+    ) as broken:
+        assert broken.wait(LONG) == 1
+        told = [line for line in broken.lines() if "cannot be loaded" in str(line["message"])]
+        assert [line["part"] for line in told] == ["web1"]
+        ends = [line["message"] for line in broken.lines() if "cannot start" in str(line["message"])]
+        assert ends == [END]
+
+
+def test_changed_code_runs_soon_and_broken_code_waits_until_it_is_mended(tmp_path: Path) -> None:
+    text = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'first']\n"
+    with stack(tmp_path, text, "theirs", "--reload") as changing:
+        changing.wait_for_output("serving theirs; ", LONG)
+        pids = changing.pids()
+
+        def answers_with(wanted: str) -> None:
+            until(lambda: requests.get(changing.url, timeout=PATIENCE).text == wanted, wanted, LONG)
+
+        answers_with("first")
+        code = changing.root / "theirs.py"
+        code.write_text(text.replace("first", "other"))  # of the same size, perhaps in the same second
+        answers_with("other")
+        assert changing.pids() == pids  # Gunicorn has kept its listener
+        code.write_text("def app(:\n")
+        changing.wait_for_output(
+            "web1 ended with status 3; it is started again when the code has changed", LONG
+        )
+        code.write_text(text.replace("first", "third"))
+        answers_with("third")
+        assert changing.output.count("theirs.py has changed: instances are restarted") == 3
+        (changing.var / "theirs.py").write_text("")
+        (changing.root / "node_modules").mkdir()
+        (changing.root / "node_modules/theirs.py").write_text("")
+        code.write_text(text)
+        answers_with("first")
+        assert changing.output.count("has changed: instances are restarted") == 4
+        assert not list(changing.root.rglob("*.pyc"))

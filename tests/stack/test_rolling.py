@@ -138,7 +138,7 @@ def test_it_stops_and_says_why_when_one_does_not_come_back(tmp_path: Path) -> No
         (root / "wsgi.py").write_text("raise RuntimeError('broken on purpose')\n")
         ended = rolling(root)
         assert ended.returncode == 1
-        assert "script/rolling stops: web1 does not come back: it ends when it is started" in ended.stderr
+        assert "heliograph rolling stops: web1 does not come back: it ends when it is started" in ended.stderr
         assert stack.pids()["web2"] == before["web2"]
         assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).json()["instance"] == "web2"
         states = requests.get(f"{stack.admin_url}/status", timeout=PATIENCE).json()["backends"]

@@ -15,7 +15,7 @@ from heliograph.given import SettingError
 from heliograph.stack import commands, files, nginx, options, render
 from heliograph.stack.front import Certificate, Tls, tls_server
 from heliograph.stack.plan import Layout, Project, stages
-from heliograph.stack.terminal import announcement
+from heliograph.stack.terminal import addresses
 from tests.stack import certificates
 from tests.stack.front import configured
 from tests.stack.test_nginx_binaries import BINARIES
@@ -180,8 +180,7 @@ def test_the_usual_port_is_in_no_url(tmp_path: Path) -> None:
 
 def test_the_url_of_https_is_announced_and_asked() -> None:
     layout = Layout(options.load({}), "nginx", certificate=CERTIFICATE)
-    said = announcement(layout, "", Path("var"))
-    assert "  nginx       https://127.0.0.1:8443\n  redirects   http://127.0.0.1:8080\n" in said
+    assert addresses(layout, "")["service"] == "https://127.0.0.1:8443"
     part = stages(layout, "python", Project(Path("/"), "wsgi:app", ()), Path("var"))[2][0]
     assert str(part.first) == "https://127.0.0.1:8443/healthz"
     assert [str(question) for question in part.questions] == [

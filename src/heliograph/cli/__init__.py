@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "run the whole stack of this folder in the foreground: instances, proxy and nginx",
     "status": "show the running stack of this folder",
     "stop": "end it",
+    "logs": "print what its parts have written",
     "rolling": "restart its instances one after another",
     "new": "make a project to start from: an application, its tests, settings, a README",
     "settings": "print every setting: value, where it was set, default, meaning",

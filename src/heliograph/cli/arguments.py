@@ -55,6 +55,8 @@ def ending_in_one_line() -> Iterator[None]:
     """What is wrong with the project or the stack becomes one line and an exit status."""
     try:
         yield
+    except BrokenPipeError:  # `heliograph` itself knows what that means
+        raise
     except NoStack as exc:
         _end(exc, NOT_RUNNING)
     except (CannotAct, SettingError, AdminError, OSError) as exc:

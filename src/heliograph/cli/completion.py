@@ -12,8 +12,9 @@ SHELLS = ("bash", "zsh")
 #: What each command takes beside --help. Where a word may be a file, the shell completes those by itself.
 WORDS = {
     "status": ("--state", "--json"),
-    "stop": ("--state",),
-    "rolling": ("--state",),
+    "stop": ("--state", "--json"),
+    "logs": ("--state", "--json", "--follow", "stack", "proxy", "nginx", "web1"),
+    "rolling": ("--state", "--json"),
     "settings": ("--json", "--markdown", "--json-schema"),
     "doctor": ("--json",),
     "proxy": (
@@ -31,7 +32,7 @@ WORDS = {
             "--json",
         ),
     ),
-    "export": ("nginx", "procfile", "--output"),
+    "export": ("nginx", "procfile", "--output", "--json"),
     "completion": SHELLS,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -32,13 +33,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "-o", "--output", metavar="DIR", default=".", help="where to write them; by default here"
     )
-    given = parser.parse_args(arguments)
+    given = parser.takes_json().parse_args(arguments)
     if given.kind in LATER:
         parser.error(f"{given.kind} is not available in this version; {', '.join(KINDS)} are")
     if given.kind not in KINDS:
         parser.error(f"{given.kind!r} is none of {', '.join(KINDS)}")
     with ending_in_one_line():
-        _write(Path(given.output), _files(given.kind))
+        written = _write(Path(given.output), _files(given.kind))
+    print(json.dumps({"files": written}, indent=1) if given.json else "\n".join(written))
     return 0
 
 
@@ -90,8 +92,8 @@ def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str
 KINDS = {"nginx": _nginx, "procfile": _procfile}
 
 
-def _write(folder: Path, files: Mapping[str, str]) -> None:
-    """All of them, or none where one is there already that somebody may have edited."""
+def _write(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Their paths: all of them, or none where one is there already that somebody may have edited."""
     for name, text in files.items():
         path = folder / name
         if path.exists() and path.read_text() != text:
@@ -100,4 +102,4 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        print(os.path.normpath(path))
+    return [os.path.normpath(folder / name) for name in files]

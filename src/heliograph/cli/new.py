@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,11 +20,14 @@ def main(arguments: Sequence[str]) -> int:
         "new", "Makes a project to start from: an application, its tests, settings, a README."
     )
     parser.add_argument("folder", metavar="DIR", help="a folder that is empty or not there yet")
-    given = parser.parse_args(arguments)
+    given = parser.takes_json().parse_args(arguments)
     with ending_in_one_line():
         folder = Path(given.folder)
         _refuse_used(folder)
-        _make(folder)
+        made = _make(folder)
+    if given.json:
+        print(json.dumps({"folder": str(folder), "files": made}, indent=1))
+        return 0
     print(f"Made a project in {folder}. To begin:\n\n  cd {folder}\n  heliograph run\n  python -m pytest")
     return 0
 
@@ -35,7 +39,9 @@ def _refuse_used(folder: Path) -> None:
         raise CannotAct(f"{folder} is not empty; name another folder")
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path) -> list[str]:
+    """Their paths in the folder."""
+    made = []
     name = os.path.basename(os.path.abspath(folder))
     for source in sorted(SKELETON.rglob(f"*{ENDING}")):
         relative = source.relative_to(SKELETON)
@@ -43,3 +49,5 @@ def _make(folder: Path) -> None:
         path = folder / relative.with_name(RENAMED.get(given, given))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source.read_text(encoding="utf-8").replace("{name}", name), encoding="utf-8")
+        made.append(str(path.relative_to(folder)))
+    return made

@@ -12,8 +12,8 @@ from heliograph.stack.rolling import roll
 
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("rolling", "Restarts the instances of the running stack one after another.")
-    given = parser.takes_state().parse_args(arguments)
+    given = parser.takes_state().takes_json().parse_args(arguments)
     with ending_in_one_line():
         var = find(given.state).path
     with children.ending_on_signals():
-        return roll(var)
+        return roll(var, as_json=given.json)

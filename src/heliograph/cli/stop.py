@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -16,11 +17,12 @@ PATIENCE = 20.0
 
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("stop", "Ends the running stack of this folder in order, as Ctrl-C does.")
-    given = parser.takes_state().parse_args(arguments)
+    given = parser.takes_state().takes_json().parse_args(arguments)
     with ending_in_one_line():
         found = find(given.state)
         _end(found)
-        print(f"The stack in {found.path} has ended.")
+        told = {"state": str(found.path), "ended": True}
+        print(json.dumps(told) if given.json else f"The stack in {found.path} has ended.")
     return 0
 
 

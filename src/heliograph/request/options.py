@@ -125,7 +125,12 @@ class RequestOptions(Options):
     trusted_proxies: TrustedPeers = option(
         PROXIES, _trusted("127.0.0.1 ::1 unix"), "peers whose forwarding headers are believed"
     )
-    log: str = option(choice("json", "text"), "json", "the format of logs")
+    log: str = option(choice("json", "text"), "json", "the format of logs; of a stack on a terminal: text")
+    access_log: bool = option(
+        FLAG,
+        True,
+        "whether instances write a line for each request; under a stack the proxy does, and they do not",
+    )
 
     def require(self) -> None:
         require_folder(self.definitions["spool"].name, self.spool)

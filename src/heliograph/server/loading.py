@@ -5,6 +5,7 @@ What goes wrong inside the application's own code is shown with its traceback, w
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import traceback
@@ -16,6 +17,8 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from gevent.monkey import get_original
+from heliograph_proxy.batches import timestamp
+from heliograph_proxy.masking import mask_secrets
 
 from heliograph.application import CALLABLES, FACTORY, ApplicationName, Call, read
 from heliograph.given import SettingError
@@ -137,12 +140,17 @@ def alive(notify: Callable[[], None]) -> Iterator[None]:
         over.append(True)
 
 
-def tell(error: CannotLoad) -> None:
-    """Write the traceback of the application's own code, where that has failed, and one line."""
-    cause = error.__cause__
+def tell(error: CannotLoad, style: str = "text") -> None:
+    """Write the traceback of the application's own code, where that has failed, and one line; or both as a line of JSON."""
+    message, shown, cause = f"The application cannot be loaded: {error}", "", error.__cause__
     if cause is not None:
-        traceback.print_exception(type(cause), cause, own_frames(cause.__traceback__), file=sys.stderr)
-    print(f"The application cannot be loaded: {error}", file=sys.stderr, flush=True)
+        found = traceback.format_exception(type(cause), cause, own_frames(cause.__traceback__))
+        shown = mask_secrets("".join(found))
+    if style == "json":
+        line = {"time": timestamp(time.time()), "level": "error", "message": message}
+        print(json.dumps({**line, "traceback": shown} if shown else line), file=sys.stderr, flush=True)
+    else:
+        print(f"{shown}{message}", file=sys.stderr, flush=True)
 
 
 def own_frames(found: TracebackType | None) -> TracebackType | None:

@@ -12,6 +12,7 @@ from gunicorn.workers.ggevent import PyWSGIHandler, PyWSGIServer
 
 from heliograph.defaults import STATE_VARIABLE
 from heliograph.request.loopwatch import watch_loop
+from heliograph.request.options import RequestOptions
 from heliograph.server import bytecode, gunicorn_options
 from heliograph.server.handler import Handler
 from heliograph.server.hosting import hosted
@@ -77,7 +78,7 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
             with alive(self.tmp.notify):
                 return load(self.app.app_uri)
         except CannotLoad as exc:
-            tell(exc)
+            tell(exc, RequestOptions.read(environ).log)
             raise SystemExit(BOOT_ERROR) from None
 
     def run(self) -> None:

@@ -200,6 +200,8 @@ class WsgiWrapper:
             seconds,
             stream=exchange.stream,
         )
+        if not self._options.access_log:
+            return
         self._access_log.write(
             {
                 "request_id": exchange.request_id,

@@ -34,12 +34,14 @@ def spawn(
     cwd: Path,
     environment: Mapping[str, str] | None = None,
     output: int | None = None,
+    errors: int | None = None,
     umask: int = -1,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` with no input and, without `output` and `umask`, with ours. Raises OSError when it cannot be executed.
+    """Start `command` with no input and, without `output` and `umask`, with ours. Errors go to `output`, too, if not elsewhere.
+    Raises OSError when it cannot be executed.
 
-    Should this process be killed, the kernel sends the child SIGTERM: the masters of Gunicorn and nginx then take
-    their workers with them, which a SIGKILL would leave behind.
+       Should this process be killed, the kernel sends the child SIGTERM: the masters of Gunicorn and nginx then take
+       their workers with them, which a SIGKILL would leave behind.
     """
     parent = os.getpid()
 
@@ -54,7 +56,7 @@ def spawn(
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=output if errors is None else errors,
         start_new_session=True,
         umask=umask,
         preexec_fn=end_with_parent,  # noqa: PLW1509  we have no threads, and prctl has to run in the child

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import sysconfig
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -17,17 +18,24 @@ from heliograph_proxy.loopback import is_loopback
 from heliograph.given import Given, SettingError, where
 from heliograph.request.options import RequestOptions
 from heliograph.settings import NotAllowed, environment
-from heliograph.stack import files, folder, machine, nginx, ports, render, sources
+from heliograph.stack import files, folder, machine, nginx, ports, render, sources, terminal
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
 from heliograph.stack.front import Tls
+from heliograph.stack.journal import Journal
+from heliograph.stack.lines import LineForm, Style
 from heliograph.stack.manager import Manager
 from heliograph.stack.options import LOOPBACK, StackOptions, StackSettings
 from heliograph.stack.part import Part
-from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
+from heliograph.stack.plan import NO_BYTECODE, Layout, PartKind, Project, reachable, stages
+from heliograph.stack.relay import StackLog
+from heliograph.stack.reload import CodeWatch
 from heliograph.stack.render import at
 from heliograph.stack.sources import Sources
-from heliograph.stack.terminal import announcement, say, show
+from heliograph.stack.terminal import say
+
+#: What an application prints is seen at once, though it goes to a pipe.
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 
 
 class NoProject(Exception):
@@ -42,8 +50,11 @@ def run(root: Path, options: Given) -> int:
     try:
         environ = environment(options)
         settings = configuration.load(environ, os.cpu_count() or 1)
+        settings = replace(settings, log=settings.log or _style().value)
+        form = LineForm(Style(settings.log), [*settings.instance_ports, "proxy", "nginx"])
+        log = StackLog(form)
         for warning in configuration.unknown_names(environ):
-            say(f"warning: {warning}")
+            log.say(f"warning: {warning}", level="warning")
         found = sources.find(root, environ)
         layout = layout_of(settings, root, found, environ)
         state = folder.of(root, environ)
@@ -53,26 +64,58 @@ def run(root: Path, options: Given) -> int:
         try:
             RequestOptions.read(environ).require()
             served = replace(project(root, settings, environ), exposed=exposed(layout, environ))
-            return _run_in(claimed, layout, served, found, environ)
+            log.keep(Journal(claimed.path))
+            return _run_in(claimed, layout, served, found, environ, log)
         finally:
+            log.finish()
             claimed.release()
     except Refusal as exc:
         say(f"Heliograph does not start: {exc}")
         return 1
 
 
+def _style() -> Style:
+    """Text for people who look at it."""
+    return Style.TEXT if os.isatty(1) else Style.JSON
+
+
 def _run_in(
-    claimed: Folder, layout: Layout, project: Project, found: Sources, environ: Mapping[str, str]
+    claimed: Folder,
+    layout: Layout,
+    project: Project,
+    found: Sources,
+    environ: Mapping[str, str],
+    log: StackLog,
 ) -> int:
     descriptors = raise_descriptor_limit()  # for all children too
     root = project.root
-    write_configurations(claimed, layout, found, root, descriptors)
+    write_configurations(claimed, layout, found, root, descriptors, log)
     planned = stages(layout, sys.executable, project, claimed.path)
-    inherited = {**environ}
-    inherited.pop("PORT", None)  # a platform's, for one process; here the settings say who listens where
-    manager = Manager(planned, root, inherited, say, publisher(claimed, layout))
-    limits = machine.limits(descriptors)
-    return asyncio.run(manager.run(lambda: show(announcement(layout, limits, shown(claimed.path, root)))))
+    code = CodeWatch(code_folders(project, layout.settings), claimed.path) if layout.settings.reload else None
+    publish = publisher(claimed, layout, log)
+    manager = Manager(planned, root, inherited(environ, layout), log, publish, code)
+
+    async def announce() -> None:
+        log.say(machine.limits(descriptors))
+        await terminal.announce(log, layout, shown(claimed.path, root))
+
+    return asyncio.run(manager.run(announce))
+
+
+def code_folders(project: Project, settings: StackSettings) -> list[Path]:
+    """Where the project's own code lies."""
+    return [project.root, *((project.root / one).resolve() for one in settings.pythonpath)]
+
+
+def inherited(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
+    """The environment of all parts, as far as nobody has set it."""
+    found = {"HELIOGRAPH_ACCESS_LOG": "0", **UNBUFFERED, **environ, "HELIOGRAPH_LOG": layout.settings.log}
+    if (
+        layout.settings.reload
+    ):  # bytecode knows a change by seconds and size only, which are alike after a quick edit
+        found.update(NO_BYTECODE)
+    found.pop("PORT", None)  # a platform's, for one process; here the settings say who listens where
+    return found
 
 
 def shown(path: Path, root: Path) -> Path:
@@ -226,7 +269,7 @@ def tls_of(layout: Layout) -> Tls | None:
 
 
 def write_configurations(
-    claimed: Folder, layout: Layout, found: Sources, root: Path, descriptors: int
+    claimed: Folder, layout: Layout, found: Sources, root: Path, descriptors: int, log: StackLog
 ) -> None:
     pattern = found.proxy.read_text()
     trusted = layout.settings.trusted
@@ -239,21 +282,23 @@ def write_configurations(
     if (
         front.as_root
     ):  # nginx's user nobody could not enter the state folder, where its logs and temporary files are
-        say("nginx runs its workers as root, as all parts of this stack do: start it as another user")
+        log.say("nginx runs its workers as root, as all parts of this stack do: start it as another user")
     claimed.write("nginx.conf", render.nginx_conf(found.nginx.read_text(), front))
     claimed.link("snippets", found.snippets)
     claimed.link("site.d", root / sources.ADDITIONS)
     claimed.keep_previous("nginx-access.log")
 
 
-def publisher(claimed: Folder, layout: Layout) -> Callable[[Sequence[Part]], None]:
+def publisher(claimed: Folder, layout: Layout, log: StackLog) -> Callable[[Sequence[Part]], None]:
     """Keeps stack.json true."""
+    since = time.time()
 
     def publish(parts: Sequence[Part]) -> None:
-        state = {"pid": os.getpid(), "url": layout.front_url, "admin": f"http://{layout.admin_at}"}
+        admin = f"http://{layout.admin_at}"
+        state = {"pid": os.getpid(), "url": layout.front_url, "admin": admin, "since": since}
         try:
             claimed.publish({**state, "parts": [part.state() for part in parts]})
         except OSError as exc:  # a full disk is no reason to stop serving
-            say(f"stack.json is not up to date: {exc}")
+            log.say(f"stack.json is not up to date: {exc}")
 
     return publish

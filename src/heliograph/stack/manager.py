@@ -7,14 +7,19 @@ SIGTERM, SIGQUIT and the end of its terminal stop it; a second one, after a mome
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from heliograph.stack.child import Child
 from heliograph.stack.children import has_terminal
-from heliograph.stack.part import CannotStart, Child, Part, Say
-from heliograph.stack.plan import STOPPING, PartKind, Plan
+from heliograph.stack.ending import STOPPING
+from heliograph.stack.part import CannotStart, Part
+from heliograph.stack.plan import PartKind, Plan
+from heliograph.stack.relay import StackLog
+from heliograph.stack.reload import INTERVAL, CodeWatch
 from heliograph.stack.watch import MAX_ASKED
 
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
@@ -45,13 +50,21 @@ class Manager:
         stages: Sequence[Sequence[Plan]],
         root: Path,
         environment: Mapping[str, str],
-        say: Say,
+        log: StackLog,
         changed: Callable[[Sequence[Part]], None],
+        code: CodeWatch | None = None,
     ) -> None:
         slots = asyncio.Semaphore(MAX_ASKED)
-        self._stages = [[Part(plan, root, environment, say, slots) for plan in stage] for stage in stages]
+        self._stages = [[Part(plan, root, environment, log, slots) for plan in stage] for stage in stages]
         self._parts = [part for stage in self._stages for part in stage]
-        self._say = say
+        for first, *others in self._stages:
+            for part in others:
+                part.leader = first
+        self._code, self._root = code, root
+        for part in self._parts:
+            part.reloads = code is not None and part.kind is PartKind.INSTANCE
+        self._log = log
+        self._say = log.say
         self._changed = changed
         self._supervisors: set[asyncio.Task[None]] = set()
         self._stop_asked: float | None = None
@@ -59,24 +72,36 @@ class Manager:
         self._over: asyncio.Future[None]
         self._kill_now: asyncio.Future[None]
 
-    async def run(self, announce: Callable[[], None]) -> int:
+    async def run(self, announce: Callable[[], Awaitable[None]]) -> int:
         """The exit status. `announce` is called when every part has answered."""
         loop = asyncio.get_running_loop()
         self._over, self._kill_now = loop.create_future(), loop.create_future()
         self._listen_to_signals()
+        following = asyncio.create_task(self._follow_code())
         try:
             starting = asyncio.create_task(self._start())
             await asyncio.wait({starting, self._over}, return_when=asyncio.FIRST_COMPLETED)
             starting.cancel()
             if not self._over.done():
-                announce()
+                await announce()
             await self._over
         except CannotStart as exc:
             self._say(str(exc))
             return 1
         finally:
+            following.cancel()
             await self._stop()
         return 0
+
+    async def _follow_code(self) -> None:
+        """Restart the instances whenever the code has changed; without --reload nobody looks."""
+        while self._code:
+            await asyncio.sleep(INTERVAL)
+            if path := self._code.changed():
+                self._say(f"{os.path.relpath(path, self._root)} has changed: instances are restarted")
+                for part in self._parts:
+                    if part.reloads:
+                        part.renew()
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -102,6 +127,7 @@ class Manager:
         for part in self._parts:
             if part.child and part.child.answered and not part.plan.foreign:
                 part.child.send(signal.SIGUSR1)
+        self._log.reopen()
         self._say("SIGUSR1: logs are opened anew")
 
     def _ask_to_stop(self, signum: signal.Signals) -> None:
@@ -116,6 +142,7 @@ class Manager:
 
     async def _start(self) -> None:
         for stage in self._stages:
+            self._say(f"starting {', '.join(part.plan.name for part in stage)}")
             for part in stage:
                 supervisor = asyncio.create_task(part.supervise(lambda: self._changed(self._parts)))
                 supervisor.add_done_callback(self._supervisor_ended)
@@ -140,6 +167,8 @@ class Manager:
                 self._say(f"{step.kind.value}: killed, it took too long to end")
             await self._ended(children, step.patience)
         await self._vanished()
+        for part in self._parts:
+            part.end_output()
 
     def _running(self, kind: PartKind) -> list[Child]:
         children = [part.child for part in self._parts if part.kind is kind and part.child]

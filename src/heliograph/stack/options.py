@@ -22,6 +22,7 @@ from heliograph.given import PREFIX, Given, SettingError, where
 from heliograph.options import LIBRARY
 from heliograph.request.options import RequestOptions
 from heliograph.settings import (
+    FLAG,
     PORT,
     TEXT,
     NotAllowed,
@@ -68,6 +69,7 @@ class StackSettings:
     #: What starts an instance instead of Gunicorn, with PORT_FIELD in it, and the path that tells whether it is well.
     command: tuple[str, ...] = ()
     health: str = "/"
+    reload: bool = False
     pythonpath: tuple[str, ...] = ()
     #: The files of HTTPS as they were set, and where it listens.
     tls_cert: str = ""
@@ -85,7 +87,7 @@ class StackSettings:
 RENAMED = {f"{PREFIX}NGINX_PORT": f"{PREFIX}PORT"}
 
 #: Names of the interface that this version does not have yet: refused, not ignored.
-_LATER = "ROLES BACKENDS RELOAD GRACE OTEL JOB_WORKERS JOBS_MAX INSTANCE_SOCKETS CACHE TLS ACME_DIRECTORY ACME_EMAIL"
+_LATER = "ROLES BACKENDS GRACE OTEL JOB_WORKERS JOBS_MAX INSTANCE_SOCKETS CACHE TLS ACME_DIRECTORY ACME_EMAIL"
 LATER = frozenset(PREFIX + name for name in _LATER.split())
 
 
@@ -166,6 +168,9 @@ class StackOptions(Options):
         COMMAND, (), "what starts an instance instead, of any server; {port} stands for its port"
     )
     health: str = option(PATH, "/", "what an instance of such a command answers below 500 when it is well")
+    reload: bool = option(
+        FLAG, False, "whether instances are restarted when the code has changed, for developers"
+    )
     pythonpath: tuple[str, ...] = option(FOLDERS, (), "folders that are put before the import path")
     settings: str = option(TEXT, "", "the module in which the application declares settings of its own")
     instances: int = option(integer(1, MAX_INSTANCES), PerCore(1, least=2), "processes of the application")
@@ -252,6 +257,7 @@ def load(environ: Mapping[str, str], cores: int = 2) -> StackSettings:
         app=given.app,
         command=given.command,
         health=given.health,
+        reload=given.reload,
         pythonpath=given.pythonpath,
         tls_cert=given.tls_cert,
         tls_key=given.tls_key,

@@ -7,9 +7,9 @@ begin ── answers ──▶ ready ── dies, or is killed because it answer
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import itertools
-import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from heliograph.stack import ports
-from heliograph.stack.children import signal_group, spawn
-from heliograph.stack.plan import PartKind, Plan, how_it_ended, next_wait
+from heliograph.stack.child import Child, Renewal
+from heliograph.stack.children import spawn
+from heliograph.stack.ending import how_it_ended, next_wait
+from heliograph.stack.plan import PartKind, Plan
+from heliograph.stack.relay import PartOutput, StackLog
 from heliograph.stack.watch import ASK_TIMEOUT, ask, failure
 
 #: Ends before the first answer until the part counts as one that cannot start. The first may have a passing cause, such
@@ -35,66 +38,41 @@ FIRST_ASK_INTERVAL, LONGEST_ASK_INTERVAL = 0.05, 0.4
 #: Seconds after which a start counts as long, and people are told.
 LONG = 10.0
 
-Say = Callable[[str], None]
+
+#: Seconds in which another server may end in order when the code has changed.
+RENEWAL_GRACE = 1.0
+
+#: Of two changes within so many seconds, Gunicorn may have ended by the first one without a look at the second.
+UNCERTAIN = 10.0
 
 
 class CannotStart(Exception):
     """A part never answered. Its text is one line."""
 
 
-class Child:
-    """A running process; `ended` is done with its status once it, and all it started, is gone or killed."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.pid = process.pid
-        #: It has answered, so it has set up what it does at signals.
-        self.answered = False
-        self._process = process
-        self._pidfd = os.pidfd_open(process.pid)
-        self._loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[int] = self._loop.create_future()
-        self._loop.add_reader(self._pidfd, self._reap)
-
-    def _reap(self) -> None:
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        # Workers outlive a killed master and would hold its port. Until it is reaped, the group's id is not used anew.
-        signal_group(self.pid, signal.SIGKILL)
-        self.ended.set_result(self._process.wait())
-
-    async def wait(self) -> int:
-        """Its status. A caller that is cancelled leaves `ended` as it is."""
-        await asyncio.wait({self.ended})
-        return self.ended.result()
-
-    def send(self, signum: int) -> None:
-        """To the process alone, whose business its workers are; SIGKILL to all of them."""
-        if self.ended.done():
-            return
-        if signum == signal.SIGKILL:
-            signal_group(self.pid, signum)
-        else:
-            self._process.send_signal(signum)
-
-    @property
-    def vanished(self) -> bool:
-        """Whether nothing of its group is left, not even a killed process that is still on its way out."""
-        return self.ended.done() and not signal_group(self.pid, 0)
-
-
 class Part:
     """A planned process and, once `supervise` runs, its present child process."""
 
     def __init__(
-        self, plan: Plan, root: Path, environment: Mapping[str, str], say: Say, slots: asyncio.Semaphore
+        self, plan: Plan, root: Path, environment: Mapping[str, str], log: StackLog, slots: asyncio.Semaphore
     ) -> None:
         self.plan = plan
         self.child: Child | None = None
         self.ready = asyncio.Event()
+        #: It is ready, or has failed.
+        self.settled = asyncio.Event()
+        #: Another one of the same program, which tells what is wrong with that for both.
+        self.leader: Part | None = None
+        #: It is started again when the code has changed: what is broken waits for that.
+        self.reloads = False
+        self._code_changed = asyncio.Event()
+        self._renewal = Renewal()
         self._slots = slots
         self._root = root
         self._environment = {**environment, **plan.extra}
-        self._say = say
+        self._log = log
+        self._say = log.say
+        self._output: PartOutput | None = None
         self._last_problem = "no answer"
 
     @property
@@ -107,12 +85,34 @@ class Part:
         pid = self.child.pid if self.child else None
         return {"name": plan.name, "kind": plan.kind.value, "host": plan.host, "port": plan.port, "pid": pid}
 
+    def end_output(self) -> None:
+        """Write what its process has written up to its end."""
+        if self._output:
+            self._output.read_all()
+
     async def supervise(self, begun: Callable[[], None]) -> None:
         """Start it again whenever it ends; `begun` is called at each start. Raises CannotStart."""
+        try:
+            await self._supervise(begun)
+        except CannotStart:
+            await self._let_leader_tell()
+            raise
+        finally:
+            self.settled.set()
+
+    async def _let_leader_tell(self) -> None:
+        """Before this one fails: what it wrote is shown only if its leader has not failed alike, which is told first then."""
+        if self.leader:
+            await self.leader.settled.wait()
+        if self._output and (self.leader is None or self.leader.ready.is_set()):
+            self._output.release()
+
+    async def _supervise(self, begun: Callable[[], None]) -> None:
         clock = asyncio.get_running_loop().time
         wait = 0.0
         for attempt in itertools.count(1):
             start = clock()
+            self._code_changed.clear()
             try:
                 self.child = Child(self._spawn())
             except OSError as exc:
@@ -122,6 +122,9 @@ class Part:
                 answered = self.child.answered = await self._answers(self.child)
                 status = await self._watched(self.child) if answered else await self.child.wait()
                 end = how_it_ended(status)
+                self.end_output()
+            if self.reloads and await self._with_changed_code(status, end):
+                continue
             if not self.ready.is_set() and (attempt >= START_ATTEMPTS or self._is_broken(status)):
                 times = f", {attempt} times" if attempt > 1 else ""
                 raise CannotStart(
@@ -129,7 +132,36 @@ class Part:
                 )
             wait = next_wait(wait, clock() - start, in_order=answered and status == 0)
             self._say(f"{self.plan.name} {end}; starting it again {f'in {wait:g} s' if wait else 'at once'}")
-            await asyncio.sleep(wait)
+            with contextlib.suppress(TimeoutError):  # changed code may work
+                await asyncio.wait_for(self._code_changed.wait(), wait)
+
+    async def _with_changed_code(self, status: int, end: str) -> bool:
+        """Whether to begin anew at once: it was ended for that, or it was broken, until another try may end otherwise."""
+        if self._renewal.ended or (self._is_broken(status) and self._renewal.uncertain):
+            self._renewal = Renewal()
+            return True
+        if self.ready.is_set() and not self._is_broken(status):
+            return False
+        self._say(f"{self.plan.name} {end}; it is started again when the code has changed")
+        self.settled.set()
+        self._code_changed.clear()
+        await self._code_changed.wait()
+        self._renewal = Renewal()
+        return True
+
+    def renew(self) -> None:
+        """Have the changed code run. Gunicorn keeps its listener, and what connects meanwhile waits for its next worker."""
+        self._code_changed.set()
+        child, now = self.child, asyncio.get_running_loop().time()
+        if child is None or child.ended.done():
+            return
+        gracefully = child.answered and not self.plan.foreign
+        self._renewal = Renewal(not gracefully, now - self._renewal.at < UNCERTAIN, now)
+        if gracefully:
+            child.send(signal.SIGHUP)
+        else:
+            child.send(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(RENEWAL_GRACE, child.send, signal.SIGKILL)
 
     def _is_broken(self, status: int) -> bool:
         """Whether it is an instance that could not load its application, and would not the next time."""
@@ -137,7 +169,23 @@ class Part:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         plan = self.plan
-        return spawn(plan.command, cwd=self._root, environment=self._environment, umask=plan.umask)
+        held = self.leader is not None and not self.ready.is_set()
+        self._output = PartOutput(self._log, plan.name, held=held, requests=plan.kind is PartKind.PROXY)
+        out, err = self._output.descriptors
+        try:
+            return spawn(
+                plan.command,
+                cwd=self._root,
+                environment=self._environment,
+                output=out,
+                errors=err,
+                umask=plan.umask,
+            )
+        except OSError:
+            self._output.close()
+            raise
+        finally:
+            self._output.started()
 
     async def _watched(self, child: Child) -> int:
         """Its status. One that answers no more is killed."""
@@ -164,9 +212,11 @@ class Part:
             telling.cancel()
             asking.cancel()
         if asking.done() and not asking.cancelled():
-            if self.ready.is_set():
-                self._say(f"{self.plan.name} answers again")
+            self._say(f"{self.plan.name} answers{' again' if self.ready.is_set() else ''}")
             self.ready.set()
+            self.settled.set()
+            if self._output:
+                self._output.release()
             return True
         if not child.ended.done():
             raise CannotStart(

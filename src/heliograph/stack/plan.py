@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from heliograph_proxy.private import PROBE
 
 from heliograph.defaults import EXPOSED_VARIABLE, STATE_VARIABLE
 from heliograph.stack.front import HTTPS_PORT, Certificate, StaticFolder
+from heliograph.stack.lines import Style
 from heliograph.stack.options import LOOPBACK, PORT_FIELD, StackSettings
 from heliograph.stack.render import OWN_PEERS, Listen, at
 from heliograph.stack.watch import Question, Watch
@@ -31,6 +31,9 @@ START_PATIENCE, APPLICATION_PATIENCE = 30.0, 120.0
 
 #: Not the project's own, if it has one: it may be for another worker, or for a service without this stack.
 GUNICORN_CONFIGURATION = "python:heliograph.server.config"
+
+#: On a terminal the manager tells what starts and ends.
+QUIET = ("--log-level", "warning")
 
 #: For another server in Python: the project's folder stays as it is. That of installed packages is used, as nothing is moved.
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -82,58 +85,6 @@ class Plan:
     def umask(self) -> int:
         """What proxy and nginx write is in the state folder, so for this user alone. An application keeps our umask (-1)."""
         return -1 if self.kind is PartKind.INSTANCE else PRIVATE_UMASK
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step of stopping: signal what still runs of a kind, and give it time to end before the next step."""
-
-    kind: PartKind
-    signum: signal.Signals
-    patience: float = 0.0
-
-
-#: nginx stops accepting and goes on relaying (SIGTERM would be its fast shutdown) while the instances close their
-#: WebSockets and finish their requests: Gunicorn's graceful timeout is 7 s, then it ends its worker itself. Nothing new
-#: is in flight once they are gone, and nginx gets a moment to hand out the rest. Together under the promised 12 s.
-STOPPING = (
-    Step(PartKind.NGINX, signal.SIGQUIT),
-    Step(PartKind.INSTANCE, signal.SIGTERM, 8.0),
-    Step(PartKind.INSTANCE, signal.SIGKILL),
-    Step(PartKind.PROXY, signal.SIGTERM, 1.2),
-    Step(PartKind.PROXY, signal.SIGKILL),
-    Step(PartKind.NGINX, signal.SIGQUIT, 1.0),
-    Step(PartKind.NGINX, signal.SIGTERM, 0.3),
-    Step(PartKind.NGINX, signal.SIGKILL),
-)
-
-#: The wait before a part that died is started again: it doubles from the first to the longest.
-FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
-
-#: After this long alive, a death is news and not the next one of a series.
-STEADY = 30.0
-
-
-def next_wait(previous: float, lived: float, in_order: bool) -> float:
-    """How long to wait before a part that ended is started again.
-
-    One that ended `in_order` was told to, as in a rolling restart, and is wanted back at once.
-    """
-    if in_order:
-        return 0.0
-    if lived >= STEADY or not previous:
-        return FIRST_WAIT
-    return min(previous * 2, LONGEST_WAIT)
-
-
-def how_it_ended(status: int) -> str:
-    """In words, from a status as subprocess gives it."""
-    if status >= 0:
-        return f"ended with status {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was ended by signal {-status}"
 
 
 def reachable(host: str) -> str:
@@ -288,7 +239,16 @@ def _instance(
     if own:
         extra = {**NO_BYTECODE, **extra}
     command = tuple(part.replace(PORT_FIELD, str(port)) for part in own)
-    gunicorn = (*project.gunicorn, "-c", GUNICORN_CONFIGURATION, "--bind", at(LOOPBACK, port), project.app)
+    quiet = QUIET if settings.log == Style.TEXT.value else ()
+    gunicorn = (
+        *project.gunicorn,
+        "-c",
+        GUNICORN_CONFIGURATION,
+        *quiet,
+        "--bind",
+        at(LOOPBACK, port),
+        project.app,
+    )
     return Plan(
         name,
         PartKind.INSTANCE,

