@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from proxy_tests.processes import PYTHON, answers, until
+from proxy_tests.processes import PYTHON, alive, answers, until
 
 from tests.stack.running import Stack
 
@@ -16,6 +16,51 @@ BARE = """\
 def app(environ, start_response):
     start_response("200 OK", [])
     return [b"slow"]
+"""
+
+#: It patches, forks, starts threads and answers whatever comes to its mind.
+WILD = """\
+from gevent import monkey
+monkey.patch_all()
+import multiprocessing, os, subprocess, sys, threading, time
+
+if os.fork() == 0:
+    time.sleep(1000)
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+
+def work(queue):
+    queue.put(42)
+
+def computed():
+    queue = multiprocessing.Queue()
+    process = multiprocessing.Process(target=work, args=(queue,))
+    process.start()
+    found = queue.get(timeout=60)
+    process.join()
+    return [str(found).encode()]
+
+def forked():
+    if os.fork() == 0:
+        os._exit(0)
+    return [b"forked"]
+
+ANSWERS = {
+    "/computed": computed,
+    "/forked": forked,
+    "/command": lambda: [subprocess.run(["echo", "-n", "said"], capture_output=True).stdout],
+    "/none": lambda: None,
+    "/text": lambda: "text",
+    "/texts": lambda: ["text"],
+    "/exit": lambda: sys.exit(4),
+    "/raise": lambda: 1 / 0,
+}
+STATUSES = {"/status": (200, []), "/field": ("200 OK", [("A", 3)]), "/injected": ("200 OK", [("A", "x\\r\\nB: y")])}
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path != "/unstarted":
+        start_response(*STATUSES.get(path, ("200 OK", [])))
+    return ANSWERS.get(path, lambda: [b"well"])()
 """
 
 #: The last line.
@@ -133,3 +178,22 @@ def test_changed_code_runs_soon_and_broken_code_waits_until_it_is_mended(tmp_pat
         answers_with("first")
         assert changing.output.count("has changed: instances are restarted") == 4
         assert not list(changing.root.rglob("*.pyc"))
+
+
+def test_one_that_patches_forks_and_answers_wrong_types_serves_on(tmp_path: Path) -> None:
+    with stack(tmp_path, WILD, "theirs") as wild:
+        wild.wait_for_output("serving theirs; ", LONG)
+        before = wild.pids()
+        for path in ("none", "text", "texts", "status", "field", "injected", "unstarted", "exit", "raise"):
+            # By the port of the instance: so the proxy has no reason to leave it out.
+            answer = requests.get(f"{wild.instance_urls[0]}/{path}", timeout=LONG)
+            assert answer.status_code == 500, path
+            assert "B" not in answer.headers
+        wanted = {"computed": "42", "forked": "forked", "command": "said", "": "well"}
+        found = {path: requests.get(f"{wild.url}/{path}", timeout=LONG).text for path in wanted}
+        assert found == wanted
+        assert wild.pids() == before
+        assert wild.announced()["documentation"] == ""  # though it answers at /docs as everywhere
+        processes = wild.tree()
+        assert wild.stop() == 0
+    assert not [pid for pid in processes if alive(pid)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,14 @@ def test_loopback_can_be_written_in_several_ways(given: str, host: str) -> None:
     assert settings(HOST=given).host == host
 
 
-def test_listening_beyond_loopback_needs_a_secret_or_a_clear_word() -> None:
-    with pytest.raises(SettingError, match=r"^HELIOGRAPH_HOST='192\.0\.2\.1': "):
-        settings(HOST="192.0.2.1")
-    assert settings(HOST="192.0.2.1", OPEN="1").host == "192.0.2.1"
-    assert settings(HOST="192.0.2.1", AUTH_SECRET="x" * 32).host == "192.0.2.1"
+def test_the_manager_itself_lets_any_application_listen_beyond_loopback() -> None:
+    assert settings(HOST="192.0.2.1").host == "192.0.2.1"
+
+
+def test_a_state_folder_that_nginx_cannot_be_told_of_is_refused_in_one_line() -> None:
+    with pytest.raises(render.RenderError, match=r"the state folder 'a \$x/nginx.* with \$ or control"):
+        render.nginx_conf(NGINX, replace(FRONT, var="a $x"))
+    assert '"a \\" ü/nginx-body"' in render.nginx_conf(NGINX, replace(FRONT, var='a " ü'))
 
 
 def test_every_variable_that_is_read_is_a_known_one() -> None:

@@ -195,8 +195,9 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
     extra = {
         "HELIOGRAPH_TRUSTED_PROXIES": " ".join([*OWN_PEERS, *layout.settings.trusted]),
         STATE_VARIABLE: str(var),
-        EXPOSED_VARIABLE: project.exposed,
     }
+    if project.exposed:
+        extra[EXPOSED_VARIABLE] = project.exposed
     if project.import_path:
         extra["PYTHONPATH"] = project.import_path
     instances = [_instance(layout.settings, project, name, port, extra) for name, port in ports.items()]

@@ -200,7 +200,11 @@ def _into_map(text: str, variable: str, entries: str) -> str:
 
 
 def quoted(path: str) -> str:
-    """A path as nginx reads it."""
+    """A path as nginx reads it. Raises RenderError for one that it cannot be told of."""
+    if "$" in path or not path.isprintable():
+        raise RenderError(
+            f"the state folder {path!r}: nginx cannot be told of a path with $ or control characters"
+        )
     if re.fullmatch(r"[\w./~+-]+", path):
         return path
     return '"' + path.replace("\\", r"\\").replace('"', r"\"") + '"'

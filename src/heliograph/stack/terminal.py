@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import os
+import secrets
 import select
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,9 +79,20 @@ def nginx_hint(layout: Layout) -> str:
 
 async def _documentation(layout: Layout) -> str:
     """The page of the application that describes it; nothing where it has none."""
-    port = layout.settings.tls_port if layout.certificate else layout.settings.port
     for path in DOCUMENTATION:
-        question = Question(reachable(layout.settings.host), port, path, layout.certificate is not None)
-        if (await ask(question, DOCUMENTATION_PATIENCE)).status == http.HTTPStatus.OK:
-            return f"{layout.front_url}{path}"
+        if await _has_page(
+            layout, path
+        ):  # unless it answers whatever it is asked, as one of a single page does
+            return (
+                ""
+                if await _has_page(layout, f"{path.rstrip('/')}-{secrets.token_hex(4)}")
+                else f"{layout.front_url}{path}"
+            )
     return ""
+
+
+async def _has_page(layout: Layout, path: str) -> bool:
+    tls = layout.certificate is not None
+    port = layout.settings.tls_port if tls else layout.settings.port
+    reply = await ask(Question(reachable(layout.settings.host), port, path, tls), DOCUMENTATION_PATIENCE)
+    return reply.status == http.HTTPStatus.OK
