@@ -77,7 +77,7 @@ class Stack(Process):
 
     @property
     def has_nginx(self) -> bool:
-        return "nginx" in self.pids()
+        return "starting nginx" in self.output
 
     def lines(self) -> list[dict[str, object]]:
         """The whole log, where it is not written for a terminal: JSON throughout."""

@@ -16,6 +16,11 @@ from heliograph.stack.options import StackOptions
 
 APP = StackOptions.definitions["app"].name
 
+STATUSES = (
+    "Exit status: 0 once it was stopped; 1 where it does not start, or a part cannot, which one line says; "
+    "2 where the call is not understood."
+)
+
 #: The column in which the meanings of options begin.
 _COLUMN = 30
 
@@ -35,7 +40,7 @@ def usage(known: Mapping[str, Setting[Any]]) -> str:
         "[tool.heliograph] of pyproject.toml:",
         "",
     ]
-    return "\n".join([*lines, *(_row(option, setting) for option, setting in known.items())])
+    return "\n".join([*lines, *(_row(option, setting) for option, setting in known.items()), "", STATUSES])
 
 
 def _row(option: str, setting: Setting[Any]) -> str:

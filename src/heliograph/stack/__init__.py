@@ -6,7 +6,7 @@ back-off, one that cannot start is given up while the rest runs on, its status i
 that is meant), and nothing waits until a part answers. circus 0.19 brings ZeroMQ and Tornado and lacks the same
 things. honcho ends with status 0 when a part did, sends SIGTERM to all at once and kills after 5 s. With all three, a
 killed manager leaves its children behind. What is needed is small, so it stands here, on asyncio and pidfds: this
-process relays no traffic, it only waits.
+process relays no traffic but the lines of the log.
 
     plan       pure: which processes there are, how each is started, asked whether it answers, and stopped
     sources    which configurations of proxy and nginx a stack is made from: the project's or the templates
@@ -15,6 +15,10 @@ process relays no traffic, it only waits.
     folder     the state folder and its lock: what a running stack leaves for others to read
     watch      whether a part answers, asked over and over
     part       one supervised process, started again with back-off
+    child      a running process; ending: how parts are ended, and when they are started again
+    relay      the log: what the parts write to their pipes, with their names (lines), to our own streams (outlet) and into the
+               state folder (journal)
+    reload     sees changes of the code
     machine    limits, and who may read this checkout
     terminal   what people are told
     manager    all of them: start in order, stop in order

@@ -22,20 +22,18 @@ from heliograph.stack import files, folder, machine, nginx, ports, render, sourc
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
 from heliograph.stack.front import Tls
+from heliograph.stack.inherited import code_folders, inherited
 from heliograph.stack.journal import Journal
 from heliograph.stack.lines import LineForm, Style
 from heliograph.stack.manager import Manager
 from heliograph.stack.options import LOOPBACK, StackOptions, StackSettings
 from heliograph.stack.part import Part
-from heliograph.stack.plan import NO_BYTECODE, Layout, PartKind, Project, reachable, stages
+from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
 from heliograph.stack.relay import StackLog
 from heliograph.stack.reload import CodeWatch
 from heliograph.stack.render import at
 from heliograph.stack.sources import Sources
 from heliograph.stack.terminal import say
-
-#: What an application prints is seen at once, though it goes to a pipe.
-UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 
 
 class NoProject(Exception):
@@ -100,22 +98,6 @@ def _run_in(
         await terminal.announce(log, layout, shown(claimed.path, root))
 
     return asyncio.run(manager.run(announce))
-
-
-def code_folders(project: Project, settings: StackSettings) -> list[Path]:
-    """Where the project's own code lies."""
-    return [project.root, *((project.root / one).resolve() for one in settings.pythonpath)]
-
-
-def inherited(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
-    """The environment of all parts, as far as nobody has set it."""
-    found = {"HELIOGRAPH_ACCESS_LOG": "0", **UNBUFFERED, **environ, "HELIOGRAPH_LOG": layout.settings.log}
-    if (
-        layout.settings.reload
-    ):  # bytecode knows a change by seconds and size only, which are alike after a quick edit
-        found.update(NO_BYTECODE)
-    found.pop("PORT", None)  # a platform's, for one process; here the settings say who listens where
-    return found
 
 
 def shown(path: Path, root: Path) -> Path:
