@@ -239,7 +239,7 @@ def test_a_range_of_ports_is_checked_whole_and_watched_by_its_first(tmp_path: Pa
     def listens(name: str, ports: str) -> tuple[Listen, ...]:
         block = f"    server {{ listen 127.0.0.1:{ports}; }}\n    # TLS: put"
         root = project(tmp_path / name, nginx=("    # TLS: put", block))
-        return commands.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}), {})
+        return commands.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}))
 
     layout = Layout(options.load({}), "nginx", listens=listens("short", "20000-20999"))
     assert len([one for one in commands.wanted(layout) if one.port >= 20000]) == 1000
