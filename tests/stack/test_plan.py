@@ -57,7 +57,7 @@ def test_the_manager_itself_lets_any_application_listen_beyond_loopback() -> Non
 
 
 def test_a_state_folder_that_nginx_cannot_be_told_of_is_refused_in_one_line() -> None:
-    with pytest.raises(render.RenderError, match=r"the state folder 'a \$x/nginx.* with \$ or control"):
+    with pytest.raises(render.RenderError, match=r"^'a \$x/nginx.*: nginx cannot be told of a path with \$"):
         render.nginx_conf(NGINX, replace(FRONT, var="a $x"))
     assert '"a \\" ü/nginx-body"' in render.nginx_conf(NGINX, replace(FRONT, var='a " ü'))
 

@@ -201,13 +201,10 @@ def _into_map(text: str, variable: str, entries: str) -> str:
 
 def quoted(path: str) -> str:
     """A path as nginx reads it. Raises RenderError for one that it cannot be told of."""
-    if "$" in path or not path.isprintable():
-        raise RenderError(
-            f"the state folder {path!r}: nginx cannot be told of a path with $ or control characters"
-        )
-    if re.fullmatch(r"[\w./~+-]+", path):
-        return path
-    return '"' + path.replace("\\", r"\\").replace('"', r"\"") + '"'
+    try:
+        return path if re.fullmatch(r"[\w./~+-]+", path) else serving.quoted(path)
+    except serving.Unwritable as exc:
+        raise RenderError(str(exc)) from exc
 
 
 def _at_most(text: str, name: str, limit: int) -> str:
