@@ -19,7 +19,7 @@ from heliograph.server.loop import StrictHandler
 from heliograph.server.takeover import offers_websockets, read_ahead
 from heliograph.websocket.handshake import agree, asks_for_websocket
 from heliograph.websocket.offer import offering, withdraw
-from heliograph.websocket.socket import Socket
+from heliograph.websocket.socket import LEFT, Socket
 
 log = logging.getLogger("heliograph")
 
@@ -62,6 +62,9 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
         except WebSocketError as exc:  # the application need not care that its client is gone
             log.debug("a WebSocket ended: %s", exc)
         except BaseException as exc:  # gevent.Timeout and SystemExit, too
+            if websocket.explains(exc):
+                log.info(LEFT, exc)
+                return
             websocket.fail(exc)
             raise
         finally:

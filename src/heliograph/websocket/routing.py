@@ -30,7 +30,7 @@ from heliograph.websocket.frames import POLICY, RESTART
 from heliograph.websocket.handshake import agree, asks_for_websocket, upgrade_required
 from heliograph.websocket.options import WebSocketOptions
 from heliograph.websocket.problems import WebSocketsUnavailable
-from heliograph.websocket.socket import Socket
+from heliograph.websocket.socket import LEFT, Socket
 
 log = logging.getLogger("heliograph")
 
@@ -223,9 +223,12 @@ class Conversation:
         except WebSocketError as exc:  # a view need not care that its client is gone
             log.debug("a WebSocket ended: %s", exc)
             socket.finish()
-        except (
-            BaseException
-        ) as exc:  # gevent.Timeout and SystemExit, too: none of them may end more than this conversation
+        except BaseException as exc:
+            # gevent.Timeout and SystemExit, too: none of them may end more than this conversation.
+            if socket.explains(exc):
+                log.info(LEFT, exc)
+                socket.finish()
+                return
             self._error = exc
             if isinstance(exc, Exception):
                 got_request_exception.send(self._context.app, exception=exc)

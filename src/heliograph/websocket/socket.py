@@ -40,6 +40,9 @@ from heliograph.websocket.registry import ConnectionRegistry
 
 Message = str | bytes | bytearray | memoryview
 
+#: Logged without a traceback, where `Socket.explains` an exception.
+LEFT = "a WebSocket's client has left, and the program took the None of receive for a message: %s"
+
 
 class Host(Protocol):
     """The server that a request came through."""
@@ -196,6 +199,13 @@ class Socket(WebSocket):  # type: ignore[misc]
         if self._ended or not connection.is_open:
             raise WebSocketError(MSG_ALREADY_CLOSED)
         return connection
+
+    def explains(self, exc: BaseException) -> bool:
+        """Whether an exception is that of a loop which takes the None for a message that `receive` gives at the end.
+
+        Programs of gevent-websocket do so: `json.loads(socket.receive())`. Nothing is wrong but that the client has left.
+        """
+        return self._ended and isinstance(exc, AttributeError | TypeError)
 
     def fail(self, exc: BaseException) -> None:
         """Close for an exception that ended the application's part: with 1012 where its greenlet is killed, else with 1011."""

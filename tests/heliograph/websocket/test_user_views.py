@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket as socket_module
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -187,6 +188,32 @@ def test_a_view_that_ends_by_what_is_no_exception_closes_and_harms_no_other(
 def test_a_timeout_of_the_view_itself_is_not_taken_for_that_of_receive(views: Server) -> None:
     with client(views, "/ws/views/hurried") as socket:
         assert socket.recv(PATIENCE) == "its own: True"
+
+
+@pytest.mark.parametrize(
+    ("path", "messages", "answer"),
+    [("/ws/views/loop", ["tea"], "TEA"), ("/plain", ["loop", "[1,2]"], "[1, 2]")],
+)
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_loop_that_does_not_expect_the_end_causes_no_traceback(
+    views: Server, path: str, messages: list[str], answer: str, how: str
+) -> None:
+    start = len(views.output)
+    with client(views, path) as socket:
+        for message in messages:
+            socket.send(message)
+        assert socket.recv(PATIENCE) == answer
+        if how == "reset":
+            socket.socket.setsockopt(
+                socket_module.SOL_SOCKET, socket_module.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            socket.socket.close()
+    until(
+        lambda: [line for line in views.log_lines(start) if "has left" in line.get("message", "")],
+        "the line about the client",
+    )
+    until(lambda: not views.leftovers(), "the end of its connection")
+    assert "raceback" not in views.output[start:]
 
 
 def test_a_program_that_ends_by_a_timeout_closes_with_1011(views: Server) -> None:

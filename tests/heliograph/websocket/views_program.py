@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -127,6 +128,14 @@ def protocols(socket: Socket) -> None:
     socket.send(str(socket.subprotocol))
 
 
+@websocket(bp, "/loop")
+def loop(socket: Socket) -> None:
+    """As loops for gevent-websocket are written, which do not expect None."""
+    while not socket.closed:
+        message: Any = socket.receive()
+        socket.send(message.upper())
+
+
 @websocket(bp, "/after-the-end")
 def after_the_end(socket: Socket) -> None:
     """What a program may try on a socket whose client has left."""
@@ -166,6 +175,9 @@ def plain(environ: dict[str, Any]) -> list[bytes]:
             socket.receive()
     if message == "fail":
         raise RuntimeError("on purpose")
+    while message == "loop" or (message and message.startswith("[")):
+        message = json.dumps(json.loads(socket.receive()))
+        socket.send(message)
     if message == "attributes":
         socket.send(
             repr((socket.path, socket.origin, socket.protocol, socket.version, socket.closed, message))
