@@ -105,10 +105,20 @@ class Heliograph:
         self.websocket(rule, subprotocols=subprotocols, endpoint=name)(EndpointView(endpoint))
 
     def check(self, name: str) -> Callable[[ReadinessFunction], ReadinessFunction]:
-        """Have a function take part in readiness: it returns whether all is well, or a text that says what is wrong."""
+        """Have a function take part in readiness: it returns whether all is well, or a text that says what is wrong.
+
+        It is called in the context of the application.
+        """
 
         def decorate(function: ReadinessFunction) -> ReadinessFunction:
-            self._want(lambda _app, made: made.services.checks.__setitem__(name, check_of(function)))
+            def add(app: Flask, made: Installation) -> None:
+                def in_context() -> bool | str:
+                    with app.app_context():
+                        return function()
+
+                made.services.checks[name] = check_of(in_context)
+
+            self._want(add)
             return function
 
         return decorate
