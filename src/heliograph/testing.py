@@ -46,6 +46,7 @@ from heliograph.channels.service import ChannelService
 from heliograph.installation import Installation
 from heliograph.overriding import with_group
 from heliograph.request.environ import WERKZEUG_SOCKET
+from heliograph.request.logs import flush_all
 
 #: Seconds that a test waits for a message, or for the end of a view, where it says nothing else.
 PATIENCE = 10.0
@@ -115,6 +116,7 @@ def channels_in_memory(app: Flask) -> Iterator[MemoryChannels]:
         installation.use_channels(before)
         made.stop()
         made.close()
+        flush_all()  # the lines of its log belong to this test's output
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def test_its_tests_pass_as_made(made: Path) -> None:
     )
     assert ended.returncode == 0, ended.stdout
     assert "3 passed" in ended.stdout
+    assert "/ws/shout" not in ended.stdout + ended.stderr, "lines of the log are the tests' captured output"
 
 
 def test_it_runs_as_made(made: Path, tmp_path: Path) -> None:
