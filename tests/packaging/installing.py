@@ -67,12 +67,24 @@ def build(into: Path) -> None:
 class Installed:
     """A virtual environment with one distribution and what that requires."""
 
-    def __init__(self, folder: Path, name: str, python: str, wheels: Path) -> None:
+    def __init__(self, folder: Path, name: str, python: str, wheels: Path, *, bytecode: bool = False) -> None:
+        """`bytecode`: made as it is installed, as pip does, so that running it writes nothing there."""
         self.folder = folder
         run([UV, "venv", "--quiet", "--python", python, str(folder)])
         install = [UV, "pip", "install", "--quiet", "--python", str(folder), "--find-links", str(wheels)]
         # What the lock has: it is known to work, and in uv's cache where this Python runs the tests.
-        run([*install, "--constraint", str(self._locked()), "--only-binary", ":all:", name])
+        # With bytecode, as pip does: running it writes nothing there then.
+        run(
+            [
+                *install,
+                "--constraint",
+                str(self._locked()),
+                "--only-binary",
+                ":all:",
+                "--compile-bytecode",
+                name,
+            ]
+        )
 
     def _locked(self) -> Path:
         lines = (ROOT / "requirements.txt").read_text().splitlines()
