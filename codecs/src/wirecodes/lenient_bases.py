@@ -24,6 +24,9 @@ LENIENT = Option(
     maximum=1,
 )
 
+#: Padding, of which any number ends a group, and what stands between.
+_PARTS = re.compile(b"=+|[^=]+")
+
 
 def base_decoder(base: Base, lenient: int) -> Coder:
     return LenientBaseDecoder(base) if lenient else BaseDecoder(base)
@@ -41,26 +44,24 @@ class LenientBaseDecoder(Coder):
         self._table = bytes.maketrans(*base.folds)
         self._dropped = self._foreign + base.short  # of these nothing is left in the rest
         self._group = re.compile(self._spread(base))
-        self._groups = re.compile(b"(?:%b)*+" % self._group.pattern)
+        self._groups = re.compile(b"(?:%b|%b)*+" % (self._group.pattern, re.escape(base.short) or b"(?!)"))
         self._rest = b""
         self._kept: list[int] = []  # where each character of the rest stands in the input
         self._read = 0
 
     @staticmethod
     def _spread(base: Base) -> bytes:
-        """The regular expression of a group: inside one, the character for a group of zeros stands for nothing."""
+        """The regular expression of a group of characters: inside one, the character for a group of zeros stands for nothing."""
         if not base.short:
             return base.group
         one, short = b"[%b]" % re.escape(base.alphabet), re.escape(base.short)
-        return b"(?:%b%b*+){%d}%b|%b" % (one, short, base.width - 1, one, short)
+        return b"(?:%b%b*+){%d}%b" % (one, short, base.width - 1, one)
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
-        parts = piece.split(b"=") if self._base.padded else [piece]
-        for index, part in enumerate(parts):
-            if index:
-                yield self._last_of_group()
-                self._read += 1
-            yield self._decoded(part)
+        parts = _PARTS.findall(piece) if self._base.padded else [piece]
+        for part in parts:
+            ends = self._base.padded and part.startswith(b"=")
+            yield self._last_of_group() if ends else self._decoded(part)
             self._read += len(part)
 
     def _flush(self) -> Iterator[bytes]:
@@ -72,7 +73,7 @@ class LenientBaseDecoder(Coder):
         match = self._groups.match(text)
         whole = match.end() if match else 0
         try:
-            value = self._base.decode(self._tidy(text[:whole]))
+            value = self._base.decode(self._tidy(text[:whole])) if whole else b""
         except ValueError:
             raise self._too_large(text[:whole], part) from None
         self._rest = text[whole:].replace(self._base.short, b"") if self._base.short else text[whole:]
@@ -84,10 +85,7 @@ class LenientBaseDecoder(Coder):
         short = self._base.short
         if not short or short not in groups:
             return groups
-        return self._group.sub(
-            lambda match: match.group() if len(match.group()) == 1 else match.group().replace(short, b""),
-            groups,
-        )
+        return self._group.sub(lambda match: match.group().replace(short, b""), groups)
 
     def _too_large(self, groups: bytes, part: bytes) -> DecodeError:
         """Of the first group whose value has no place in its bytes, at its first character."""

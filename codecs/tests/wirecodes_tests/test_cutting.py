@@ -88,6 +88,13 @@ def test_zeros_inside_a_group_are_left_out_at_once() -> None:
         assert decoder.update(b"z!" + b"z" * 400_000 + b"!!!!z") == bytes(12)
 
 
+@pytest.mark.parametrize(("name", "text"), [("base64", b"="), ("base32", b"="), ("ascii85", b"z")])
+def test_padding_and_groups_of_zeros_are_read_at_once(name: str, text: bytes) -> None:
+    decoder = wirecodes.get(name).decoder(lenient=1)
+    with at_most(200, lenient_bases):
+        decoder.update(text * 10_000)
+
+
 @pytest.mark.parametrize("size", [524_288, 3_000_000])
 @pytest.mark.parametrize("garbage", [b"x", b"garbage " * 900])
 def test_garbage_behind_a_few_bytes_that_swell_is_told_at_its_place(size: int, garbage: bytes) -> None:
