@@ -13,7 +13,7 @@ from proxy_tests.processes import PYTHON, ROOT, Process, free_ports
 INSTANCES = 2
 
 #: What a stack says once it serves, and its state folder.
-SERVING = r"serving \S+; state and logs: (.+?)/[\"\n]"
+SERVING = r"serving .+?; state and logs: (.+?)/[\"\n]"
 
 RUN = (PYTHON, "-m", "heliograph.cli", "run", "wsgi:app")
 

@@ -203,4 +203,4 @@ def test_instances_of_another_server_with_its_websockets(tmp_path: Path) -> None
         status = requests.get(f"{stack.admin_url}/status", timeout=PATIENCE).json()
         assert [(one["name"], one["healthy"]) for one in status["backends"]] == [("web1", True)]
         assert {path.name for path in root.iterdir()} == {"fast.py", "var"}
-        assert stack.output.count('"GET /items/7 HTTP/1.1" 200') >= 1
+        assert [one for one in stack.lines() if '"GET /items/7 HTTP/1.1" 200' in str(one.get("message"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,30 @@ def test_one_that_patches_forks_and_answers_wrong_types_serves_on(tmp_path: Path
         processes = wild.tree()
         assert wild.stop() == 0
     assert not [pid for pid in processes if alive(pid)]
+
+
+SERVER = """\
+import http.server, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"first")
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_changed_code_runs_soon_in_another_server_too(tmp_path: Path) -> None:
+    command = f"--command={shlex.join([PYTHON, 'theirs.py', '{port}'])}"
+    with stack(tmp_path, SERVER, command, "--reload") as changing:
+        changing.wait_for_output(r"serving \S+ theirs\.py .\{port\}.; ", LONG)
+        assert requests.get(changing.url, timeout=PATIENCE).text == "first"
+        (changing.root / "theirs.py").write_text(SERVER.replace("first", "other"))
+        changing.wait_for_output("web1 answers again", LONG)
+        assert requests.get(changing.url, timeout=PATIENCE).text == "other"
+        assert "starting it again" not in changing.output  # it was not taken for one that has failed

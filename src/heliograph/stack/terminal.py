@@ -6,6 +6,7 @@ import http
 import os
 import secrets
 import select
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,7 +52,8 @@ async def announce(log: StackLog, layout: Layout, var: Path) -> None:
     if hint := nginx_hint(layout):
         log.say(hint)
     found = addresses(layout, await _documentation(layout))
-    log.say(f"serving {layout.settings.app}; state and logs: {var}/", **found)
+    served = shlex.join(layout.settings.command) or layout.settings.app
+    log.say(f"serving {served}; state and logs: {var}/", **found)
     if log.form.style is Style.TEXT:
         log.show(shown(found))
 
