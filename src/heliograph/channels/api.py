@@ -10,8 +10,10 @@ calls wait cooperatively, anywhere else the log runs on a loop in a thread of it
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry
 
@@ -46,6 +48,7 @@ class Channels:
         given = {**(settings or {}), **({} if url is None else {"channels": url})}
         service = ChannelService(with_given(given, _GROUPS), CollectorRegistry())
         self.hook = service.hook
+        _open.add(service)
         self._service: Callable[[], ChannelService] = lambda: service
 
     @classmethod
@@ -129,11 +132,25 @@ class Channels:
         raise NotImplementedError("channels.request is not available in this version")
 
     def close(self) -> None:
-        """Close the log of a program without Flask; an application closes its own."""
-        service = self._service()
-        service.stop()
-        service.close()
-        service.loop.close()
+        """Close the log of a program without Flask, as the end of the process does; an application closes its own."""
+        _close(self._service())
+
+
+#: Those of programs without Flask in this process that were not closed yet.
+_open: WeakSet[ChannelService] = WeakSet()
+
+
+def _close(service: ChannelService) -> None:
+    _open.discard(service)
+    service.stop()
+    service.close()
+    service.loop.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    for service in list(_open):
+        _close(service)
 
 
 def _append_or_error(message: tuple[str, object] | Mapping[str, Any]) -> Append | ChannelError:

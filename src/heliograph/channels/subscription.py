@@ -116,7 +116,7 @@ class Subscription:
     def _subscribe(self, start: Start) -> Iterator[Event]:
         """Raises ChannelError. From here on nothing is missed, whenever the first message is asked for."""
         with ExitStack() as stack:
-            stack.callback(self._hub.on_stop(self._queue.end))
+            stack.callback(self._hub.on_stop(self._close))
             events = stack.enter_context(self._hub.subscribed(self._channel, None, self._queue, start))
             first = next(events)
             assert isinstance(first, Subscribed)

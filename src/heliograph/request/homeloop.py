@@ -31,6 +31,7 @@ class HomeLoop:
         self._hub: Any = None
         self._thread: int | None = None
         self._stop: Event | None = None
+        self._process = 0
         self._choosing = _new_lock()
         if (
             is_patched() and _native_id() == os.getpid()
@@ -44,7 +45,12 @@ class HomeLoop:
 
     @property
     def begun(self) -> bool:
-        return self._hub is not None
+        return self._hub is not None and not self._lost
+
+    @property
+    def _lost(self) -> bool:
+        """Whether its thread stayed in the process that this one was forked from."""
+        return self._stop is not None and self._process != os.getpid()
 
     def call(self, function: Callable[..., T], *args: object) -> T:
         """`function(*args)` on the loop, with the caller's context variables. What it raises is raised here."""
@@ -59,6 +65,8 @@ class HomeLoop:
 
     def close(self) -> None:
         """End the thread, where there is one."""
+        if self._lost:
+            return
         stop, self._stop = self._stop, None
         if stop is not None:
             self._across(stop.set, ())
@@ -75,6 +83,7 @@ class HomeLoop:
             return
 
     def _run(self, started: Any) -> None:
+        self._process = os.getpid()
         stop = self._stop = Event()
         hub = gevent.get_hub()
         self._thread, self._hub = _thread_id(), hub
@@ -87,6 +96,8 @@ class HomeLoop:
         hub.destroy(destroy_loop=True)
 
     def _across(self, function: Callable[..., T], args: tuple[object, ...]) -> T:
+        if self._lost:
+            raise RuntimeError("this was used before the process was forked: make another one in the child")
         done = _new_lock()
         done.acquire()
         outcome: list[Any] = [None, None]

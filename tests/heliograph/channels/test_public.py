@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from proxy_tests.processes import PYTHON, clean_environment
 
 from heliograph import Channels, Lost, Message
 from heliograph.channels.errors import InvalidCursor, InvalidName, KeyReused, MessageTooLong
@@ -184,3 +186,53 @@ def test_in_a_program_with_plain_threads(name: str, url: str, tmp_path: Path) ->
 @patched
 def test_in_a_program_patched_by_gevent(name: str, url: str, tmp_path: Path) -> None:
     converse(name, url, tmp_path)
+
+
+ENDING = """
+from heliograph import Channels
+channels = Channels("memory://")
+channels.publish("a", 1)
+for message in channels.subscribe("a", after="earliest"):
+    print(message.data)
+    break
+"""
+
+FORKING = """
+import os
+from heliograph import Channels
+channels = Channels("memory://")
+channels.publish("a", 1)
+child = os.fork()
+if not child:
+    try:
+        channels.publish("a", 2)
+    except RuntimeError as exc:
+        print("refused:", exc)
+    print(Channels("memory://").publish("a", 2).offset)
+else:
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "output"),
+    [
+        (ENDING, "1\n"),
+        (f"from gevent import monkey\nmonkey.patch_all()\n{ENDING}", "1\n"),
+        (
+            FORKING,
+            "refused: this was used before the process was forked: make another one in the child\n1\n",
+        ),
+    ],
+    ids=["plain", "patched", "forked"],
+)
+def test_a_program_that_closes_nothing_ends_without_a_word(program: str, output: str) -> None:
+    ended = subprocess.run(
+        [PYTHON, "-c", program],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, output, "")
