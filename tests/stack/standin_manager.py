@@ -41,7 +41,7 @@ def main(description: Path) -> int:
         log.say("everything answers")
 
     try:
-        return asyncio.run(manager.run(announce))
+        return asyncio.run(manager.run(announce, lambda: None))
     finally:
         log.finish()
 

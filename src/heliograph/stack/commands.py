@@ -18,7 +18,7 @@ from heliograph_proxy.loopback import is_loopback
 from heliograph.given import Given, SettingError, where
 from heliograph.request.options import RequestOptions
 from heliograph.settings import NotAllowed, environment
-from heliograph.stack import files, folder, machine, nginx, ports, render, sources, terminal
+from heliograph.stack import files, folder, machine, nginx, notify, ports, render, sources, terminal
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
 from heliograph.stack.front import Tls
@@ -97,7 +97,7 @@ def _run_in(
         log.say(machine.limits(descriptors))
         await terminal.announce(log, layout, shown(claimed.path, root))
 
-    return asyncio.run(manager.run(announce))
+    return asyncio.run(notify.supervised(manager, announce, notify.service_manager(environ)))
 
 
 def shown(path: Path, root: Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from heliograph.stack.options import StackSettings
+from heliograph.stack.notify import OF_THE_MANAGER
 from heliograph.stack.plan import NO_BYTECODE, Layout, Project
 
 #: What an application prints is seen at once, though it goes to a pipe.
@@ -24,5 +25,7 @@ def inherited(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
         layout.settings.reload
     ):  # bytecode knows a change by seconds and size only, which are alike after a quick edit
         found.update(NO_BYTECODE)
-    found.pop("PORT", None)  # a platform's, for one process; here the settings say who listens where
+    for name in ("PORT", *OF_THE_MANAGER):
+        # A platform's, for one process; here the settings say who listens where. And systemd hears of the manager only.
+        found.pop(name, None)
     return found

@@ -72,8 +72,8 @@ class Manager:
         self._over: asyncio.Future[None]
         self._kill_now: asyncio.Future[None]
 
-    async def run(self, announce: Callable[[], Awaitable[None]]) -> int:
-        """The exit status. `announce` is called when every part has answered."""
+    async def run(self, announce: Callable[[], Awaitable[None]], stopping: Callable[[], None]) -> int:
+        """The exit status. `announce` is called when every part has answered, `stopping` when they are to end."""
         loop = asyncio.get_running_loop()
         self._over, self._kill_now = loop.create_future(), loop.create_future()
         self._listen_to_signals()
@@ -90,6 +90,7 @@ class Manager:
             return 1
         finally:
             following.cancel()
+            stopping()
             await self._stop()
         return 0
 
