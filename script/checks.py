@@ -29,6 +29,8 @@ DEBIAN_PACKAGES = {
     "redis-server": "redis-server",
     "initdb": "postgresql",
     "ip": "iproute2",
+    "systemd-analyze": "systemd",
+    "promtool": "prometheus",
 }
 
 #: Debian puts nginx where the PATH of ordinary users does not lead, and the programs of PostgreSQL where no PATH leads.

@@ -32,7 +32,7 @@ WORDS = {
             "--json",
         ),
     ),
-    "export": ("nginx", "procfile", "--output", "--json"),
+    "export": ("systemd", "docker", "compose", "kubernetes", "nginx", "procfile", "--output", "--json"),
     "completion": SHELLS,
 }
 

@@ -1,4 +1,4 @@
-"""`heliograph export nginx|procfile`: files to deploy this project with, from its settings."""
+"""`heliograph export KIND`: files to deploy this project with, from its settings."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ import os
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from heliograph import __version__
 from heliograph.cli.arguments import CannotAct, CommandParser, ending_in_one_line
 from heliograph.cli.project import layout, main_name
-from heliograph.defaults import state_folder
+from heliograph.defaults import STATE_VARIABLE, state_folder
+from heliograph.given import PREFIX, Given
+from heliograph.request import options as request_options
 from heliograph.settings import environment
-from heliograph.stack import commands, render, sources
+from heliograph.stack import commands, deployment, options, render, sources
 from heliograph.stack.plan import GUNICORN_CONFIGURATION, Layout
 
 #: Descriptors of a machine that is not this one: what the configuration says stays.
 UNBOUNDED = 1 << 30
 
-#: What will be there in a later version.
-LATER = ("systemd", "docker", "compose", "kubernetes")
+#: Settings that the files of a deployment set themselves.
+OWN = {STATE_VARIABLE, request_options.RequestOptions.definitions["log"].name}
+
+#: Files by which pip knows what a project needs, and how it is told; the first that is there counts.
+REQUIREMENTS = {"requirements.txt": ("-r", "requirements.txt"), "pyproject.toml": (".",)}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,8 +41,6 @@ def main(arguments: Sequence[str]) -> int:
         "-o", "--output", metavar="DIR", default=".", help="where to write them; by default here"
     )
     given = parser.takes_json().parse_args(arguments)
-    if given.kind in LATER:
-        parser.error(f"{given.kind} is not available in this version; {', '.join(KINDS)} are")
     if given.kind not in KINDS:
         parser.error(f"{given.kind!r} is none of {', '.join(KINDS)}")
     with ending_in_one_line():
@@ -89,7 +94,69 @@ def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str
     return {"Procfile": "\n".join(lines) + "\n", **files}
 
 
-KINDS = {"nginx": _nginx, "procfile": _procfile}
+def _deployment(root: Path, environ: Mapping[str, str], found: Layout) -> deployment.Deployment:
+    settings = found.settings
+    script = Path(sys.executable).parent / "heliograph"
+    return deployment.Deployment(
+        root=str(root),
+        app=main_name(environ),
+        port=settings.port,
+        tls_port=settings.tls_port if found.certificate else None,
+        port_base=settings.port_base,
+        heliograph=[str(script)] if script.is_file() else [sys.executable, "-m", "heliograph.cli"],
+        gunicorn=[*commands.gunicorn(), "-c", GUNICORN_CONFIGURATION],
+        python=".".join(map(str, sys.version_info[:2])),
+        release=__version__,
+        requirements=next((how for file, how in REQUIREMENTS.items() if _describes(root / file)), ()),
+        variables=_variables(environ),
+    )
+
+
+def _describes(path: Path) -> bool:
+    """Whether a file names what a project needs. Many a pyproject.toml configures tools only."""
+    return path.is_file() and (path.suffix != ".toml" or "project" in tomllib.loads(path.read_text()))
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment sets beside secrets and what the files of a deployment set themselves."""
+    origins = environ.origins if isinstance(environ, Given) else {}
+    known = [one for group in options.groups(environ) for one in group.definitions.values()]
+    names = {one.name for one in known if one.name.startswith(PREFIX) and not one.secret} - OWN
+    return {name: environ[name] for name in names if name in environ and name not in origins}
+
+
+def _templates(folder: str) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (sources.TEMPLATES / folder).iterdir()}
+
+
+def _systemd(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    return deployment.systemd(_deployment(root, environ, found), _templates("systemd"))
+
+
+def _docker(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    return deployment.docker(_deployment(root, environ, found), _templates("docker"))
+
+
+def _compose(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    one = _deployment(root, environ, found)
+    text = deployment.compose(one, _templates("compose")["compose.yaml"])
+    return {**_docker(root, environ, found), "compose.yaml": text}
+
+
+def _kubernetes(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    one = _deployment(root, environ, found)
+    text = deployment.kubernetes(one, _templates("kubernetes")["deployment.yaml"])
+    return {**_docker(root, environ, found), f"kubernetes/{one.name}.yaml": text}
+
+
+KINDS = {
+    "systemd": _systemd,
+    "docker": _docker,
+    "compose": _compose,
+    "kubernetes": _kubernetes,
+    "nginx": _nginx,
+    "procfile": _procfile,
+}
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> list[str]:

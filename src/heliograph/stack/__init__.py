@@ -21,8 +21,10 @@ process relays no traffic but the lines of the log.
     reload     sees changes of the code
     machine    limits, and who may read this checkout
     terminal   what people are told
+    notify     what systemd is told
     manager    all of them: start in order, stop in order
     rolling    instances restarted one after another
     admin      asks the proxy of a running stack
+    deployment pure: files for systemd, containers and Kubernetes
     commands   what `heliograph run` does
 """

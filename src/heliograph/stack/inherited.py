@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from heliograph.stack.options import StackSettings
-from heliograph.stack.notify import OF_THE_MANAGER
 from heliograph.stack.plan import NO_BYTECODE, Layout, Project
 
 #: What an application prints is seen at once, though it goes to a pipe.
 UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+
+#: Where systemd is told, and how often it wants to be. For the manager alone: Gunicorn would tell of itself.
+NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
 
 
 def code_folders(project: Project, settings: StackSettings) -> list[Path]:
@@ -25,7 +27,7 @@ def inherited(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
         layout.settings.reload
     ):  # bytecode knows a change by seconds and size only, which are alike after a quick edit
         found.update(NO_BYTECODE)
-    for name in ("PORT", *OF_THE_MANAGER):
-        # A platform's, for one process; here the settings say who listens where. And systemd hears of the manager only.
+    for name in ("PORT", NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID):
+        # PORT is a platform's, for one process; here the settings say who listens where.
         found.pop(name, None)
     return found

@@ -12,12 +12,8 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from heliograph.stack.inherited import NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC
 from heliograph.stack.manager import Manager
-
-SOCKET, WATCHDOG, WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
-
-#: What is for the manager alone: Gunicorn would tell systemd of itself.
-OF_THE_MANAGER = (SOCKET, WATCHDOG, WATCHDOG_PID)
 
 #: Messages in each of the watchdog's periods; systemd's own documentation advises two.
 _IN_A_PERIOD = 2
@@ -69,7 +65,7 @@ class ServiceManager:
 
 def service_manager(environ: Mapping[str, str]) -> ServiceManager:
     """By the variables that systemd sets. A watchdog may be meant for another process."""
-    address, period = environ.get(SOCKET, ""), environ.get(WATCHDOG, "")
+    address, period = environ.get(NOTIFY_SOCKET, ""), environ.get(WATCHDOG_USEC, "")
     if address.startswith("@"):  # an abstract one
         address = f"\0{address[1:]}"
     asked = period.isascii() and period.isdigit() and environ.get(WATCHDOG_PID) in (None, str(os.getpid()))

@@ -93,10 +93,8 @@ def test_nothing_that_differs_is_replaced_and_nothing_else_is_written_then(tmp_p
     assert (again.returncode, again.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("kind", ["systemd", "docker", "compose", "kubernetes", "floppy"])
-def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
-    ended = called("export", kind, cwd=tmp_path)
+def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path) -> None:
+    ended = called("export", "floppy", cwd=tmp_path)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert ended.stderr.startswith("heliograph: export: ")
-    assert kind in ended.stderr
+    assert ended.stderr.startswith("heliograph: export: 'floppy' is none of systemd, docker,")
     assert list(tmp_path.iterdir()) == []

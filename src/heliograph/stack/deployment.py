@@ -1,0 +1,144 @@
+"""Files to run a stack under systemd, in containers and on Kubernetes, from the templates of this package. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+#: Below, only root may listen where it was not given the right to.
+FIRST_FREE_PORT = 1024
+
+#: Where the container listens when the setting is a port for root.
+CONTAINER_PORT = 8080
+
+#: Where a container listens is not what this machine says.
+LISTENS = ("HELIOGRAPH_HOST", "HELIOGRAPH_PORT")
+
+#: Folders that are a user's own; ProtectHome= would hide a project there.
+HOMES = ("/home/", "/root/", "/run/user/")
+
+#: The longest name that Kubernetes takes.
+_NAME_LENGTH = 63
+
+_MARK = re.compile(r"@([A-Z]+)@")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`heliograph` and `gunicorn` are commands of this machine, `release` the version of the library."""
+
+    root: str
+    app: str
+    port: int
+    tls_port: int | None
+    port_base: int
+    heliograph: Sequence[str]
+    gunicorn: Sequence[str]
+    python: str
+    release: str
+    #: Files of the project by which pip knows what it needs.
+    requirements: Sequence[str] = ()
+    #: What the environment sets, beside secrets.
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The project's, for units, images and objects of Kubernetes."""
+        plain = re.sub(r"[^a-z0-9]+", "-", self.root.rpartition("/")[2].lower())
+        return plain[:_NAME_LENGTH].strip("-") or "heliograph"
+
+    @property
+    def container_port(self) -> int:
+        return self.port if self.port >= FIRST_FREE_PORT else CONTAINER_PORT
+
+
+def systemd(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
+    """A unit for the whole stack and a template of units for instances, by their paths."""
+    programs = [one.root, *one.heliograph, *one.gunicorn]
+    home = "read-only" if any(path.startswith(HOMES) for path in programs) else "yes"
+    ports = [one.port] if one.tls_port is None else [one.port, one.tls_port]
+    values = {
+        "NAME": one.name,
+        "ROOT": one.root,
+        "DIRECTORY": one.root.replace("%", "%%"),
+        "APP": _word(one.app),
+        "CAPABILITIES": _capabilities(ports),
+        "ENVIRONMENT": "".join(
+            f"Environment={_word(f'{name}={value}', dollars=False)}\n"
+            for name, value in sorted(one.variables.items())
+        ),
+        "SANDBOX": fill(templates["sandbox"], {"HOME": home}).rstrip("\n"),
+        "PORT": str(one.port_base),
+        "NEXT": str(one.port_base + 1),
+    }
+    run = " ".join(map(_word, (*one.heliograph, "run")))
+    gunicorn = " ".join(map(_word, one.gunicorn))
+    return {
+        f"{one.name}.service": fill(templates["stack.service"], {**values, "COMMAND": run}),
+        f"{one.name}-instance@.service": fill(
+            templates["instance@.service"], {**values, "COMMAND": gunicorn}
+        ),
+    }
+
+
+def _capabilities(ports: Sequence[int]) -> str:
+    if all(port >= FIRST_FREE_PORT for port in ports):
+        return "CapabilityBoundingSet="
+    return (
+        "# For the ports below 1024.\n"
+        "AmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE"
+    )
+
+
+def _word(text: str, *, dollars: bool = True) -> str:
+    """One word of a unit's line, see systemd.service(5)."""
+    text = text.replace("%", "%%")
+    if dollars:
+        text = text.replace("$", "$$")
+    if re.fullmatch(r"[\w@%+=:,./$-]+", text, re.ASCII):
+        return text
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{quoted}"'
+
+
+def docker(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
+    """A Dockerfile and what it leaves out, by their paths."""
+    wanted = [*one.requirements, f"heliograph[all]=={one.release}"]
+    values = {
+        "NAME": one.name,
+        "VARIABLES": "".join(
+            f" \\\n    {name}={_quoted(value)}"
+            for name, value in sorted(one.variables.items())
+            if name not in LISTENS
+        ),
+        "PYTHON": one.python,
+        "REQUIREMENTS": shlex.join(wanted),
+        "PUBLISHED": str(one.port),
+        "PORT": str(one.container_port),
+    }
+    return {
+        "Dockerfile": fill(templates["Dockerfile"], values),
+        ".dockerignore": templates["dockerignore"],
+    }
+
+
+def _quoted(text: str) -> str:
+    """A value in a Dockerfile."""
+    escaped = re.sub(r'([\\"$])', r"\\\1", text)
+    return f'"{escaped}"'
+
+
+def compose(one: Deployment, template: str) -> str:
+    values = {"NAME": one.name, "PUBLISHED": str(one.port), "PORT": str(one.container_port)}
+    return fill(template, values)
+
+
+def kubernetes(one: Deployment, template: str) -> str:
+    return fill(template, {"NAME": one.name, "PORT": str(one.container_port)})
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put values where the template has their names between two @."""
+    return _MARK.sub(lambda mark: values[mark[1]], template)
