@@ -82,9 +82,16 @@ def write_letters(const uint8_t[::1] text, const uint8_t[::1] table, bytes lette
         free(out)
 
 
+cdef inline Py_ssize_t put_symbol(uint8_t *out, Py_ssize_t used, const uint8_t *row) noexcept nogil:
+    """How much is used with the symbol of this row, -1 where it has none."""
+    if row[0] == 0:
+        return -1
+    memcpy(out + used, row + 1, row[0])
+    return used + row[0]
+
+
 def read_letters(const uint8_t[::1] text, const uint8_t[::1] symbols, int gap):
     cdef Py_ssize_t size = text.shape[0], i, used = 0
-    cdef const uint8_t *row
     cdef int code = 1
     cdef uint8_t c
     cdef uint8_t *out = <uint8_t *>malloc(size * 8 + WIDTH)
@@ -101,15 +108,12 @@ def read_letters(const uint8_t[::1] text, const uint8_t[::1] symbols, int gap):
                         break
                     continue
                 if code > 1:
-                    row = &symbols[code * WIDTH]
-                    if row[0] == 0:
-                        used = -1
-                        break
                     if gap == 2:
                         out[used] = 32
                         used += 1
-                    memcpy(out + used, row + 1, row[0])
-                    used += row[0]
+                    used = put_symbol(out, used, &symbols[code * WIDTH])
+                    if used < 0:
+                        break
                     gap, code = 1, 1
                 if c == 47 or c == 10 or c == 124:
                     gap = 2 if gap else 0
@@ -123,7 +127,6 @@ def read_letters(const uint8_t[::1] text, const uint8_t[::1] symbols, int gap):
 
 def read_digits(const uint8_t[::1] text, const uint8_t[::1] symbols, int dash):
     cdef Py_ssize_t size = text.shape[0], i, used = 0
-    cdef const uint8_t *row
     cdef Py_ssize_t ones = 0, zeros = 0
     cdef int code = 1
     cdef uint8_t c
@@ -149,12 +152,9 @@ def read_digits(const uint8_t[::1] text, const uint8_t[::1] symbols, int dash):
                         used = -1
                         break
                     if zeros > 1:
-                        row = &symbols[code * WIDTH]
-                        if row[0] == 0:
-                            used = -1
+                        used = put_symbol(out, used, &symbols[code * WIDTH])
+                        if used < 0:
                             break
-                        memcpy(out + used, row + 1, row[0])
-                        used += row[0]
                         if zeros == 7:
                             out[used] = 32
                             used += 1
