@@ -5,6 +5,7 @@ What arrives while the reader is busy waits here up to a bound; beyond it the re
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -72,15 +73,17 @@ class MessageQueue:
 
 
 class Subscription:
-    """Give it to `for`. Ends when the process stops, or by `close`; `with` closes it."""
+    """Give it to `for`. Ends when the process stops, by `close` or `with`, or when the program has dropped it.
+
+    A `for` loop that was left has dropped it, whichever thread left it: what the loop of the channels holds, the reader, does not
+    refer to it, so that no collection of garbage has to come first.
+    """
 
     def __init__(self, hub: Hub, loop: HomeLoop, channel: str, start: Start) -> None:
-        self._hub, self._loop, self._channel = hub, loop, channel
-        self._queue = MessageQueue()
-        self._position = Cursor("", 0)
-        self._ending = ExitStack()
-        self._begin = loop.call(self._subscribe, start)
-        self._events = self._run()
+        self._loop = loop
+        self._reader = _Reader(hub, channel)
+        loop.call(self._reader.begin, start)
+        weakref.finalize(self, loop.post, self._reader.close).atexit = False
 
     def __enter__(self) -> Subscription:
         return self
@@ -92,31 +95,48 @@ class Subscription:
         return self
 
     def __next__(self) -> Message | Lost:
-        return self._loop.call(self._next)
+        return self._loop.call(self._reader.next)
 
     def close(self) -> None:
-        self._loop.call(self._close)
+        self._loop.call(self._reader.close)
 
-    # From here on, on the loop.
 
-    def _next(self) -> Message | Lost:
+class _Reader:
+    """The part of a subscription that lives on the loop, on which all of it is called."""
+
+    def __init__(self, hub: Hub, channel: str) -> None:
+        self._hub, self._channel = hub, channel
+        self._queue = MessageQueue()
+        self._position = Cursor("", 0)
+        self._ending = ExitStack()
+        self._reading = False
+
+    def begin(self, start: Start) -> None:
+        """Raises ChannelError. From here on nothing is missed, whenever the first message is asked for."""
+        self._begin = self._subscribe(start)
+        self._events = self._run()
+
+    def next(self) -> Message | Lost:
+        self._reading = True
         try:
             return next(self._events)
-        except StopIteration:
-            self._close()
+        except BaseException:  # StopIteration, too
+            self._queue.end()
             raise
-        except BaseException:
-            self._close()
-            raise
+        finally:
+            self._reading = False
+            if self._queue.ended:
+                self._ending.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """The one that reads, if any, closes the rest: a generator that runs cannot be closed."""
         self._queue.end()
-        self._ending.close()
+        if not self._reading:
+            self._ending.close()
 
     def _subscribe(self, start: Start) -> Iterator[Event]:
-        """Raises ChannelError. From here on nothing is missed, whenever the first message is asked for."""
         with ExitStack() as stack:
-            stack.callback(self._hub.on_stop(self._close))
+            stack.callback(self._hub.on_stop(self.close))
             events = stack.enter_context(self._hub.subscribed(self._channel, None, self._queue, start))
             first = next(events)
             assert isinstance(first, Subscribed)

@@ -63,6 +63,12 @@ class HomeLoop:
             return self.call(function, *args)
         return self._across(function, args)
 
+    def post(self, function: Callable[[], object]) -> None:
+        """Have `function()` called on the loop, unless that has ended. Never waits: finalizers call it, on any thread."""
+        hub = self._hub
+        if self.begun and hub.loop is not None:
+            hub.loop.run_callback_threadsafe(gevent.spawn, function)
+
     def close(self) -> None:
         """End the thread, where there is one."""
         if self._lost:

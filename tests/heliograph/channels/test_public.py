@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from proxy_tests.processes import PYTHON, clean_environment
 
 from heliograph import Channels, Lost, Message
 from heliograph.channels.errors import InvalidCursor, InvalidName, KeyReused, MessageTooLong
+from tests.heliograph.channels.followers import eventually
 from tests.heliograph.channels.patched import patched
 
 #: Of each kind, and some that JSON or UTF-8 could change.
@@ -69,6 +71,26 @@ def subscribe(channels: Channels) -> None:
         event = next(lost)
         assert isinstance(event, Lost)
         assert (event.epoch, event.offset) == (before.epoch, 4)
+
+
+def leave(channels: Channels) -> None:
+    """A loop that is left ends its subscription, without a collection of garbage; the channel may be subscribed to again."""
+    hub = channels._service().hub
+    gc.disable()
+    try:
+        for number in range(3):
+            sent = channels.publish("a", number)
+            for message in channels.subscribe("a", after="earliest"):
+                assert message.offset == 1
+                break
+            eventually(lambda: not hub.follows("a"), "the channel is followed")
+        subscription = channels.subscribe("a", after=sent.cursor)
+        channels.publish("a", "last")
+        assert next(subscription).offset == 4
+        del subscription
+        eventually(lambda: not hub.follows("a"), "the channel is followed")
+    finally:
+        gc.enable()
 
 
 def remove(channels: Channels) -> None:
@@ -163,6 +185,7 @@ CONVERSATIONS: dict[str, Conversation] = {
         publish_again,
         publish_many,
         subscribe,
+        leave,
         remove,
         read_slowly,
         use_threads,
