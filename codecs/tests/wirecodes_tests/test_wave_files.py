@@ -114,6 +114,16 @@ def test_of_any_number_of_channels_the_strongest_is_heard(levels: tuple[float, .
     assert heard(riff(header(channels=len(levels)), chunk(b"data", b"".join(frames)))) == TEXT
 
 
+def test_the_strongest_of_very_many_channels_is_found_in_few_samples() -> None:
+    channels = 20_000
+    loud = array("h", [9000, -9000] * 16)
+    frames = b"".join(bytes(2 * (channels - 1)) + struct.pack("<h", value) for value in loud)
+    reader, found = WaveReader(), array("h")
+    for part in reader.feed(riff(header(channels=channels), chunk(b"data", frames))):
+        found += part
+    assert found + reader.finish() == loud
+
+
 @pytest.mark.parametrize("tone", [500, 8000 / 14, 8000 / 11, 1000, 8000 / 7, 2000])
 @pytest.mark.parametrize("offset", [0, 9000])
 def test_a_channel_of_hiss_or_of_an_offset_is_never_the_strongest(tone: float, offset: int) -> None:

@@ -35,6 +35,8 @@ _RF64_SIZE = 0xFFFFFFFF
 
 #: Bytes after which the strongest channel is looked for anew, however the input is cut.
 _BLOCK = 32 * 1024
+#: A block has at least so many samples of each channel: fewer do not tell how strong it is, and cost as much.
+_LEAST = 16
 #: Some samples of a channel are enough to tell how strong it is. Only half the rate is zero in both rows of samples.
 _STRIDES = (7, 11)
 #: Seconds after which the power of a channel counts a third.
@@ -179,7 +181,7 @@ class WaveReader:
         assert self._format is not None
         assert self._mixer is not None
         frame = self._format.frame
-        size = max(1, _BLOCK // frame) * frame
+        size = max(_LEAST, _BLOCK // frame) * frame
         if len(self._held) < min(size, self._data):
             return None
         raw = self._use(min(size, self._data - self._data % frame))
