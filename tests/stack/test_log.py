@@ -16,6 +16,9 @@ from heliograph.stack.journal import Journal
 from heliograph.stack.lines import LineForm, Style, as_json, part_of, records
 from heliograph.stack.outlet import MOST_WAITING, Outlet
 
+#: More than Python's JSON reads, as a program may print it.
+DEEP = b'{"a":' * 3000 + b"1" + b"}" * 3000
+
 TEXT, JSON = (LineForm(style, ["web1", "proxy"]) for style in (Style.TEXT, Style.JSON))
 
 
@@ -27,7 +30,9 @@ def test_text_lines_begin_with_the_parts_name_in_a_column() -> None:
 
 @given(
     st.lists(
-        st.one_of(st.binary(max_size=40), st.sampled_from([b"{}", b'{"a": 1}', b"{'a'}", b'{"part": 1}']))
+        st.one_of(
+            st.binary(max_size=40), st.sampled_from([b"{}", b'{"a": 1}', b"{'a'}", b'{"part": 1}', DEEP])
+        )
     )
 )
 def test_whatever_a_part_writes_its_log_is_json_that_names_it(lines: list[bytes]) -> None:

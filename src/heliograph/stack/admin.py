@@ -41,7 +41,7 @@ def ask(proxy: Listener, method: str, path: str, body: dict[str, Any] | None = N
         connection.request(method, path, json.dumps(body) if body is not None else None, fields)
         answer = connection.getresponse()
         status, document = answer.status, json.loads(answer.read() or b"null")
-    except (OSError, http.client.HTTPException, ValueError) as exc:
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as exc:
         # Another service that answers there may have sent any bytes.
         reason = " ".join(str(exc).split())
         raise AdminError(f"no proxy answers on {proxy.address}: {reason}") from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from heliograph_proxy.batches import timestamp
 
@@ -52,16 +53,23 @@ class LineForm:
 
 
 def _json_line(part: str, head: bytes, line: bytes, now: float) -> bytes:
-    if line.startswith(b"{"):
-        try:
-            found = json.loads(line)
-        except ValueError:
-            found = None
-        if found and "part" not in found:
-            return head + line[1:] + b"\n"
+    found = _members(line)
+    if found and "part" not in found:
+        return head + line[1:] + b"\n"
     message = line.decode(errors="replace").removeprefix(f"{part}: ")
     told = {"time": timestamp(now), "level": "info", "part": part, "message": message}
     return json.dumps(told).encode() + b"\n"
+
+
+def _members(line: bytes) -> dict[str, Any]:
+    """Those of a JSON object. Any application may print anything: of all else there are none."""
+    if not line.startswith(b"{"):
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found
 
 
 #: The manager asks from this machine; in the combined format the client is the first field and the agent stands in quotes.
@@ -91,10 +99,7 @@ def records(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
 def part_of(line: bytes) -> str:
     """Nothing where the line names none."""
     if line.startswith(b"{"):
-        try:
-            return str(json.loads(line).get("part", ""))
-        except ValueError:
-            return ""
+        return str(_members(line).get("part", ""))
     name, bar, _ = line.partition(b" | ")
     return name.decode(errors="replace").rstrip() if bar and b" " not in name.rstrip() else ""
 

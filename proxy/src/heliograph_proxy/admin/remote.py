@@ -61,7 +61,7 @@ def ask(settings: ProxySettings, method: str, path: str, body: dict[str, Any] | 
         connection.request(method, path, json.dumps(body) if body is not None else None, fields)
         answer = connection.getresponse()
         status, document = answer.status, json.loads(answer.read() or b"null")
-    except (OSError, http.client.HTTPException, ValueError) as exc:
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as exc:
         # What another service says there may have any bytes in it.
         reason = " ".join(str(exc).split())
         raise AdminRefused(f"no proxy answers on {settings.admin}: {reason}") from exc
