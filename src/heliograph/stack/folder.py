@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,17 @@ STATE = "stack.json"
 #: What must not stay behind; nginx removes its pid file itself unless it was killed.
 _PASSING = (STATE, "nginx.pid")
 
+#: What a stack writes into its folder. All else that lies there stays as it is.
+_OURS = (
+    *("*.json", "*.log", "*.log.?", "*.db", "*.db-*", "proxy.toml", "nginx.conf", "nginx.pid"),
+    *("nginx", "spool", "pycache"),
+)
+
 _OTHER = "name another one by HELIOGRAPH_STATE"
+
+
+#: How often a stack that starts tries to lock its folder, and seconds between.
+ATTEMPTS, PAUSE = 20, 0.01
 
 
 class StateError(Exception):
@@ -72,7 +83,7 @@ def claim(path: Path) -> Folder:
     try:
         make_folder(path)
         _refuse_shared(path)
-        lock = _try_lock(path)
+        lock = _take_lock(path)
         if lock is None:
             raise _runs(path)
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
@@ -81,6 +92,16 @@ def claim(path: Path) -> Folder:
     except OSError as exc:
         raise StateError(f"the state folder {path} cannot be used ({exc.strerror}); {_OTHER}") from exc
     return Folder(path, lock)
+
+
+def _take_lock(path: Path) -> int | None:
+    """Somebody may just be asking whether a stack runs, which takes a moment."""
+    for _ in range(ATTEMPTS):
+        lock = _try_lock(path, fcntl.LOCK_EX)
+        if lock is not None:
+            return lock
+        time.sleep(PAUSE)
+    return None
 
 
 def _refuse_shared(path: Path) -> None:
@@ -108,10 +129,11 @@ def _runs(path: Path) -> StateError:
 
 
 def _make_private(path: Path) -> None:
-    """Take the folder and what lies in it from other users: it may be of an earlier version, or of another umask."""
+    """Take the folder and what is ours in it from other users: it may be of an earlier version, or of another umask."""
     make_private(path)
-    for entry in path.iterdir():
-        make_private(entry)
+    for pattern in _OURS:
+        for entry in path.glob(pattern):
+            make_private(entry)
 
 
 def running(path: Path) -> bool:
@@ -129,16 +151,17 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def _is_locked(path: Path) -> bool:
-    lock = _try_lock(path)
+    """Those who ask do not exclude each other, and a stack that starts waits for them."""
+    lock = _try_lock(path, fcntl.LOCK_SH)
     if lock is not None:
         os.close(lock)
     return lock is None
 
 
-def _try_lock(path: Path) -> int | None:
+def _try_lock(path: Path, kind: int) -> int | None:
     lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
         return None
