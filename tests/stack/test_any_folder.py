@@ -41,6 +41,7 @@ def hello(tmp_path: Path) -> Path:
     root = tmp_path / "a project, ünïcode"
     root.mkdir()
     (root / "hello.py").write_text(HELLO)
+    (root / "queue.py").write_text("raise ImportError('of the project, which Heliograph does not need')")
     return root
 
 
@@ -58,7 +59,7 @@ def test_one_file_is_enough_and_all_that_is_written_lies_in_the_state_folder(
             "web2",
         )
         assert requests.get(f"{stack.url}/-/health", timeout=PATIENCE).status_code == 404
-    assert written(hello) == {"hello.py", "var"}
+    assert written(hello) == {"hello.py", "queue.py", "var"}
     assert [path.name for path in (hello / "var/pycache").rglob("hello*.pyc")]
     assert not {"stack.json", "nginx.pid"} & written(hello / "var")
 
@@ -122,7 +123,11 @@ def test_a_project_has_its_own_configurations_or_those_of_the_package(tmp_path: 
 
 
 def test_the_checkouts_configurations_are_the_templates() -> None:
-    templates = [path for path in sources.TEMPLATES.rglob("*") if path.is_file()]
+    kinds = (
+        sources.TEMPLATES / "proxy.toml",
+        *(sources.TEMPLATES / "nginx").rglob("*"),
+    )  # others are exported
+    templates = [path for path in kinds if path.is_file()]
     differing = {
         path.name
         for path in templates

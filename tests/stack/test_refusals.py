@@ -290,6 +290,12 @@ def test_a_broken_application_ends_the_start_with_status_1(tmp_path: Path) -> No
         assert not any(answers(port) for port in stack.ports.all)
 
 
+def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with Stack(tmp_path, {"HELIOGRAPH_COMMAND": "no-such-server {port}", "HELIOGRAPH_NGINX": "0"}) as stack:
+        assert stack.wait() == 1
+        assert "cannot be executed: [Errno 2] No such file or directory: 'no-such-server'" in stack.output
+
+
 @needs_nginx
 @pytest.mark.slow
 def test_a_broken_nginx_configuration_ends_the_start_with_status_1(tmp_path: Path) -> None:

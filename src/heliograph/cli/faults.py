@@ -155,7 +155,7 @@ def application(project: Examined) -> Found:
         return
     app, path = project.project.app, project.project.import_path
     environ = {**project.environ, **({"PYTHONPATH": path} if path else {})}
-    command = [sys.executable, "-m", "heliograph.cli.load", app]
+    command = [sys.executable, "-P", "-m", "heliograph.cli.load", app]
     try:
         ended = subprocess.run(
             command,

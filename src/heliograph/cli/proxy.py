@@ -23,5 +23,5 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"{given.verb!r} is not one of {', '.join(VERBS)}")
     with ending_in_one_line():
         file = find(given.state).proxy_file
-        command = [sys.executable, "-m", "heliograph_proxy", given.verb, "--config", str(file), *rest]
+        command = [sys.executable, "-P", "-m", "heliograph_proxy", given.verb, "--config", str(file), *rest]
         os.execv(command[0], command)

@@ -173,7 +173,7 @@ class Part:
         self._output = PartOutput(self._log, plan.name, held=held, requests=plan.kind is PartKind.PROXY)
         out, err = self._output.descriptors
         try:
-            return spawn(
+            process = spawn(
                 plan.command,
                 cwd=self._root,
                 environment=self._environment,
@@ -184,8 +184,8 @@ class Part:
         except OSError:
             self._output.close()
             raise
-        finally:
-            self._output.started()
+        self._output.started()
+        return process
 
     async def _watched(self, child: Child) -> int:
         """Its status. One that answers no more is killed."""

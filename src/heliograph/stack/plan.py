@@ -204,7 +204,7 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
     proxy = Plan(
         "proxy",
         PartKind.PROXY,
-        (python, "-m", "heliograph_proxy", "run", "-c", str(var / "proxy.toml")),
+        (python, "-P", "-m", "heliograph_proxy", "run", "-c", str(var / "proxy.toml")),
         reachable(layout.host(PartKind.PROXY)),
         layout.settings.proxy_port,
         {STATE_VARIABLE: str(var)},
