@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from proxy_tests.processes import ROOT
@@ -14,6 +17,7 @@ from app.application import GROUPS
 from heliograph.given import Given, SettingError, from_file
 from heliograph.settings import names
 from heliograph.stack import folder, render
+from heliograph.stack.front import StaticFolder
 from heliograph.stack.options import StackSettings, load, unknown_names
 from heliograph.stack.plan import Layout, PartKind, Project, reachable, stages
 from heliograph.stack.terminal import nginx_hint
@@ -419,13 +423,36 @@ def test_a_folder_that_was_open_to_others_is_closed_when_a_stack_takes_it(tmp_pa
     var = tmp_path / "var"
     (var / "spool").mkdir(parents=True)
     (var / "nginx-access.log").touch()
+    (var / "theirs.sh").touch()
     for path, mode in ((var, 0o755), (var / "spool", 0o755), (var / "nginx-access.log", 0o644)):
         path.chmod(mode)
+    (var / "theirs.sh").chmod(0o755)
     claimed = folder.claim(var)
     claimed.publish({"pid": 1})
     modes = {path.name: path.stat().st_mode & 0o777 for path in (var, *var.iterdir())}
-    assert modes == {"var": 0o700, "spool": 0o700, "nginx-access.log": 0o600, "stack.json": 0o600}
+    ours = {"var": 0o700, "spool": 0o700, "nginx-access.log": 0o600, "stack.json": 0o600}
+    assert modes == {**ours, "theirs.sh": 0o755}
     claimed.release()
+
+
+def test_who_asks_whether_a_stack_runs_hinders_nobody_who_asks_and_none_that_starts(tmp_path: Path) -> None:
+    asking = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    assert not folder.running(tmp_path)
+    done = Timer(folder.PAUSE, os.close, (asking,))
+    done.start()
+    claimed = folder.claim(tmp_path)
+    done.join()
+    assert folder.running(tmp_path)
+    claimed.release()
+
+
+def test_static_folders_need_a_place_in_a_configuration_of_the_projects_own() -> None:
+    folders = (StaticFolder("/a/", "/srv/a"),)
+    with_them = replace(FRONT, static=folders)
+    assert 'alias "/srv/a/";' in render.nginx_conf(NGINX, with_them)
+    with pytest.raises(render.RenderError, match=r"no line `include snippets/site\.conf;`"):
+        render.nginx_conf(NGINX.replace("include snippets/site.conf;", "return 404;"), with_them)
 
 
 def test_a_missing_nginx_is_said_and_one_that_was_left_out_is_not() -> None:

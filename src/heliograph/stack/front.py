@@ -101,8 +101,15 @@ _SITE = re.compile(r"^(\s*)include snippets/site\.conf;$", re.MULTILINE)
 
 
 def with_static(text: str, folders: Sequence[StaticFolder]) -> str:
-    """The folders in every server that has our site."""
-    return _SITE.sub(lambda found: found[0] + "".join(_location(found[1], one) for one in folders), text)
+    """The folders in every server that has our site. Raises Unwritable where none has it."""
+    text, places = _SITE.subn(
+        lambda found: found[0] + "".join(_location(found[1], one) for one in folders), text
+    )
+    if folders and not places:
+        raise Unwritable(
+            "there is no line `include snippets/site.conf;`, below which static folders could be put"
+        )
+    return text
 
 
 def _location(indent: str, static: StaticFolder) -> str:
