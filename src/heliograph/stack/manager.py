@@ -79,11 +79,9 @@ class Manager:
         self._listen_to_signals()
         following = asyncio.create_task(self._follow_code())
         try:
-            starting = asyncio.create_task(self._start())
-            await asyncio.wait({starting, self._over}, return_when=asyncio.FIRST_COMPLETED)
-            starting.cancel()
-            if not self._over.done():
-                await announce()
+            for step in (self._start, announce):
+                if not self._over.done():
+                    await self._until_over(asyncio.ensure_future(step()))
             await self._over
         except CannotStart as exc:
             self._say(str(exc))
@@ -93,6 +91,14 @@ class Manager:
             stopping()
             await self._stop()
         return 0
+
+    async def _until_over(self, step: asyncio.Future[None]) -> None:
+        """A stop, or a part that cannot start, ends the step."""
+        await asyncio.wait({step, self._over}, return_when=asyncio.FIRST_COMPLETED)
+        if step.done():
+            step.result()
+        else:
+            step.cancel()
 
     async def _follow_code(self) -> None:
         """Restart the instances whenever the code has changed; without --reload nobody looks."""
