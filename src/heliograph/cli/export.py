@@ -65,7 +65,9 @@ def _nginx(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, s
     pattern = source.nginx.read_text()
     text = render.nginx_conf(pattern, replace(front, as_root=False))
     if own := re.search(r"^error_log\s.*", pattern, re.MULTILINE):  # under a manager it is the terminal
-        line = own[0].replace(" var/", f" {front.var}/")
+        line = re.sub(
+            r"(?<=\s)var/[^\s;]*", lambda path: render.quoted(front.var + path[0].removeprefix("var")), own[0]
+        )
         text = re.sub(r"^error_log\s.*", lambda _: line, text, count=1, flags=re.MULTILINE)
     files = {sources.NGINX: text}
     for snippet in sorted(source.snippets.glob("*.conf")):
@@ -76,8 +78,12 @@ def _nginx(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, s
 
 
 def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    if found.settings.command:
+        raise CannotAct("a Procfile starts instances by Gunicorn; HELIOGRAPH_COMMAND names another server")
+    searched = ",".join(found.settings.pythonpath)
+    path = f" --pythonpath {shlex.quote(searched)}" if searched else ""
     lines = [
-        f"web: gunicorn -c {GUNICORN_CONFIGURATION} {shlex.quote(main_name(environ))}",
+        f"web: gunicorn -c {GUNICORN_CONFIGURATION}{path} {shlex.quote(main_name(environ))}",
         f"proxy: heliograph-proxy run -c {sources.PROXY}",
     ]
     files = {}
@@ -85,7 +91,11 @@ def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str
         pattern = sources.find(root, environ).proxy.read_text()
         settings = found.settings
         text = render.proxy_toml(
-            pattern, found.proxy_listens, found.admin_at, found.backends, settings.trusted
+            pattern,
+            found.proxy_listens,
+            found.admin_at,
+            found.backends,
+            settings.trusted,
         )
         files[sources.PROXY] = render.for_stack(text, found.private, settings.log)
     if found.settings.nginx != "0":

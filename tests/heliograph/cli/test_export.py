@@ -25,14 +25,16 @@ def test_the_configuration_of_this_checkout_is_what_export_gives(tmp_path: Path)
 
 
 def test_nginx_of_a_project_has_its_settings_and_nginx_takes_it(tmp_path: Path) -> None:
-    (tmp_path / "heliograph.toml").write_text('proxy_port = 9123\nprivate = ["/internal"]\nstate = "run"\n')
+    (tmp_path / "heliograph.toml").write_text(
+        'proxy_port = 9123\nprivate = ["/internal"]\nstate = "my run"\n'
+    )
     assert called("export", "nginx", cwd=tmp_path).returncode == 0
     text = (tmp_path / "nginx/nginx.conf").read_text()
     assert "127.0.0.1:9123" in text
     assert "^/internal(?:/|$)" in text
     if NGINX is None:
         pytest.skip("nginx is missing")
-    (tmp_path / "run").mkdir()
+    (tmp_path / "my run").mkdir()
     checked = subprocess.run(
         [NGINX, "-t", "-p", str(tmp_path), "-c", "nginx/nginx.conf"],
         capture_output=True,
@@ -77,6 +79,18 @@ def test_a_shell_takes_the_line_of_a_factory(tmp_path: Path) -> None:
         check=False,
     )
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_a_procfile_has_the_import_path_and_is_for_gunicorn_only(tmp_path: Path) -> None:
+    (tmp_path / "a src").mkdir()
+    (tmp_path / "heliograph.toml").write_text('pythonpath = ["a src"]\n')
+    assert called("export", "procfile", cwd=tmp_path).returncode == 0
+    assert " --pythonpath 'a src' " in (tmp_path / "Procfile").read_text()
+    (tmp_path / "heliograph.toml").write_text('command = "server --port {port}"\n')
+    ended = called("export", "procfile", "-o", "other", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "HELIOGRAPH_COMMAND names another server" in ended.stderr
+    assert not (tmp_path / "other").exists()
 
 
 def test_nothing_that_differs_is_replaced_and_nothing_else_is_written_then(tmp_path: Path) -> None:
