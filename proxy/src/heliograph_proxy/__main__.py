@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import signal
 import sys
 
-import gevent
-from gevent.event import Event
 from gevent.hub import get_hub
 
 import heliograph_proxy
-from heliograph_proxy import COMPILED, OUTDATED, inherited, loopmonitor, operating
+from heliograph_proxy import COMPILED, OUTDATED, handover, inherited, loopmonitor, notify, operating
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.admin.remote import AdminRefused
 from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.limits import raise_descriptor_limit
+from heliograph_proxy.running import RunningProxy
 from heliograph_proxy.server import ProxyServer, build
 from heliograph_proxy.settings import ProxySettings, environment, load, log_format
 
@@ -28,20 +25,6 @@ DEFAULT_FILE = "conf/proxy.toml"
 
 EPILOG = (
     "Exit status: 0; 1 where something is wrong, which one line says; 2 where the call is not understood."
-)
-
-#: QUIT too: other servers end in order with it.
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-
-#: What operators know from other servers. By themselves they would end or stop the process.
-WITHOUT_MEANING = (
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-    signal.SIGTTIN,
-    signal.SIGALRM,
-    signal.SIGVTALRM,
-    signal.SIGIO,
-    signal.SIGPWR,
 )
 
 
@@ -94,62 +77,37 @@ class _Version(argparse.Action):
 
 
 def _run(given: argparse.Namespace) -> int:
-    settings = load(given.config)
-    events.as_text = log_format() == "text"
-    descriptors = raise_descriptor_limit()
-    server = ProxyServer(build(settings), given.config, inherited.from_environment(environment()))
-    stopping = Event()
-    for number in STOPPING:
-        gevent.signal_handler(number, _stop_or_end, stopping)
-    gevent.signal_handler(signal.SIGHUP, _reload, server)
-    gevent.signal_handler(signal.SIGUSR1, _reopen, server)
-    for number in WITHOUT_MEANING:
-        gevent.signal_handler(number, _ignore, number)
-    # Not with a line: where a terminal stops who writes to it in the background, the line would bring the next one.
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    surroundings = environment()
+    told = handover.from_environment(surroundings)
+    sockets = inherited.from_environment(surroundings, told.owned)
+    try:
+        settings = load(given.config)
+        events.as_text = log_format() == "text"
+        descriptors = raise_descriptor_limit()
+        server = ProxyServer(build(settings), given.config, sockets)
+    except SettingsError as exc:
+        told.failed(str(exc))
+        raise
+    told.take_over(server)
+    managed = handover.in_stack(surroundings, given.config)
+    notifier = notify.Notifier() if managed else notify.from_environment(surroundings)
+    refused = "the manager of the stack replaces this proxy" if managed else ""
+    succession = handover.Handover(server, surroundings, notifier, refused=refused)
+    running = RunningProxy(server, succession, notifier)
+    running.catch_signals()
     server.start()
     loopmonitor.start(server.runtime.metrics.loop)
     if OUTDATED:
         events.log("kernel-outdated", reason="the compiled modules are of other sources; the sources run")
     _say_limits(settings, descriptors)
+    told.ready(server)
+    notifier.send(notify.READY)
     # What exists now lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    stopping.wait()
-    events.log("stopping")
-    server.stop()
+    running.wait_and_stop()
     get_hub().threadpool.join()
     return 0
-
-
-def _stop_or_end(stopping: Event) -> None:
-    """The first signal lets clients finish, the second does not."""
-    if stopping.is_set():
-        events.log("stopped-immediately")
-        os._exit(1)
-    stopping.set()
-
-
-def _reload(server: ProxyServer) -> None:
-    try:
-        server.control.reload()
-    except SettingsError as exc:
-        events.log("reload-failed", reason=str(exc))
-
-
-def _reopen(server: ProxyServer) -> None:
-    """The log was renamed: lines until now stand in the old file, the next in a new one of the same name."""
-    runtime = server.runtime
-    try:
-        runtime.access_log.reopen(runtime.settings.log)
-    except SettingsError as exc:
-        events.log("reopen-failed", reason=str(exc))
-        return
-    events.log("logs-reopened")
-
-
-def _ignore(number: signal.Signals) -> None:
-    events.log("signal-ignored", signal=number.name, reason="it has no meaning here")
 
 
 def _say_limits(settings: ProxySettings, descriptors: int) -> None:

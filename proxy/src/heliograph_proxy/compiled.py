@@ -38,6 +38,7 @@ HOT = (
     "clock",
     "connections",
     "exchange",
+    "framebounds",
     "headers",
     "held",
     "hosts",

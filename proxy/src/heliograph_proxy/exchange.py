@@ -209,15 +209,19 @@ class ProxyExchange:
         return After.CLOSE if close else After.KEEP
 
     def _tunnel(self, attempt: Attempt, answer: ResponseHead) -> After:
-        client, backend = self._client, attempt.connected
+        client, backend, tunnels = self._client, attempt.connected, self._runtime.tunnels
         client.on_readable = None
         self._record.stream = True
         self._runtime.balancer.begin_tunnel(self._slot)
         try:
             client.send(self._head_for_client(attempt, answer.passed_on, answer, close=False))
-            self._record.ended = Tunnel(client, backend, self._runtime.settings.timeouts.tunnel).run()
+            seconds = self._runtime.settings.timeouts.tunnel
+            tunnel = tunnels[client] = Tunnel(client, backend, seconds, websocket=self._head.websocket)
+            self._record.ended = tunnel.run()
         except StreamError:
             return client_left(self._record)
+        finally:
+            tunnels.pop(client, None)
         return After.CLOSE
 
     def _head_for_client(self, attempt: Attempt, start: bytes, answer: ResponseHead, *, close: bool) -> bytes:

@@ -5,7 +5,8 @@ LISTEN_FDNAMES says what each is for. Without LISTEN_PID they belong to the proc
 posix_spawn does not know its id before. Names are those of the configuration, `listen` and `admin`; a socket of any other
 name, such as a systemd unit's own, is found by its address alone.
 
-The sockets are another one's: this process accepts on them, and removes no socket file when it ends.
+The sockets are another one's: this process accepts on them, and removes no socket file when it ends, but for those that an
+earlier generation of it has bound.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import socket
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from heliograph_proxy.errors import SettingsError
@@ -37,9 +38,20 @@ class InheritedSocket:
     number: int
     name: str
     sock: socket.socket
+    #: Its file is this program's to remove: an earlier generation has bound it.
+    owned: bool = False
 
     def __str__(self) -> str:
         return f'descriptor {self.number} ("{self.name}") on {_address(self.sock)}'
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningSocket:
+    """One to be inherited."""
+
+    role: str
+    sock: socket.socket
+    owned: bool
 
 
 class InheritedSockets:
@@ -49,13 +61,13 @@ class InheritedSockets:
         self._left = found or []
         self._wanted: list[str] = []
 
-    def take(self, role: str, address: Address) -> socket.socket | None:
+    def take(self, role: str, address: Address) -> InheritedSocket | None:
         """The socket for an address, or None where it is to be bound."""
         self._wanted.append(f"{role} {address}")
         for one in self._left:
             if (one.name == role or one.name not in ROLES) and _is_on(one.sock, address):
                 self._left.remove(one)
-                return one.sock
+                return one
         return None
 
     def check_all_taken(self) -> None:
@@ -66,23 +78,28 @@ class InheritedSockets:
             )
 
 
-def from_environment(environment: MutableMapping[str, str]) -> InheritedSockets:
-    """Those of this process. What says so is removed: a process that this one starts must not find it."""
+def from_environment(
+    environment: MutableMapping[str, str], owned: frozenset[int] = frozenset()
+) -> InheritedSockets:
+    """Those of this process; which of them are its own, by their descriptors. What says so is removed: a process
+    that this one starts must not find it."""
     given = {name: environment.pop(name, "") for name in (FDS, PID, NAMES, PIDFDID)}
     if not given[FDS] or given[PID] not in ("", str(os.getpid())):
         return InheritedSockets()
-    count, names = _count_and_names(given)
-    return InheritedSockets([_socket(FIRST + index, names[index]) for index in range(count)])
+    names = _names(given)
+    found = [_socket(number, name) for number, name in enumerate(names, FIRST)]
+    return InheritedSockets([replace(one, owned=one.number in owned) for one in found])
 
 
-def _count_and_names(given: Mapping[str, str]) -> tuple[int, list[str]]:
+def _names(given: Mapping[str, str]) -> list[str]:
+    """One for each descriptor."""
     if not given[FDS].isdecimal():
         raise SettingsError(FDS, "", f'must be a number, not "{given[FDS]}"')
     count = int(given[FDS])
     names = given[NAMES].split(":") if given[NAMES] else ["unknown"] * count
     if len(names) != count:
         raise SettingsError(NAMES, "", f"has {len(names)} names for {count} descriptors")
-    return count, names
+    return names
 
 
 def _socket(number: int, name: str) -> InheritedSocket:

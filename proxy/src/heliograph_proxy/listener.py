@@ -18,6 +18,7 @@ from gevent.server import StreamServer
 
 from heliograph_proxy import eventlog as events
 from heliograph_proxy.errors import EXHAUSTED, SettingsError
+from heliograph_proxy.inherited import InheritedSocket
 from heliograph_proxy.values import Address
 
 #: Connections the kernel may keep for us: a burst of clients, or the moment while accepting pauses.
@@ -42,25 +43,25 @@ class ProxyListener(StreamServer):
         address: Address,
         handle: Callable[[socket.socket, Any], None],
         has_room: Callable[[int], bool] = lambda starting: True,
-        inherited: socket.socket | None = None,
+        inherited: InheritedSocket | None = None,
     ) -> None:
         self._where = address
         #: The socket file is this listener's to remove.
-        self._owned = inherited is None
+        self.owned = inherited is None or inherited.owned
         self._handle_it = handle
         self._has_room = has_room
         self._told_at = -TELL_SECONDS
         #: Accepted, but their greenlet has not begun: one turn of the loop accepts many.
-        self._starting = 0
-        super().__init__(prepare(inherited) if inherited else bind(address), self._begin)
+        self.starting = 0
+        super().__init__(prepare(inherited.sock) if inherited else bind(address), self._begin)
 
     def _begin(self, sock: socket.socket, peer: Any) -> None:
-        self._starting -= 1
+        self.starting -= 1
         self._handle_it(sock, peer)
 
     # gevent's loop takes None as "nothing to accept", which its type does not say.
     def do_read(self) -> tuple[socket.socket, Any] | None:  # type: ignore[override]
-        if not self._has_room(self._starting):
+        if not self._has_room(self.starting):
             self._pause("descriptors are kept for connections to backends")
             return None
         try:
@@ -73,7 +74,7 @@ class ProxyListener(StreamServer):
             # Anything else concerns a client that has gone already.
             return None
         accepted.setblocking(False)
-        self._starting += 1
+        self.starting += 1
         return accepted, peer
 
     def _pause(self, reason: str) -> None:
@@ -89,7 +90,7 @@ class ProxyListener(StreamServer):
 
     def close(self) -> None:
         super().close()
-        if self._owned and self._where.path and os.path.exists(self._where.path):
+        if self.owned and self._where.path and os.path.exists(self._where.path):
             os.unlink(self._where.path)
 
 

@@ -15,6 +15,8 @@ from heliograph_proxy.metrics import ProxyMetrics
 from heliograph_proxy.requestids import RequestIds
 from heliograph_proxy.settings import ProxySettings
 from heliograph_proxy.sticky import Sticky
+from heliograph_proxy.streams import SocketStream
+from heliograph_proxy.tunnel import Tunnel
 from heliograph_proxy.waits import Sweeper
 
 
@@ -34,3 +36,11 @@ class Runtime:
     request_ids: RequestIds = field(default_factory=RequestIds)
     #: No connection is kept alive anymore.
     stopping: bool = False
+    #: Another process serves on the same sockets.
+    replaced: bool = False
+    #: While stopping: seconds that a connection without a request may still bring one, which a close would lose. 0: none.
+    last_request: float = 0.0
+    #: How many processes this program has been, each the successor of the one before.
+    generation: int = 1
+    #: The tunnels by their clients' connections.
+    tunnels: dict[SocketStream, Tunnel] = field(default_factory=dict)

@@ -10,9 +10,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
-from greenlet import greenlet
 
-from heliograph_proxy import eventlog as events
 from heliograph_proxy import headers, loopmonitor, sticky
 from heliograph_proxy.accesslog import AccessLog
 from heliograph_proxy.admin.control import Control
@@ -27,11 +25,13 @@ from heliograph_proxy.balancing.selection import part_of_queue
 from heliograph_proxy.balancing.strategies import create
 from heliograph_proxy.clients import ClientBounds
 from heliograph_proxy.connections import Connections
+from heliograph_proxy.draining import CLOSE_SPREAD_SECONDS, Sessions, end_sessions
 from heliograph_proxy.errors import Unavailable
+from heliograph_proxy.generations import Predecessors
 from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1.fields import CLOSE
 from heliograph_proxy.http1.requests import RequestParser
-from heliograph_proxy.inherited import InheritedSockets
+from heliograph_proxy.inherited import InheritedSockets, ListeningSocket
 from heliograph_proxy.listener import ProxyListener
 from heliograph_proxy.loopwatch import LoopWatch
 from heliograph_proxy.metrics import ProxyMetrics
@@ -45,6 +45,11 @@ from heliograph_proxy.waits import Sweeper
 #: eighth, because most clients are idle at any moment, and at least what a proxy with few descriptors needs.
 RESERVED_SHARE = 8
 RESERVED_LEAST = 24
+
+#: A client that was told nothing may use its connection once more. Those of a proxy that was replaced have this long, which
+#: HAProxy calls idle-close-on-response; those of one that is stopped, and may be replaced on the same sockets, less.
+LAST_REQUEST_SECONDS = 5.0
+LAST_REQUEST_SHORT = 1.0
 
 #: How often idle connections are aged and the queue is looked at without an occasion.
 MAINTENANCE_SECONDS = 0.25
@@ -83,9 +88,11 @@ class ProxyServer:
         self.checker = Checker(runtime)
         self.control = Control(runtime, self.checker, file)
         self._live = LiveStream(runtime)
-        views = AdminViews(runtime, self.control, self._live)
+        views = AdminViews(runtime, self.control, self._live, self._older)
         self._admin = AdminListener(runtime, views, sockets.take("admin", runtime.settings.admin))
-        self._sessions: dict[ClientSession, greenlet] = {}
+        #: Where clients of generations before are left.
+        self.predecessors: Predecessors | None = None
+        self._sessions: Sessions = {}
         self._empty = Event()
         self._maintainer: gevent.Greenlet[..., None] | None = None
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -113,21 +120,36 @@ class ProxyServer:
             listener.start()
         self._admin.start()
 
-    def stop(self) -> None:
-        """Stop accepting, let requests end and tunnels be relayed for `timeouts.drain` seconds, then cut."""
+    def listening(self) -> list[ListeningSocket]:
+        """All sockets, for a successor."""
+        listeners = [*(("listen", one) for one in self._listeners), ("admin", self._admin.listener)]
+        return [ListeningSocket(role, one.socket, one.owned) for role, one in listeners]
+
+    def stop(self, *, replaced: bool = False) -> None:
+        """Stop accepting, let requests end and tunnels be relayed for `timeouts.drain` seconds, then end what is left. `replaced`:
+        the successor serves, on the admin listener, too. On sockets of another program one may serve as well."""
         runtime = self.runtime
-        runtime.stopping = True
+        shared = replaced or not all(one.owned for one in self._listeners)
+        runtime.stopping, runtime.replaced = True, replaced
+        if shared:
+            runtime.last_request = LAST_REQUEST_SECONDS if replaced else LAST_REQUEST_SHORT
+        if replaced:
+            self._hand_over()
         for listener in self._listeners:
             listener.close()
+        while any(listener.starting for listener in self._listeners):
+            gevent.sleep(0)
         for session in self._sessions:
             session.stop_if_idle()
         if self._sessions:
             self._empty.clear()
             self._empty.wait(runtime.settings.timeouts.drain)
-        left = list(self._sessions.values())
-        if left:
-            events.log("drain-ended", cut=len(left))
-            gevent.killall(left)
+        if self._sessions:
+            end_sessions(self._sessions, runtime.tunnels, CLOSE_SPREAD_SECONDS if shared else 0.0)
+        self._stop_parts()
+
+    def _stop_parts(self) -> None:
+        runtime = self.runtime
         self._admin.stop()
         self._live.stop()
         self.checker.stop()
@@ -136,6 +158,21 @@ class ProxyServer:
         runtime.connections.close()
         runtime.access_log.stop()
         runtime.sweeper.stop()
+
+    def stop_draining(self) -> None:
+        """End at once what is left."""
+        self._empty.set()
+
+    def _hand_over(self) -> None:
+        for listener in (*self._listeners, self._admin.listener):
+            listener.owned = False
+        self._admin.listener.close()
+        self._live.changed()  # pages go to the successor
+        if self.predecessors is not None:
+            self.predecessors.hand_over()
+
+    def _older(self) -> list[dict[str, Any]]:
+        return self.predecessors.reports() if self.predecessors is not None else []
 
     def _has_room(self, starting: int) -> bool:
         return len(self.runtime.sweeper) + starting < self._most_sockets

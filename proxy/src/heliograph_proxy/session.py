@@ -47,7 +47,7 @@ class ClientSession:
 
     def __init__(self, runtime: Runtime, stream: SocketStream, peer: str, local: str) -> None:
         self._runtime = runtime
-        self._stream = stream
+        self.stream = stream
         self._peer = peer
         self._trusted = runtime.settings.trusted
         self._forwarding = Forwarding(peer, self._trusted)
@@ -75,16 +75,19 @@ class ClientSession:
             pass  # between two requests: nothing is lost
         finally:
             self._count_for("")
-            self._stream.close()
+            self.stream.close()
 
     def stop_if_idle(self) -> None:
-        if self.idle:
-            self._stream.interrupt(ProxyStopping())
+        """Where a client may send one more request, that is waited for."""
+        if self.idle and (last := self._runtime.last_request):
+            self.stream.read_deadline = min(self.stream.read_deadline, monotonic() + last)
+        elif self.idle:
+            self.stream.interrupt(ProxyStopping())
 
     def reloaded(self) -> None:
         """The settings are new: the wait for a request, for its head, or for the client to take an answer, ends as they
         say."""
-        stream, settings, timeouts = self._stream, self._runtime.settings, self._runtime.settings.timeouts
+        stream, settings, timeouts = self.stream, self._runtime.settings, self._runtime.settings.timeouts
         if self.idle:
             stream.read_deadline = self._ended + (timeouts.head if self._first else timeouts.idle)
         elif self._head_begun:
@@ -110,7 +113,7 @@ class ClientSession:
 
     def _serve(self) -> After:
         """One request."""
-        stream, metrics = self._stream, self._runtime.metrics
+        stream, metrics = self.stream, self._runtime.metrics
         sent_before = stream.sent
         record = Record(self._runtime.request_ids.next(), self._forwarding.peer)
         try:
@@ -152,11 +155,11 @@ class ClientSession:
         head = self._parse(raw, record)
         record.method, record.target, record.minor = head.method_text, head.target_text, head.minor
         record.fields = head.passed_on
-        stream, settings = self._stream, self._runtime.settings  # those of this moment: a reload changes them
+        stream, settings = self.stream, self._runtime.settings  # those of this moment: a reload changes them
         if settings.trusted is not self._trusted:
             self._trusted, self._forwarding = settings.trusted, Forwarding(self._peer, settings.trusted)
         stream.least_rate, stream.write_patience = settings.client.answer_rate, settings.timeouts.body
-        forwarding, before = self._forwarding, self._stream.sent
+        forwarding, before = self._forwarding, self.stream.sent
         record.client = forwarding.client(head)
         record.request_id = request_id = forwarding.request_id(head, record.request_id)
         private = settings.private
@@ -169,11 +172,11 @@ class ClientSession:
         added = forwarding.lines(head, head.host or self._default_host)
         wire = headers.request_head(head, added, request_id.encode(), self._default_host)
         try:
-            return ProxyExchange(self._runtime, self._stream, head, forwarding, record).run(wire, now)
+            return ProxyExchange(self._runtime, self.stream, head, forwarding, record).run(wire, now)
         except Exception as exc:
             events.log_exception("exchange-failed", exc, id=request_id)
-            if self._stream.sent > before:  # an answer has begun: it can only be cut
-                self._stream.close(reset=True)
+            if self.stream.sent > before:  # an answer has begun: it can only be cut
+                self.stream.close(reset=True)
             raise InternalError("the proxy made a mistake") from exc
 
     def _parse(self, raw: bytes, record: Record) -> RequestHead:
@@ -186,13 +189,14 @@ class ClientSession:
     def _read_head(self) -> bytes | None:
         """Everything before the empty line; None when the client ended or stayed silent between two
         requests."""
-        stream, timeouts = self._stream, self._runtime.settings.timeouts
+        stream, timeouts = self.stream, self._runtime.settings.timeouts
         if not stream.buffer:
             self.idle = True
-            if self._runtime.stopping:
+            last = self._runtime.last_request
+            if self._runtime.stopping and not last:
                 return None
             # The first head's time counts from the connection on.
-            silence = timeouts.head if self._first else timeouts.idle
+            silence = min(timeouts.head if self._first else timeouts.idle, last or timeouts.idle)
             try:
                 stream.buffer = stream.recv_later(self._ended + silence)
             except (TimedOut, Disconnected):
@@ -214,7 +218,7 @@ class ClientSession:
             self._head_begun = 0.0
 
     def _complete_head(self) -> bytes | None:
-        stream, limits = self._stream, self._runtime.settings.limits
+        stream, limits = self.stream, self._runtime.settings.limits
         looked_at = 0
         skipped = False
         while True:
@@ -235,7 +239,7 @@ class ClientSession:
     def _refuse(self, problem: Problem, record: Record) -> After:
         """An answer to what is no request; nothing after it can be understood."""
         method = record.method.encode("latin-1")
-        if not send_problem(self._runtime, self._stream, record, problem, CLOSE, method):
+        if not send_problem(self._runtime, self.stream, record, problem, CLOSE, method):
             return After.CLOSE
         return After.LINGER
 

@@ -11,7 +11,7 @@ from proxy_tests.backends import Backend, silent
 from proxy_tests.conftest import Proxy, Response, StartProxy, until
 
 KEYS = {"name", "address", "weight", "state", "healthy", "active", "tunnels", "queued", "requests", "failures", "retries",
-        "response_time", "last_check"}  # fmt: skip
+        "response_time", "last_check", "generation"}  # fmt: skip
 
 
 def ask(proxy: Proxy, method: str, path: str, body: Any = None, **fields: str) -> Response:

@@ -82,7 +82,15 @@ def test_now_is_the_status_and_more(proxy: Proxy) -> None:
     with Watcher(proxy) as watcher:
         now = watcher.next_of("now")
         status = {"strategy", "uptime", "connections", "requests", "backends"}
-        assert set(now) == status | {"time", "stopping", "waiting", "check_seconds", "total"}
+        assert set(now) == status | {
+            "time",
+            "stopping",
+            "waiting",
+            "check_seconds",
+            "total",
+            "generation",
+            "older",
+        }
         [one] = watcher.next_of("now")["backends"]
         assert {"name", "address", "weight", "state", "healthy", "active", "last_check"} < set(one)
         assert (one["condition"], one["backup"], one["max_connections"]) == ("up", False, 1000)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import gevent
 from heliograph_proxy import pace
+from heliograph_proxy.framebounds import CLOSE_FRAME
 
 from proxy_tests.backends import PATIENCE, silent, websocket_echo
 from proxy_tests.conftest import until
@@ -85,7 +86,7 @@ def drain(one: Reloading) -> None:
         one.reload(timeouts={"drain": SHORT})
         with gevent.Timeout(PATIENCE, AssertionError("it drains for the old time")):
             proxy.server.stop()
-        assert client.ended()
+        assert client.read_all() == CLOSE_FRAME
 
 
 def request_line(one: Reloading) -> None:
@@ -196,7 +197,7 @@ def answer_rate(one: Reloading) -> None:
         one.reload(client={"answer_rate": 4096})
         assert client.ask(GET).status == 200
         [session] = proxy.server._sessions
-        assert session._stream.least_rate == 4096
+        assert session.stream.least_rate == 4096
 
 
 Case = Callable[[Reloading], None]

@@ -51,7 +51,7 @@ def unread(proxy: Proxy, request: bytes) -> Client:
     """A client that takes nothing of what it is sent."""
     client = slow_reader(proxy)
     client.send(request)
-    until(lambda: any(one._stream._writing for one in proxy.server._sessions), "the proxy to wait for it")
+    until(lambda: any(one.stream._writing for one in proxy.server._sessions), "the proxy to wait for it")
     return client
 
 

@@ -102,7 +102,8 @@ def refused(proxy: ProxySettings) -> str:
 
 def test_the_status_is_a_table_for_people() -> None:
     one = {"name": "web1", "address": "127.0.0.1:8100", "state": "ready", "healthy": True, "weight": 1, "active": 2,
-           "queued": 3, "tunnels": 4, "requests": 5, "failures": 6, "retries": 7, "response_time": 0.0123}  # fmt: skip
+           "queued": 3, "tunnels": 4, "requests": 5, "failures": 6, "retries": 7, "response_time": 0.0123,
+           "generation": 2}  # fmt: skip
     two = {**one, "name": "a-longer-name", "healthy": False, "state": "drain"}
     status = {"strategy": "ip_hash", "uptime": 61.5, "connections": 8, "requests": 9, "backends": [one, two]}
     summary, head, *rows = table(status).splitlines()
@@ -112,3 +113,7 @@ def test_the_status_is_a_table_for_people() -> None:
         ["a-longer-name", "127.0.0.1:8100", "drain", "down", *"1234567", "12.3"],
     ]
     assert {row.index("127.0.0.1") for row in rows} == {head.index("address")}
+    # Which process, where an older one still has clients.
+    status["backends"] = [one, {**one, "generation": 1}]
+    _, *rows = table(status).splitlines()
+    assert [row.split()[-1] for row in rows] == ["generation", "2", "1"]

@@ -127,8 +127,8 @@ class Control:
         events.log("backend-withdrawn", backend=backend.name, active=backend.active, tunnels=backend.tunnels)
 
 
-def describe(backend: Backend) -> dict[str, Any]:
-    """A backend as /status and the answers to writes show it."""
+def describe(backend: Backend, generation: int) -> dict[str, Any]:
+    """A backend as /status and the answers to writes show it. `generation`: of the process that tells it."""
     check = backend.last_check
     return {
         "name": backend.name,
@@ -151,4 +151,5 @@ def describe(backend: Backend) -> dict[str, Any]:
             "detail": check.detail,
             "seconds": round(check.seconds, 6),
         },
+        "generation": generation,
     }

@@ -1,8 +1,7 @@
 """The admin listener: who may ask, and how. What there is to ask for is console's business.
 
-The same strict parser reads its requests; each connection has one. Without a token only names of this machine
-are accepted as Host, so that no page of another site can reach it under its own name (DNS rebinding);
-writes are refused to other origins.
+The same strict parser reads its requests; each connection has one. Without a token only names of this machine are accepted as
+Host, so that no page of another site can reach it under its own name (DNS rebinding); writes are refused to other origins.
 """
 
 from __future__ import annotations
@@ -40,6 +39,7 @@ from heliograph_proxy.hosts import host_name, is_localhost, normal_origin, origi
 from heliograph_proxy.http1 import framing, grammar
 from heliograph_proxy.http1.fields import CLOSE, END_OF_HEAD, NOSNIFF
 from heliograph_proxy.http1.requests import RequestHead, check_unfinished
+from heliograph_proxy.inherited import InheritedSocket
 from heliograph_proxy.listener import ProxyListener
 from heliograph_proxy.runtime import Runtime
 from heliograph_proxy.streams import SocketStream
@@ -89,7 +89,9 @@ class Visitor:
 class AdminListener:
     """Serves the console. `start`, then `stop`."""
 
-    def __init__(self, runtime: Runtime, console: AdminViews, inherited: socket.socket | None = None) -> None:
+    def __init__(
+        self, runtime: Runtime, console: AdminViews, inherited: InheritedSocket | None = None
+    ) -> None:
         self._runtime = runtime
         self._console = console
         self._greenlets: set[Any] = set()
@@ -97,13 +99,13 @@ class AdminListener:
         most = connectionslots.most_slots(descriptors)
         self._slots = connectionslots.ConnectionSlots[Visitor](most, connectionslots.KEPT)
         self._refusing = 0
-        self._listener = ProxyListener(runtime.settings.admin, self._accept, inherited=inherited)
+        self.listener = ProxyListener(runtime.settings.admin, self._accept, inherited=inherited)
 
     def start(self) -> None:
-        self._listener.start()
+        self.listener.start()
 
     def stop(self) -> None:
-        self._listener.close()
+        self.listener.close()
         gevent.killall(list(self._greenlets))
 
     def _accept(self, sock: socket.socket, peer: Any) -> None:

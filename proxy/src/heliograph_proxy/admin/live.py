@@ -65,9 +65,9 @@ class LiveStream:
         sampled.set()
 
     def events(self, status: Status) -> Iterator[bytes]:
-        """What one page is sent, without an end. `status` gives what /status shows."""
+        """What one page is sent, until this process is replaced. `status` gives what /status shows."""
         seen, failures, failed = -1, 0, self._runtime.failed
-        while True:
+        while not self._runtime.replaced:
             number = self.history.number
             if seen >= 0 and number == seen + 1:
                 yield self._last_step()
@@ -114,7 +114,9 @@ class LiveStream:
         """Made once a second for all who watch, and not at all while there is none."""
         if not self._now:
             runtime, found = self._runtime, status()
-            for shown, one in zip(found["backends"], runtime.balancer.backends, strict=True):
+            own = runtime.balancer.backends
+            del found["backends"][len(own) :]  # a row has its past; of older generations the page shows sums
+            for shown, one in zip(found["backends"], own, strict=True):
                 shown.update(self._more(one))
             found["time"] = round(time.time(), 3)
             found["stopping"] = runtime.stopping

@@ -32,6 +32,9 @@ _COLUMNS = (
     ("response_time", "ms"),
 )
 
+#: Shown while there are several.
+_GENERATION = ("generation", "generation")
+
 
 class AdminRefused(ProxyError):
     """The proxy cannot be asked, or says no. One line for the person at the terminal."""
@@ -75,14 +78,16 @@ def ask(settings: ProxySettings, method: str, path: str, body: dict[str, Any] | 
 
 def table(status: dict[str, Any]) -> str:
     """/status for people."""
-    rows = [[title for _, title in _COLUMNS]]
+    several = len({one["generation"] for one in status["backends"]}) > 1
+    columns = (*_COLUMNS, _GENERATION) if several else _COLUMNS
+    rows = [[title for _, title in columns]]
     for backend in status["backends"]:
         shown = {
             **backend,
             "healthy": "up" if backend["healthy"] else "down",
             "response_time": f"{backend['response_time'] * 1000:.1f}",
         }
-        rows.append([str(shown[key]) for key, _ in _COLUMNS])
+        rows.append([str(shown[key]) for key, _ in columns])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows

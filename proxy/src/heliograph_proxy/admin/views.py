@@ -48,23 +48,40 @@ View = Callable[["AdminViews", str, bytes], AdminAnswer]
 class AdminViews:
     """The views. Each takes what the path's pattern caught and the request's body."""
 
-    def __init__(self, runtime: Runtime, control: Control, live: LiveStream) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        control: Control,
+        live: LiveStream,
+        older: Callable[[], list[dict[str, Any]]] = lambda: [],
+    ) -> None:
         self._runtime = runtime
         self._control = control
         self._live = live
+        #: The reports of generations before that still have clients.
+        self._older = older
         self._started = monotonic()
         # Read once: a view must not wait for a disk.
         self._page = {name: (PAGE / name).read_bytes() for name in PARTS}
 
     def status(self) -> dict[str, Any]:
+        """Its backends are this generation's, then those that older ones still use."""
         runtime = self._runtime
+        own = [self._describe(backend) for backend in runtime.balancer.backends]
         return {
             "strategy": runtime.settings.strategy,
             "uptime": round(monotonic() - self._started, 3),
             "connections": runtime.metrics.connections,
             "requests": runtime.metrics.requests,
-            "backends": [describe(backend) for backend in runtime.balancer.backends],
+            "backends": own + [row for one in self._older() for row in one["backends"]],
         }
+
+    def _status_for_page(self) -> dict[str, Any]:
+        older = [{key: one[key] for key in one if key != "backends"} for one in self._older()]
+        return {**self.status(), "generation": self._runtime.generation, "older": older}
+
+    def _describe(self, backend: Backend) -> dict[str, Any]:
+        return describe(backend, self._runtime.generation)
 
     def show_status(self, name: str, body: bytes) -> AdminAnswer:
         return _json(self.status())
@@ -82,7 +99,7 @@ class AdminViews:
             gevent.sleep(EVENT_SECONDS)
 
     def show_live(self, name: str, body: bytes) -> AdminAnswer:
-        return AdminAnswer(self._live.events(self.status), "text/event-stream")
+        return AdminAnswer(self._live.events(self._status_for_page), "text/event-stream")
 
     def show_page(self, name: str, body: bytes) -> AdminAnswer:
         file = name or INDEX
@@ -94,7 +111,7 @@ class AdminViews:
 
     def _changed(self, backend: Backend) -> dict[str, Any]:
         self._live.changed()
-        return describe(backend)
+        return self._describe(backend)
 
     def set_state(self, name: str, body: bytes) -> AdminAnswer:
         wanted = _only(body, "state")
@@ -117,7 +134,7 @@ class AdminViews:
             wanted = settings.backend(_object(body), "request")
         except SettingsError as exc:
             raise BadRequest(str(exc)) from exc
-        return _json(describe(self._control.add(wanted)), "201 Created")
+        return _json(self._describe(self._control.add(wanted)), "201 Created")
 
     def remove(self, name: str, body: bytes) -> AdminAnswer:
         self._control.remove(name)

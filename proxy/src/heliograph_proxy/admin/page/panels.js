@@ -28,6 +28,10 @@ function reason(backend, time) {
   return [el("bdi", { class: "name" }, backend.name), ` ${why}${since ? `, for ${duration(time - since)}` : ""}`];
 }
 
+// Processes that this one has replaced, as long as they have clients.
+const generations = ({ older }) => older.map((one) => `. Generation ${one.generation} (process ${one.pid}) still has ${one.connections} ${
+  one.connections === 1 ? "connection" : "connections"}, ${one.tunnels} of them tunnels and streams`).join("");
+
 export class Verdict {
   reset({ conditions, kept_steps: room }) {
     this.strip?.svg.remove();
@@ -43,7 +47,7 @@ export class Verdict {
   show(status) {
     const [condition, text, concerned] = headline(status);
     mark($("verdict"), "data-condition", condition);
-    write($("verdict-text"), (status.stopping ? "The proxy is stopping. " : "") + text);
+    write($("verdict-text"), (status.stopping ? "The proxy is stopping. " : "") + text + generations(status));
     this.#why(status, concerned);
     const down = concerned.filter((one) => TROUBLE.includes(one.condition)).length;
     document.title = `${down ? `${down} down · ` : ""}Heliograph proxy`;
