@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 from heliograph.stack.lines import LineForm, Style
+from heliograph.stack.listeners import Listeners
 from heliograph.stack.manager import Manager
 from heliograph.stack.plan import PartKind, Plan
 from heliograph.stack.relay import StackLog
+from heliograph.stack.spawning import Surroundings
 from heliograph.stack.watch import Watch
 from tests.stack import standin
 
@@ -35,7 +37,7 @@ def main(description: Path) -> int:
     described = json.loads(description.read_text())
     stages = [[plan(item, described["log"]) for item in stage] for stage in described["stages"]]
     log = StackLog(LineForm(Style.TEXT, [one.name for stage in stages for one in stage]))
-    manager = Manager(stages, ROOT, os.environ, log, lambda _: None)
+    manager = Manager(stages, Surroundings(ROOT, os.environ, Listeners()), log, lambda _: None)
 
     async def announce() -> None:
         log.say("everything answers")

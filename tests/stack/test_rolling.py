@@ -24,9 +24,9 @@ PATIENCE = 15
 SERVICE_RESTART, ABNORMAL = 1012, 1006
 
 
-def rolling(root: Path) -> subprocess.CompletedProcess[str]:
+def rolling(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PYTHON, "-m", "heliograph.cli", "rolling"],
+        [PYTHON, "-m", "heliograph.cli", "rolling", *options],
         cwd=root,
         env=clean_environment(),
         capture_output=True,
@@ -126,36 +126,64 @@ def test_all_instances_are_restarted_and_no_request_fails(tmp_path: Path) -> Non
 def check_output(lines: list[str], after: dict[str, int]) -> None:
     assert lines[0].startswith("Restarting web1, web2 of the stack in /")
     assert lines[0].endswith("/var/")
-    assert f"web1: ready again, process {after['web1']}" in lines
-    assert lines.index("web2: draining") > lines.index(f"web1: ready again, process {after['web1']}")
+    second = next(number for number, line in enumerate(lines) if line.startswith("web2: a new process"))
+    assert second > lines.index(f"web1: ready again, process {after['web1']}")
+
+
+#: Added to wsgi.py: code that loads, and is never ready.
+UNREADY = """
+app.extensions["heliograph"].services.checks["never"] = lambda: "not yet"
+"""
 
 
 @pytest.mark.slow
-def test_it_stops_and_says_why_when_one_does_not_come_back(tmp_path: Path) -> None:
+def test_only_a_process_that_is_ready_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """One instance is enough for that; where it has to end first, it is not taken away."""
     root = copy_checkout(tmp_path)
-    with Stack(tmp_path, root=root).started() as stack:
+    good = (root / "wsgi.py").read_text()
+    settings = {"HELIOGRAPH_INSTANCES": "1", "HELIOGRAPH_NGINX": "0"}
+    with Stack(tmp_path, settings, root=root).started() as stack:
         before = stack.pids()
-        (root / "wsgi.py").write_text("raise RuntimeError('broken on purpose')\n")
-        ended = rolling(root)
-        assert ended.returncode == 1
-        assert "heliograph rolling stops: web1 does not come back: it ends when it is started" in ended.stderr
-        assert stack.pids()["web2"] == before["web2"]
-        assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).json()["instance"] == "web2"
-        states = requests.get(f"{stack.admin_url}/status", timeout=PATIENCE).json()["backends"]
-        assert [backend["state"] for backend in states] == ["ready", "ready"]
-
-
-@pytest.mark.slow
-def test_it_does_not_take_the_last_instance_away(tmp_path: Path) -> None:
-    root = copy_checkout(tmp_path)
-    with Stack(
-        tmp_path, {"HELIOGRAPH_INSTANCES": "1", "HELIOGRAPH_NGINX": "0"}, root=root
-    ).started() as stack:
-        before = stack.pids()
-        ended = rolling(root)
+        for code, why in (
+            ("raise RuntimeError('broken on purpose')\n", "ended with status 3; its own lines say why"),
+            (good + UNREADY, "is not ready after "),
+        ):
+            (root / "wsgi.py").write_text(code)
+            ended = rolling(root)
+            assert ended.returncode == 1
+            assert "heliograph rolling stops: the new process of web1 " in ended.stderr
+            assert why in ended.stderr
+            assert f"process {before['web1']} serves on" in ended.stderr
+            assert stack.pids() == before
+            assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).status_code == 200
+        assert "RuntimeError: broken on purpose" in stack.output
+        (root / "wsgi.py").write_text(good)
+        ended = rolling(root, "--drain-first")
         assert ended.returncode == 1
         assert "without web1 no instance would be left" in ended.stderr
         assert stack.pids() == before
+        with Load(stack) as load:
+            assert rolling(root).returncode == 0
+        assert set(load.gets) == set(load.posts.values()) == {200}
+        assert stack.pids()["web1"] != before["web1"]
+        assert stack.stop() == 0
+    assert not (root / "var/manager.sock").exists()
+
+
+@pytest.mark.slow
+def test_drain_first_ends_the_old_process_before_the_new_one(tmp_path: Path) -> None:
+    root = copy_checkout(tmp_path)
+    with Stack(tmp_path, {"HELIOGRAPH_NGINX": "0"}, root=root).started() as stack:
+        before = stack.pids()
+        with Load(stack) as load:
+            ended = rolling(root, "--drain-first")
+        assert ended.returncode == 0, ended.stderr
+        assert "web2: draining" in ended.stdout
+        assert "web1 ended with status 0; starting it again at once" in stack.output
+        assert {name for name, pid in stack.pids().items() if before[name] != pid} == {"web1", "web2"}
+        assert set(load.gets) == set(load.posts.values()) == {200}
+        states = requests.get(f"{stack.admin_url}/status", timeout=PATIENCE).json()["backends"]
+        assert [backend["state"] for backend in states] == ["ready", "ready"]
 
 
 def test_without_a_running_stack_it_says_so(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ WORDS = {
     "status": ("--state", "--json"),
     "stop": ("--state", "--json"),
     "logs": ("--state", "--json", "--follow", "stack", "proxy", "nginx", "web1"),
-    "rolling": ("--state", "--json"),
+    "rolling": ("--state", "--drain-first", "--json"),
     "settings": ("--json", "--markdown", "--json-schema"),
     "doctor": ("--json",),
     "proxy": (

@@ -7,6 +7,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import gevent
 from geventwebsocket.gunicorn.workers import GeventWebSocketWorker
 from gunicorn.workers.ggevent import PyWSGIHandler, PyWSGIServer
 
@@ -17,6 +18,8 @@ from heliograph.server import bytecode, gunicorn_options
 from heliograph.server.handler import Handler
 from heliograph.server.hosting import hosted
 from heliograph.server.loading import BOOT_ERROR, CannotLoad, alive, load, tell
+from heliograph.server.reporting import Reporter, is_ready, reporter
+from heliograph.server.reports import LOADED, READY, STOPPING
 from heliograph.server.state import ServerState
 from heliograph.settings import environment
 
@@ -24,6 +27,9 @@ from heliograph.settings import environment
 #: least what an instance with few descriptors needs.
 RESERVED_SHARE = 8
 RESERVED_LEAST = 32
+
+#: Seconds between two looks whether the application is ready: its checks keep their results for a second.
+READY_INTERVAL = 0.1
 
 
 class Worker(GeventWebSocketWorker):  # type: ignore[misc]
@@ -35,6 +41,8 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._state = ServerState()
+        self._servers: list[PyWSGIServer] = []
+        self._reporter: Reporter | None = None
         self._state.idle_timeout = float(self.cfg.keepalive)
         self._logs_access = bool(
             self.cfg.accesslog or self.cfg.statsd_host or self.cfg.logconfig or self.cfg.logconfig_json
@@ -86,14 +94,42 @@ class Worker(GeventWebSocketWorker):  # type: ignore[misc]
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         room = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
         self.worker_connections = max(1, min(self.worker_connections, room))
+        self._reporter = reporter(environment(), self._leave)
+        if self._reporter is not None:
+            self._report(self._reporter)
         super().run()
+
+    def _report(self, reporter: Reporter) -> None:
+        """Tell the manager how this process is. Beside another that serves, only one that is ready begins."""
+        reporter.begin()
+        reporter.say(LOADED)
+        if reporter.beside:
+            self._tell_when_ready(reporter)
+        else:
+            gevent.spawn(self._tell_when_ready, reporter)
+
+    def _tell_when_ready(self, reporter: Reporter) -> None:
+        while self.alive and not is_ready(self.wsgi, self._state.environ()):
+            self.notify()
+            gevent.sleep(READY_INTERVAL)
+        if self.alive:
+            reporter.say(READY)
+
+    def _leave(self) -> None:
+        """Another process accepts in our place. What we have accepted is answered."""
+        for server in self._servers:
+            server.close()
 
     def server_class(self, listener: Any, environ: dict[str, Any], **options: Any) -> PyWSGIServer:
         """What Gunicorn makes for each listener: all of them have the state of this worker."""
-        return PyWSGIServer(listener, environ={**environ, **self._state.environ()}, **options)
+        server = PyWSGIServer(listener, environ={**environ, **self._state.environ()}, **options)
+        self._servers.append(server)
+        return server
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: say that we are stopping before the listener closes, so that load balancers can look elsewhere."""
+        if self._reporter is not None:
+            self._reporter.say(STOPPING)
         self._state.stop()
         super().handle_exit(sig, frame)
 

@@ -14,8 +14,11 @@ process relays no traffic but the lines of the log.
     ports      who listens where: taken ports are named before anything starts
     folder     the state folder and its lock: what a running stack leaves for others to read
     watch      whether a part answers, asked over and over
+    listeners  the listening sockets, which outlive the parts that they are handed to (spawning)
     part       one supervised process, started again with back-off
-    child      a running process; ending: how parts are ended, and when they are started again
+    child      a running process; ending: how parts are ended, and when they are started again; beside:
+               those that begin or finish beside the present one; answering: asked until it answers
+    control    what a running manager is asked for
     relay      the log: what the parts write to their pipes, with their names (lines), to our own streams (outlet) and into the
                state folder (journal)
     reload     sees changes of the code

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import signal
+import socket
 import subprocess
 from dataclasses import dataclass
+from typing import Any
 
+from heliograph.server.reports import LEFT, LOADED, READY, STOPPING
 from heliograph.stack.children import signal_group
+from heliograph.stack.relay import PartOutput
+
+#: More than all words that wait at once.
+_READ_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -24,19 +32,59 @@ class Renewal:
 class Child:
     """A running process; `ended` is done with its status once it, and all it started, is gone or killed."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], output: PartOutput, report: socket.socket | None = None
+    ) -> None:
+        """`report`: our end of the pair over which an instance talks with us."""
         self.pid = process.pid
+        self.output = output
+        self._report = report
         #: It has answered, so it has set up what it does at signals.
         self.answered = False
         self._process = process
         self._pidfd = os.pidfd_open(process.pid)
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self._loop.create_future()
+        #: What it has said.
+        self.said = {word: asyncio.Event() for word in (LOADED, READY, STOPPING, LEFT)}
         self._loop.add_reader(self._pidfd, self._reap)
+        if report is not None:
+            report.setblocking(False)
+            self._loop.add_reader(report, self._hear, report)
+
+    def _hear(self, report: socket.socket) -> None:
+        try:
+            heard = report.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            heard = b""
+        if not heard:
+            self._loop.remove_reader(report)
+        for word in heard.split():
+            if word in self.said:
+                self.said[word].set()
+
+    def tell(self, word: bytes) -> None:
+        """Say something to an instance, which may be gone or not care."""
+        if self._report is not None:
+            with contextlib.suppress(OSError):
+                self._report.send(word + b"\n")
+
+    async def has_said(self, word: bytes, patience: float) -> bool:
+        """Wait until an instance says it; False when that takes too long, or it ends."""
+        hearing = asyncio.create_task(self.said[word].wait())
+        first: set[asyncio.Future[Any]] = {hearing, self.ended}
+        await asyncio.wait(first, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        hearing.cancel()
+        return self.said[word].is_set() and not self.ended.done()
 
     def _reap(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
+        if self._report is not None:
+            self._loop.remove_reader(self._report)
+            self._report.close()
         # Workers outlive a killed master and would hold its port. Until it is reaped, the group's id is not used anew.
         signal_group(self.pid, signal.SIGKILL)
         self.ended.set_result(self._process.wait())

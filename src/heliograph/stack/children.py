@@ -33,17 +33,18 @@ def spawn(
     *,
     cwd: Path,
     environment: Mapping[str, str] | None = None,
-    output: int | None = None,
-    errors: int | None = None,
+    output: int | tuple[int, int] | None = None,
     umask: int = -1,
+    handed: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start `command` with no input and, without `output` and `umask`, with ours. Errors go to `output`, too, if not elsewhere.
-    Raises OSError when it cannot be executed.
+    """Start `command` with no input and, without `output` and `umask`, with ours. `output` is for both, or a pair.
+    It has the descriptors `handed`, by the same numbers. Raises OSError when it cannot be executed.
 
-       Should this process be killed, the kernel sends the child SIGTERM: the masters of Gunicorn and nginx then take
-       their workers with them, which a SIGKILL would leave behind.
+    Should this process be killed, the kernel sends the child SIGTERM: the masters of Gunicorn and nginx then take
+    their workers with them, which a SIGKILL would leave behind.
     """
     parent = os.getpid()
+    out, errors = output if isinstance(output, tuple) else (output, output)
 
     def end_with_parent() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -55,10 +56,11 @@ def spawn(
         cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output if errors is None else errors,
+        stdout=out,
+        stderr=errors,
         start_new_session=True,
         umask=umask,
+        pass_fds=handed,
         preexec_fn=end_with_parent,  # noqa: PLW1509  we have no threads, and prctl has to run in the child
     )
 

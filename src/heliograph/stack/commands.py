@@ -18,13 +18,14 @@ from heliograph_proxy.loopback import is_loopback
 from heliograph.given import Given, SettingError, where
 from heliograph.request.options import RequestOptions
 from heliograph.settings import NotAllowed, environment
-from heliograph.stack import files, folder, machine, nginx, notify, ports, render, sources, terminal
+from heliograph.stack import control, files, folder, machine, nginx, notify, ports, render, sources, terminal
 from heliograph.stack import options as configuration
 from heliograph.stack.folder import Folder
 from heliograph.stack.front import Tls
 from heliograph.stack.inherited import code_folders, inherited
 from heliograph.stack.journal import Journal
 from heliograph.stack.lines import LineForm, Style
+from heliograph.stack.listeners import Listeners
 from heliograph.stack.manager import Manager
 from heliograph.stack.options import LOOPBACK, StackOptions, StackSettings
 from heliograph.stack.part import Part
@@ -33,6 +34,7 @@ from heliograph.stack.relay import StackLog
 from heliograph.stack.reload import CodeWatch
 from heliograph.stack.render import at
 from heliograph.stack.sources import Sources
+from heliograph.stack.spawning import Surroundings
 from heliograph.stack.terminal import say
 
 
@@ -91,13 +93,20 @@ def _run_in(
     planned = stages(layout, sys.executable, project, claimed.path)
     code = CodeWatch(code_folders(project, layout.settings), claimed.path) if layout.settings.reload else None
     publish = publisher(claimed, layout, log)
-    manager = Manager(planned, root, inherited(environ, layout), log, publish, code)
+    listeners = Listeners()
 
     async def announce() -> None:
         log.say(machine.limits(descriptors))
         await terminal.announce(log, layout, shown(claimed.path, root))
 
-    return asyncio.run(notify.supervised(manager, announce, notify.service_manager(environ)))
+    try:
+        listeners.open(wanted(layout), {one for stage in planned for plan in stage for one in plan.sockets})
+        listeners.commands = control.listening(claimed.path)
+        around = Surroundings(root, inherited(environ, layout), listeners)
+        manager = Manager(planned, around, log, publish, code)
+        return asyncio.run(notify.supervised(manager, announce, notify.service_manager(environ)))
+    finally:
+        listeners.close()
 
 
 def shown(path: Path, root: Path) -> Path:

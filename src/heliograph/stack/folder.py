@@ -22,8 +22,11 @@ from heliograph.defaults import state_folder
 
 STATE = "stack.json"
 
+#: The socket on which the manager is asked for something (`control`).
+CONTROL = "manager.sock"
+
 #: What must not stay behind; nginx removes its pid file itself unless it was killed.
-_PASSING = (STATE, "nginx.pid")
+_PASSING = (STATE, CONTROL, "nginx.pid")
 
 #: What a stack writes into its folder. All else that lies there stays as it is.
 _OURS = (

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from heliograph.stack import control
+from heliograph.stack.answering import CannotStart
+from heliograph.stack.beside import CannotReplace
 from heliograph.stack.child import Child
 from heliograph.stack.children import has_terminal
 from heliograph.stack.ending import STOPPING
-from heliograph.stack.part import CannotStart, Part
+from heliograph.stack.part import Part
 from heliograph.stack.plan import PartKind, Plan
 from heliograph.stack.relay import StackLog
 from heliograph.stack.reload import INTERVAL, CodeWatch
+from heliograph.stack.spawning import Spawner, Surroundings
 from heliograph.stack.watch import MAX_ASKED
 
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
@@ -48,25 +51,28 @@ class Manager:
     def __init__(
         self,
         stages: Sequence[Sequence[Plan]],
-        root: Path,
-        environment: Mapping[str, str],
+        around: Surroundings,
         log: StackLog,
         changed: Callable[[Sequence[Part]], None],
         code: CodeWatch | None = None,
     ) -> None:
+        """The listening sockets are closed when it stops."""
         slots = asyncio.Semaphore(MAX_ASKED)
-        self._stages = [[Part(plan, root, environment, log, slots) for plan in stage] for stage in stages]
+        self._listeners = around.listeners
+        self._stages = [[Part(plan, Spawner(plan, around), log, slots) for plan in stage] for stage in stages]
         self._parts = [part for stage in self._stages for part in stage]
         for first, *others in self._stages:
             for part in others:
                 part.leader = first
-        self._code, self._root = code, root
+        self._code, self._root = code, around.root
         for part in self._parts:
             part.reloads = code is not None and part.kind is PartKind.INSTANCE
         self._log = log
         self._say = log.say
         self._changed = changed
         self._supervisors: set[asyncio.Task[None]] = set()
+        self._started = False
+        self._answering: asyncio.Task[None] | None = None
         self._stop_asked: float | None = None
         self._had_terminal = has_terminal()
         self._over: asyncio.Future[None]
@@ -77,6 +83,8 @@ class Manager:
         loop = asyncio.get_running_loop()
         self._over, self._kill_now = loop.create_future(), loop.create_future()
         self._listen_to_signals()
+        if opened := self._listeners.commands:
+            self._answering = asyncio.create_task(control.serve(opened, self.act))
         following = asyncio.create_task(self._follow_code())
         try:
             for step in (self._start, announce):
@@ -156,16 +164,35 @@ class Manager:
                 self._supervisors.add(supervisor)
             for part in stage:
                 await part.ready.wait()
+        self._started = True
 
     def _supervisor_ended(self, supervisor: asyncio.Task[None]) -> None:
         """Only by failing, or because we stop."""
         if not supervisor.cancelled() and (error := supervisor.exception()) and not self._over.done():
             self._over.set_exception(error)
 
+    async def act(self, command: str, name: str) -> None:
+        """What `control` is asked for. Raises CannotReplace."""
+        part = next((one for one in self._parts if one.plan.name == name), None)
+        if part is None:
+            raise CannotReplace(f"no part has the name {name}")
+        if not self._started or self._over.done():
+            raise CannotReplace("the stack is starting or stopping")
+        if command == control.REPLACE:
+            await part.replace()
+        elif command == control.STOP_FIRST:
+            part.stop_first()
+        else:
+            raise CannotReplace(f"{command} is not known to this stack; was it started by another version?")
+
     async def _stop(self) -> None:
-        for supervisor in self._supervisors:
-            supervisor.cancel()
-        await asyncio.gather(*self._supervisors, return_exceptions=True)  # none may start a child any more
+        beginning = [*self._supervisors, *([self._answering] if self._answering else [])]
+        for task in beginning:
+            task.cancel()
+        await asyncio.gather(*beginning, return_exceptions=True)  # none may start a child any more
+        self._listeners.close()  # what the parts do not accept any more is refused
+        for part in self._parts:
+            await part.beside.leave_alone()
         for step in STOPPING:
             children = self._running(step.kind)
             for child in children:
@@ -178,7 +205,7 @@ class Manager:
             part.end_output()
 
     def _running(self, kind: PartKind) -> list[Child]:
-        children = [part.child for part in self._parts if part.kind is kind and part.child]
+        children = [child for part in self._parts if part.kind is kind for child in part.children]
         return [child for child in children if not child.ended.done()]
 
     async def _ended(self, children: Sequence[Child], patience: float) -> None:
@@ -192,7 +219,7 @@ class Manager:
 
     async def _vanished(self) -> None:
         """Until no process of any group is left; killed ones take a moment."""
-        children = [part.child for part in self._parts if part.child]
+        children = [child for part in self._parts for child in part.children]
         deadline = asyncio.get_running_loop().time() + VANISH_PATIENCE
         while not all(child.vanished for child in children) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(VANISH_INTERVAL)

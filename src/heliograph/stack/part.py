@@ -1,6 +1,8 @@
 """One supervised process of a stack: started, asked whether it answers, started again with back-off when it dies.
 
 begin ── answers ──▶ ready ── dies, or is killed because it answers no more ──▶ wait ──▶ begin …
+  │                    ├───── says that it stops ──▶ begin, while it finishes
+  │                    └───── `replace`: another one beside it says that it is ready, and takes its place
   └──── dies, or does not answer in time, before it ever was ready ──▶ CannotStart
 """
 
@@ -8,21 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http
 import itertools
 import signal
-import subprocess
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from heliograph.stack import ports
+from heliograph.server.reports import STOPPING
+from heliograph.stack.answering import Answering, CannotStart
+from heliograph.stack.beside import Beside, CannotReplace
 from heliograph.stack.child import Child, Renewal
-from heliograph.stack.children import spawn
 from heliograph.stack.ending import how_it_ended, next_wait
 from heliograph.stack.plan import PartKind, Plan
 from heliograph.stack.relay import PartOutput, StackLog
-from heliograph.stack.watch import ASK_TIMEOUT, ask, failure
+from heliograph.stack.spawning import Spawner
+from heliograph.stack.watch import failure
 
 #: Ends before the first answer until the part counts as one that cannot start. The first may have a passing cause, such
 #: as a port that is just freed.
@@ -31,14 +32,6 @@ START_ATTEMPTS = 2
 #: The status of an instance whose application cannot be loaded (`heliograph.server.loading.BOOT_ERROR`, which needs gevent).
 BROKEN = 3
 
-#: Between two questions whether it answers: often at first, as most need less than a second, then seldom, as each
-#: answer that is not 200 is a line in a log.
-FIRST_ASK_INTERVAL, LONGEST_ASK_INTERVAL = 0.05, 0.4
-
-#: Seconds after which a start counts as long, and people are told.
-LONG = 10.0
-
-
 #: Seconds in which another server may end in order when the code has changed.
 RENEWAL_GRACE = 1.0
 
@@ -46,16 +39,10 @@ RENEWAL_GRACE = 1.0
 UNCERTAIN = 10.0
 
 
-class CannotStart(Exception):
-    """A part never answered. Its text is one line."""
-
-
 class Part:
     """A planned process and, once `supervise` runs, its present child process."""
 
-    def __init__(
-        self, plan: Plan, root: Path, environment: Mapping[str, str], log: StackLog, slots: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, plan: Plan, spawner: Spawner, log: StackLog, slots: asyncio.Semaphore) -> None:
         self.plan = plan
         self.child: Child | None = None
         self.ready = asyncio.Event()
@@ -68,12 +55,16 @@ class Part:
         self._code_changed = asyncio.Event()
         self._renewal = Renewal()
         self._slots = slots
-        self._root = root
-        self._environment = {**environment, **plan.extra}
+        self._spawner = spawner
         self._log = log
         self._say = log.say
-        self._output: PartOutput | None = None
-        self._last_problem = "no answer"
+        self._answering = Answering(plan, log.say)
+        self._begun: Callable[[], None] = lambda: None
+        self.beside = Beside(plan, self._spawn, log.say)
+        self._replacing = asyncio.Lock()
+        self._replaced = asyncio.Event()
+        #: It is not to be replaced before it has ended.
+        self._ends_first: Child | None = None
 
     @property
     def kind(self) -> PartKind:
@@ -83,17 +74,24 @@ class Part:
         """For stack.json."""
         plan = self.plan
         pid = self.child.pid if self.child else None
-        return {"name": plan.name, "kind": plan.kind.value, "host": plan.host, "port": plan.port, "pid": pid}
+        place = {"name": plan.name, "kind": plan.kind.value, "host": plan.host, "port": plan.port}
+        return {**place, "pid": pid, "beside": plan.beside}
+
+    @property
+    def children(self) -> list[Child]:
+        """All of its processes."""
+        return [*self.beside.children, *([self.child] if self.child else [])]
 
     def end_output(self) -> None:
-        """Write what its process has written up to its end."""
-        if self._output:
-            self._output.read_all()
+        """Write what its processes have written up to their ends."""
+        for child in self.children:
+            child.output.read_all()
 
     async def supervise(self, begun: Callable[[], None]) -> None:
         """Start it again whenever it ends; `begun` is called at each start. Raises CannotStart."""
+        self._begun = begun
         try:
-            await self._supervise(begun)
+            await self._supervise()
         except CannotStart:
             await self._let_leader_tell()
             raise
@@ -104,25 +102,49 @@ class Part:
         """Before this one fails: what it wrote is shown only if its leader has not failed alike, which is told first then."""
         if self.leader:
             await self.leader.settled.wait()
-        if self._output and (self.leader is None or self.leader.ready.is_set()):
-            self._output.release()
+        if self.child and (self.leader is None or self.leader.ready.is_set()):
+            self.child.output.release()
 
-    async def _supervise(self, begun: Callable[[], None]) -> None:
+    async def replace(self) -> None:
+        """Start another process beside the present one, and end that once the new one is ready. Raises CannotReplace."""
+        name = self.plan.name
+        if not self.plan.beside:
+            raise CannotReplace(f"{name} opens its port itself, so nothing can be started beside it")
+        if self._replacing.locked():
+            raise CannotReplace(f"{name} is being replaced already")
+        async with self._replacing:
+            before = self.child
+            if before is None or before.ended.done() or not before.answered:
+                raise CannotReplace(f"{name} is not running just now")
+            self.child = await self.beside.begin()
+            self._begun()
+            self._replaced.set()
+        self._say(f"{name}: process {self.child.pid} has taken the place of {before.pid}")
+        await asyncio.shield(self.beside.retire(before))
+
+    def stop_first(self) -> None:
+        """End the present process; the next one is started when it has ended. Raises CannotReplace."""
+        if self.child is None or self.child.ended.done():
+            raise CannotReplace(f"{self.plan.name} is not running just now")
+        self._ends_first = self.child
+        self.child.send(signal.SIGTERM)
+
+    async def _supervise(self) -> None:
         clock = asyncio.get_running_loop().time
         wait = 0.0
         for attempt in itertools.count(1):
             start = clock()
             self._code_changed.clear()
             try:
-                self.child = Child(self._spawn())
+                child = self.child = self._spawn()
             except OSError as exc:
                 answered, status, end = False, 1, f"cannot be executed: {exc}"
             else:
-                begun()
-                answered = self.child.answered = await self._answers(self.child)
-                status = await self._watched(self.child) if answered else await self.child.wait()
-                end = how_it_ended(status)
-                self.end_output()
+                self._begun()
+                answered = child.answered = await self._answering.until_answered(child, self.ready.is_set())
+                if answered:
+                    self._has_answered(child)
+                status, end = await (self._served(child) if answered else _ended(child))
             if self.reloads and await self._with_changed_code(status, end):
                 continue
             if not self.ready.is_set() and (attempt >= START_ATTEMPTS or self._is_broken(status)):
@@ -134,6 +156,11 @@ class Part:
             self._say(f"{self.plan.name} {end}; starting it again {f'in {wait:g} s' if wait else 'at once'}")
             with contextlib.suppress(TimeoutError):  # changed code may work
                 await asyncio.wait_for(self._code_changed.wait(), wait)
+
+    def _has_answered(self, child: Child) -> None:
+        self.ready.set()
+        self.settled.set()
+        child.output.release()
 
     async def _with_changed_code(self, status: int, end: str) -> bool:
         """Whether to begin anew at once: it was ended for that, or it was broken, until another try may end otherwise."""
@@ -167,84 +194,53 @@ class Part:
         """Whether it is an instance that could not load its application, and would not the next time."""
         return self.plan.kind is PartKind.INSTANCE and not self.plan.foreign and status == BROKEN
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self, word: bytes = b"") -> Child:
+        """A process; `word` is what an instance is told before it begins."""
         plan = self.plan
         held = self.leader is not None and not self.ready.is_set()
-        self._output = PartOutput(self._log, plan.name, held=held, requests=plan.kind is PartKind.PROXY)
-        out, err = self._output.descriptors
-        try:
-            process = spawn(
-                plan.command,
-                cwd=self._root,
-                environment=self._environment,
-                output=out,
-                errors=err,
-                umask=plan.umask,
-            )
-        except OSError:
-            self._output.close()
-            raise
-        self._output.started()
-        return process
+        output = PartOutput(self._log, plan.name, held=held, requests=plan.kind is PartKind.PROXY)
+        return self._spawner.start(output, word)
 
-    async def _watched(self, child: Child) -> int:
-        """Its status. One that answers no more is killed."""
+    async def _served(self, child: Child) -> tuple[int, str]:
+        """Watch a process, and those that take its place, until one has ended and none has: its status, and that in words."""
+        while True:
+            end = await self._watched(child)
+            async with self._replacing:  # one that begins beside it may take its place
+                self._replaced.clear()
+            if self.child is child and end is not None:
+                return end
+            assert self.child is not None
+            child = self.child
+
+    async def _watched(self, child: Child) -> tuple[int, str] | None:
+        """How it ended, in order too where it says that it will; None once another one is in its place."""
         failing = asyncio.create_task(failure(self.plan.questions, child.pid, self.plan.watch, self._slots))
-        first: set[asyncio.Future[Any]] = {failing, child.ended}
+        replaced = asyncio.create_task(self._replaced.wait())
+        stopping = asyncio.create_task(self._stops(child))
+        first: set[asyncio.Future[Any]] = {failing, replaced, stopping, child.ended}
         try:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if replaced.done():
+                return None
+            if stopping.done() and not child.ended.done():
+                self.beside.retire(child)
+                return 0, "is stopping"
             if not child.ended.done():
                 self._say(f"{self.plan.name} does not answer any more ({failing.result()}); it is killed")
                 child.send(signal.SIGKILL)
-            return await child.wait()
+            return await _ended(child)
         finally:
-            failing.cancel()
+            for task in (failing, replaced, stopping):
+                task.cancel()
 
-    async def _answers(self, child: Child) -> bool:
-        """Wait until it answers or ends; whether it answered. Raises CannotStart when it never did and takes too long."""
-        asking = asyncio.create_task(self._ask_until_it_answers(child))
-        patience = None if self.ready.is_set() else self.plan.patience
-        first: set[asyncio.Future[Any]] = {asking, child.ended}
-        telling = asyncio.get_running_loop().call_later(LONG, self._tell_of_a_long_start)
-        try:
-            await asyncio.wait(first, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            telling.cancel()
-            asking.cancel()
-        if asking.done() and not asking.cancelled():
-            self._say(f"{self.plan.name} answers{' again' if self.ready.is_set() else ''}")
-            self.ready.set()
-            self.settled.set()
-            if self._output:
-                self._output.release()
-            return True
-        if not child.ended.done():
-            raise CannotStart(
-                f"{self.plan.name} cannot start: GET {self.plan.first} is not answered well after {patience:g} s; "
-                f"the last time: {self._last_problem}"
-            )
-        return False
+    async def _stops(self, child: Child) -> None:
+        """Until it says that it stops, and another one is wanted in its place at once. Gunicorn renews its worker with --reload."""
+        await child.said[STOPPING].wait()
+        if self.reloads or self._ends_first is child:
+            await child.wait()
 
-    def _tell_of_a_long_start(self) -> None:
-        left = "" if self.ready.is_set() else f"; it has {self.plan.patience:g} s"
-        self._say(f"{self.plan.name} takes long to start, {LONG:g} s so far{left}")
 
-    async def _ask_until_it_answers(self, child: Child) -> None:
-        wait = FIRST_ASK_INTERVAL
-        while problem := await self._problem() or self._foreign(child):
-            self._last_problem = problem
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, LONGEST_ASK_INTERVAL)
-
-    async def _problem(self) -> str:
-        """Nothing when a real request is answered well: any application may say that it has no such page, or fail at it."""
-        reply = await ask(self.plan.first, ASK_TIMEOUT)
-        failed = reply.status == http.HTTPStatus.INTERNAL_SERVER_ERROR and self.kind is not PartKind.INSTANCE
-        return "" if failed or 0 < reply.status < http.HTTPStatus.INTERNAL_SERVER_ERROR else reply.told
-
-    def _foreign(self, child: Child) -> str:
-        """Who else answers, having taken the port after we had looked. Who cannot be seen is trusted."""
-        pid = ports.owner(self.plan.port)
-        if pid is None or ports.descends_from(pid, child.pid):
-            return ""
-        return f"process {pid} answers there, which is not ours"
+async def _ended(child: Child) -> tuple[int, str]:
+    status = await child.wait()
+    child.output.read_all()
+    return status, how_it_ended(status)

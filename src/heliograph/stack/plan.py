@@ -39,6 +39,13 @@ QUIET = ("--log-level", "warning")
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
+#: A host by its IP address, and a port.
+Address = tuple[str, int]
+
+#: In a command: the descriptor of the socket that is handed over.
+DESCRIPTOR_FIELD = "{descriptor}"
+
+
 class PartKind(enum.Enum):
     INSTANCE = "instance"
     PROXY = "proxy"
@@ -68,6 +75,8 @@ class Plan:
     health: str = HEALTH
     #: A program that is not ours: it may end at signals that ours know.
     foreign: bool = False
+    #: The listening sockets that it is handed, by their addresses. Any other it opens itself.
+    sockets: tuple[Address, ...] = ()
 
     @property
     def first(self) -> Question:
@@ -80,6 +89,11 @@ class Plan:
         """What each of its listeners answers by itself, whatever is wrong with the layers behind it."""
         own = Question(self.host, self.port, self.health if self.kind is PartKind.INSTANCE else PROBE)
         return own, *self.others
+
+    @property
+    def beside(self) -> bool:
+        """Whether another process can begin beside the present one: of an instance of ours, on the same socket."""
+        return self.kind is PartKind.INSTANCE and bool(self.sockets)
 
     @property
     def umask(self) -> int:
@@ -247,7 +261,7 @@ def _instance(
         GUNICORN_CONFIGURATION,
         *quiet,
         "--bind",
-        at(LOOPBACK, port),
+        f"fd://{DESCRIPTOR_FIELD}",
         project.app,
     )
     return Plan(
@@ -260,4 +274,5 @@ def _instance(
         patience=APPLICATION_PATIENCE,
         health=settings.health if own else HEALTH,
         foreign=bool(own),
+        sockets=() if own else ((LOOPBACK, port),),
     )

@@ -63,17 +63,23 @@ def _is_address(host: str) -> bool:
 
 
 def _check_free(want: Wanted) -> None:
+    bound(want).close()
+
+
+def bound(want: Wanted) -> socket.socket:
+    """A socket that has this port and does not listen yet. Raises PortError."""
     family = socket.AF_INET6 if ":" in want.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as all who will listen do: TIME_WAIT is free
-        if family == socket.AF_INET6 and not want.both:
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        try:
-            probe.bind((want.host, want.port))
-        except OSError as exc:
-            raise PortError(_why(want, exc)) from exc
+    found = socket.socket(family)
+    # As all who will listen do: TIME_WAIT is free.
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not want.both)
+    try:
+        found.bind((want.host, want.port))
+    except OSError as exc:
+        found.close()
+        raise PortError(_why(want, exc)) from exc
+    return found
 
 
 def _why(want: Wanted, error: OSError) -> str:

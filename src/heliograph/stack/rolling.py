@@ -1,24 +1,27 @@
 """Restarts the instances of a running stack one after another, without failing a request.
 
-For each: the proxy sends it nothing new (drain), what is in flight ends, the instance is told to stop and the manager
-starts it again at once, it answers, the proxy finds it healthy and uses it again (ready). It stops, and says why, when one
-does not come back; whatever happens, no instance stays drained.
+For each the manager starts a new process beside the old one, on the same listening socket. Once that says that it is ready, it
+accepts in the place of the old one, which finishes what it has. The first new process tells whether the code can be loaded at
+all: an old one goes only for one that is ready.
+
+Where the memory is for one process only, and for instances of another server, the old one ends first: the proxy sends it nothing
+new (drain), what is in flight ends, the instance is told to stop and the manager starts it again at once, it answers, the proxy
+finds it healthy and uses it again (ready). Whatever happens, no instance stays drained.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heliograph.stack import admin, folder
+from heliograph.stack import admin, control, folder
 from heliograph.stack.admin import AdminError
+from heliograph.stack.control import ControlError
 from heliograph.stack.plan import HEALTH, PartKind
 from heliograph.stack.terminal import say, show
 
@@ -63,19 +66,40 @@ def _tell_json(text: str) -> None:
     show(json.dumps({"message": text}))
 
 
-def roll(var: Path, *, as_json: bool = False) -> int:
+def roll(var: Path, *, drain_first: bool = False, as_json: bool = False) -> int:
     """Restart the instances of the stack that runs in this state folder. The exit status."""
+    restarted: list[str] = []
     try:
         stack = Running(var, admin.listener(var / "proxy.toml"), _tell_json if as_json else show)
-        names = list(stack.instances())
-        stack.tell(f"Restarting {', '.join(names)} of the stack in {var}/")
-        for name in names:
-            restart(stack, name)
-    except (RollingError, AdminError, OSError, KeyError, ValueError) as exc:
-        say(f"heliograph rolling stops: {exc}")
+        instances = stack.instances()
+        stack.tell(f"Restarting {', '.join(instances)} of the stack in {var}/")
+        for name, instance in instances.items():
+            (restart if drain_first or not instance["beside"] else replace)(stack, name)
+            restarted.append(name)
+    except (RollingError, AdminError, ControlError, OSError, KeyError, ValueError) as exc:
+        say(f"heliograph rolling stops: {exc}{_state_of(restarted)}")
         return 1
     stack.tell("All instances were restarted.")
     return 0
+
+
+def _state_of(restarted: list[str]) -> str:
+    """How it stands, and how to go back."""
+    if not restarted:
+        return ""
+    return f"; {', '.join(restarted)} run the new code: bring the old code back, or mend it, and roll again"
+
+
+def replace(stack: Running, name: str) -> None:
+    before = stack.pid(name)
+    stack.tell(f"{name}: a new process is starting beside process {before}")
+    try:
+        control.ask(stack.var, control.REPLACE, name)
+    except ControlError as exc:
+        if stack.pid(name) == before:
+            raise RollingError(f"{exc}; process {before} serves on") from exc
+        raise
+    stack.tell(f"{name}: ready again, process {stack.pid(name)}")
 
 
 def restart(stack: Running, name: str) -> None:
@@ -85,7 +109,7 @@ def restart(stack: Running, name: str) -> None:
         stack.tell(f"{name}: draining")
         _wait_until_idle(stack, name)
         before = stack.pid(name)
-        os.kill(before, signal.SIGTERM)
+        control.ask(stack.var, control.STOP_FIRST, name)
         stack.tell(f"{name}: process {before} is stopping")
         _wait_for_return(stack, name, before)
     finally:
