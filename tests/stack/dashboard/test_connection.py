@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import socket
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -40,6 +43,30 @@ def test_it_says_that_it_is_stale_and_goes_on_when_the_proxy_is_back(
         _, new = farm.get("/fail/after")
         expect(dashboard.page.locator("#failed-rows")).to_contain_text(new)
     # What the browser itself says of connections that are refused; of anything else there was nothing.
+    dashboard.complaints[:] = [line for line in dashboard.complaints if "net::ERR_" not in line]
+
+
+def test_it_goes_on_with_the_successor_of_the_proxy_and_tells_of_the_older_one(
+    tmp_path: Path, open_dashboard: OpenDashboard
+) -> None:
+    with Farm(tmp_path, extra="[timeouts]\nhead = 60.0\n") as farm:
+        dashboard = open_dashboard(farm.url).live()
+        with socket.create_connection(("127.0.0.1", farm.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n")
+            until(lambda: farm.admin_request("GET", "/status")["connections"] == 1, "the connection")
+            farm.proxy.send(signal.SIGUSR2)
+            successor = int(farm.proxy.wait_for_output(r'"handover-done", "successor": (\d+)')[1])
+            try:
+                expect(dashboard.verdict).to_have_text(
+                    f"Both backends are up. Generation 1 (process {farm.proxy.pid}) still has 1 connection, "
+                    "0 of them tunnels and streams"
+                )
+                client.sendall(b"Host: x\r\nConnection: close\r\n\r\n")
+                assert client.recv(100).startswith(b"HTTP/1.1 200")
+                expect(dashboard.verdict).to_have_text("Both backends are up")
+                assert farm.proxy.wait() == 0
+            finally:
+                os.kill(successor, signal.SIGKILL)
     dashboard.complaints[:] = [line for line in dashboard.complaints if "net::ERR_" not in line]
 
 
