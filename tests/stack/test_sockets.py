@@ -63,10 +63,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def ports(stack: Stack) -> dict[str, tuple[int, str]]:
     """Where each part is asked, and for what."""
-    return {"web1": (stack.ports.base, "/-/health")}
+    return {
+        "web1": (stack.ports.base, "/-/health"),
+        "proxy": (stack.ports.proxy, "/echo?message=x"),
+        "nginx": (stack.ports.nginx, "/echo?message=x"),
+    }
 
 
-@pytest.mark.parametrize("name", ["web1"])
+@pytest.mark.parametrize("name", ["web1", "proxy", "nginx"])
 def test_a_killed_part_refuses_no_connection(running: Stack, name: str) -> None:
     port, path = ports(running)[name]
     before = running.pids()[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -35,34 +36,62 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     output: int | tuple[int, int] | None = None,
     umask: int = -1,
-    handed: Sequence[int] = (),
+    handed: Mapping[int, int] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start `command` with no input and, without `output` and `umask`, with ours. `output` is for both, or a pair.
-    It has the descriptors `handed`, by the same numbers. Raises OSError when it cannot be executed.
+    It has the descriptors `handed`: ours by its numbers. Raises OSError when it cannot be executed.
 
     Should this process be killed, the kernel sends the child SIGTERM: the masters of Gunicorn and nginx then take
     their workers with them, which a SIGKILL would leave behind.
     """
     parent = os.getpid()
     out, errors = output if isinstance(output, tuple) else (output, output)
+    placed = handed or {}
 
     def end_with_parent() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it was killed before the line above
             os._exit(1)
 
-    return subprocess.Popen(
-        list(command),
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=errors,
-        start_new_session=True,
-        umask=umask,
-        pass_fds=handed,
-        preexec_fn=end_with_parent,  # noqa: PLW1509  we have no threads, and prctl has to run in the child
-    )
+    def prepare() -> None:
+        end_with_parent()
+        _place(placed)
+
+    with _occupied(placed):
+        return subprocess.Popen(
+            list(command),
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+            start_new_session=True,
+            umask=umask,
+            pass_fds=tuple(placed),
+            preexec_fn=prepare,  # noqa: PLW1509  we have no threads, and prctl has to run in the child
+        )
+
+
+def _place(placed: Mapping[int, int]) -> None:
+    """Give descriptors of this process other numbers, which others of them may have."""
+    copies = {
+        number: fcntl.fcntl(descriptor, fcntl.F_DUPFD, max(placed) + 1)
+        for number, descriptor in placed.items()
+    }
+    for number, copy in copies.items():
+        os.dup2(copy, number)
+
+
+@contextlib.contextmanager
+def _occupied(placed: Mapping[int, int]) -> Iterator[None]:
+    """Meanwhile no new descriptor gets one of these numbers, such as subprocess's own, which the child needs to its end."""
+    with contextlib.ExitStack() as filled:
+        while placed:
+            one = os.open(os.devnull, os.O_RDONLY)
+            filled.callback(os.close, one)
+            if one > max(placed):
+                break
+        yield
 
 
 def has_terminal() -> bool:

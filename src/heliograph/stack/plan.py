@@ -42,6 +42,9 @@ NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 #: A host by its IP address, and a port.
 Address = tuple[str, int]
 
+#: All addresses of IPv4.
+EVERYWHERE = "0.0.0.0"
+
 #: In a command: the descriptor of the socket that is handed over.
 DESCRIPTOR_FIELD = "{descriptor}"
 
@@ -223,6 +226,7 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
         layout.settings.proxy_port,
         {STATE_VARIABLE: str(var)},
         others=(Question(LOOPBACK, layout.settings.admin_port, "/status"), *_front_of_proxy(layout)),
+        sockets=_sockets_of_proxy(layout),
     )
     if layout.nginx is None:
         return [instances, [proxy]]
@@ -236,8 +240,26 @@ def stages(layout: Layout, python: str, project: Project, var: Path) -> list[lis
         layout.settings.port,
         through=through,
         others=(*listens, *([https] if https else [])),
+        sockets=_sockets_of_nginx(layout),
     )
     return [instances, [proxy], [nginx]]
+
+
+def _sockets_of_proxy(layout: Layout) -> tuple[Address, ...]:
+    """The admin listener comes last."""
+    front = () if layout.nginx else ((layout.settings.host, layout.settings.port),)
+    listens = ((layout.host(PartKind.PROXY), layout.settings.proxy_port), *front)
+    return (*dict.fromkeys(listens), (LOOPBACK, layout.settings.admin_port))
+
+
+def _sockets_of_nginx(layout: Layout) -> tuple[Address, ...]:
+    """Not those that an address for all stands for, nor what may be for both IPv6 and IPv4."""
+    tls = ((layout.settings.host, layout.settings.tls_port),) if layout.certificate else ()
+    others = ((one.host, one.port) for one in layout.listens if one.host != "::")
+    found = dict.fromkeys([(layout.settings.host, layout.settings.port), *tls, *others])
+    return tuple(
+        one for one in found if one[0] == EVERYWHERE or (EVERYWHERE, one[1]) not in found or ":" in one[0]
+    )
 
 
 def _front_of_proxy(layout: Layout) -> list[Question]:

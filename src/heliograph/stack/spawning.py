@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,14 @@ from heliograph.server.reports import REPORT_VARIABLE
 from heliograph.stack.child import Child
 from heliograph.stack.children import spawn
 from heliograph.stack.listeners import Listeners
-from heliograph.stack.plan import DESCRIPTOR_FIELD, Plan
+from heliograph.stack.plan import DESCRIPTOR_FIELD, PartKind, Plan
 from heliograph.stack.relay import PartOutput
+
+#: Where systemd's protocol begins.
+FIRST_HANDED = 3
+
+#: What systemd or another manager has handed to this process, not to its parts.
+FOR_US_ALONE = frozenset({"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID", "NGINX"})
 
 
 @dataclass(frozen=True)
@@ -46,26 +53,39 @@ class Spawner:
     def _instance(self, output: PartOutput, word: bytes) -> Child:
         """On its socket, and with one end of a pair over which it talks with us."""
         [listener] = self._listeners.descriptors(self._plan.sockets)
-        command = [part.replace(DESCRIPTOR_FIELD, str(listener)) for part in self._plan.command]
         ours, theirs = socket.socketpair()
         with theirs:
             ours.sendall(word + b"\n")
-            process = spawn(
-                command,
-                cwd=self._root,
-                environment={**self._environment, REPORT_VARIABLE: str(theirs.fileno())},
-                output=output.descriptors,
-                umask=self._plan.umask,
-                handed=(listener, theirs.fileno()),
+            end = theirs.fileno()
+            return Child(
+                self._spawn(output, {REPORT_VARIABLE: str(end)}, {listener: listener, end: end}), output, ours
             )
-        return Child(process, output, ours)
 
     def _other(self, output: PartOutput) -> Child:
-        process = spawn(
-            self._plan.command,
+        found = self._listeners.descriptors(self._plan.sockets)
+        if self._plan.kind is PartKind.NGINX and found:
+            variables = {"NGINX": "".join(f"{one};" for one in found)}
+            return Child(self._spawn(output, variables, {one: one for one in found}), output)
+        variables = _systemd_variables(len(found)) if found else {}
+        return Child(self._spawn(output, variables, dict(enumerate(found, FIRST_HANDED))), output)
+
+    def _spawn(
+        self, output: PartOutput, variables: Mapping[str, str], handed: Mapping[int, int]
+    ) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in self._environment.items() if name not in FOR_US_ALONE}
+        first = str(next(iter(handed), ""))
+        return spawn(
+            [part.replace(DESCRIPTOR_FIELD, first) for part in self._plan.command]
+            if handed
+            else self._plan.command,
             cwd=self._root,
-            environment=self._environment,
+            environment={**environment, **variables},
             output=output.descriptors,
             umask=self._plan.umask,
+            handed=handed,
         )
-        return Child(process, output)
+
+
+def _systemd_variables(number: int) -> dict[str, str]:
+    """As sd_listen_fds(3) has it, for the proxy: its admin listener comes last. LISTEN_PID cannot be known before the start."""
+    return {"LISTEN_FDS": str(number), "LISTEN_FDNAMES": ":".join([*["listen"] * (number - 1), "admin"])}
