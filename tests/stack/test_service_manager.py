@@ -72,7 +72,7 @@ def test_systemd_is_told_of_the_start_the_end_and_a_manager_that_works(
         assert first_other(notify) == "READY=1"
         assert "serving hello:application" in stack.output
         for pid in stack.pids().values():  # whoever else told systemd would be taken for the service
-            assert b"NOTIFY_SOCKET" not in Path(f"/proc/{pid}/environ").read_bytes()
+            assert notify.getsockname().encode() not in Path(f"/proc/{pid}/environ").read_bytes()
         assert next_message(notify, PERIOD * 5) == "WATCHDOG=1"
 
         stack.send(signal.SIGSTOP)  # what stands still tells nothing

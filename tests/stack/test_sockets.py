@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from proxy_tests.processes import until
+from proxy_tests.processes import alive, until
+from websockets.sync.client import connect
 
 from tests.stack.running import Stack
 
@@ -83,6 +84,25 @@ def test_a_killed_part_refuses_no_connection(running: Stack, name: str) -> None:
     assert ConnectionRefusedError not in clients.outcomes
     # Each client had at most one request on the killed process.
     assert sum(clients.outcomes.values()) - clients.outcomes[200] <= 4, clients.outcomes
+
+
+def test_a_proxy_that_is_ended_from_outside_is_replaced_beside_its_tunnels(running: Stack) -> None:
+    before = running.pids()["proxy"]
+    with connect(f"{running.websocket_url}/ws/echo") as websocket:
+        websocket.send("x")
+        assert websocket.recv(timeout=PATIENCE) == "x"
+        with Clients(running.ports.proxy, "/echo?message=x") as clients:
+            until(lambda: clients.outcomes[200] > 20, "answers")
+            os.kill(before, signal.SIGTERM)
+            until(lambda: running.pids()["proxy"] not in {before, None}, "another process", PATIENCE)
+            answered = clients.outcomes[200]
+            until(lambda: clients.outcomes[200] > answered + 20, "answers of the new process", PATIENCE)
+        assert set(clients.outcomes) == {200}
+        running.wait_for_output("proxy is stopping; starting it again at once")
+        # The old one still relays.
+        websocket.send("y")
+        assert websocket.recv(timeout=PATIENCE) == "y"
+    until(lambda: not alive(before), "the end of the old proxy", PATIENCE)
 
 
 def test_an_instance_that_is_ended_from_outside_loses_no_request(running: Stack) -> None:

@@ -90,7 +90,7 @@ def _run(given: argparse.Namespace) -> int:
         raise
     told.take_over(server)
     managed = handover.in_stack(surroundings, given.config)
-    notifier = notify.Notifier() if managed else notify.from_environment(surroundings)
+    notifier = notify.from_environment(surroundings)
     refused = "the manager of the stack replaces this proxy" if managed else ""
     succession = handover.Handover(server, surroundings, notifier, refused=refused)
     running = RunningProxy(server, succession, notifier)

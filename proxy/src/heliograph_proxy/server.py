@@ -135,6 +135,8 @@ class ProxyServer:
             runtime.last_request = LAST_REQUEST_SECONDS if replaced else LAST_REQUEST_SHORT
         if replaced:
             self._hand_over()
+        elif not self._admin.listener.owned:  # who serves beside this process is asked, not this one
+            self._admin.listener.close()
         for listener in self._listeners:
             listener.close()
         while any(listener.starting for listener in self._listeners):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heliograph.server.reports import BESIDE, LEAVE, LEFT, LOADED, READY
 from heliograph.stack.child import Child
 from heliograph.stack.ending import how_it_ended
-from heliograph.stack.plan import Plan
+from heliograph.stack.plan import PartKind, Plan
 
 #: Seconds in which a new process beside the old one must be ready, once it has loaded the application.
 READY_PATIENCE = 20.0
@@ -76,6 +76,11 @@ class Beside:
         return task
 
     async def _end_in_order(self, child: Child) -> None:
+        if (
+            self._plan.kind is PartKind.PROXY
+        ):  # it has been told, ends its tunnels by its own limit, and at a second signal at once
+            await child.wait()
+            return
         child.tell(LEAVE)
         await child.has_said(LEFT, LEAVE_PATIENCE)
         child.send(signal.SIGTERM)

@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import socket
+import struct
 import subprocess
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,12 @@ from heliograph.stack.relay import PartOutput
 
 #: More than all words that wait at once.
 _READ_BYTES = 1024
+
+#: The process, user and group of a sender.
+_CREDENTIALS = struct.Struct("3i")
+
+#: What the proxy says in the words of sd_notify(3).
+_OF_SYSTEMD = {b"STOPPING=1": STOPPING}
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Child:
     def __init__(
         self, process: subprocess.Popen[bytes], output: PartOutput, report: socket.socket | None = None
     ) -> None:
-        """`report`: our end of the pair over which an instance talks with us."""
+        """`report`: our end of the pair over which an instance talks with us, or where the proxy says how it is."""
         self.pid = process.pid
         self.output = output
         self._report = report
@@ -54,16 +61,20 @@ class Child:
 
     def _hear(self, report: socket.socket) -> None:
         try:
-            heard = report.recv(_READ_BYTES)
+            heard, told, *_ = report.recvmsg(_READ_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size))
         except BlockingIOError:
             return
         except OSError:
-            heard = b""
+            heard, told = b"", []
         if not heard:
             self._loop.remove_reader(report)
+        for _, kind, sender in told:  # others may send to an abstract address, too
+            if kind == socket.SCM_CREDENTIALS and _CREDENTIALS.unpack(sender)[0] != self.pid:
+                return
         for word in heard.split():
-            if word in self.said:
-                self.said[word].set()
+            said = self.said.get(_OF_SYSTEMD.get(word, word))
+            if said is not None:
+                said.set()
 
     def tell(self, word: bytes) -> None:
         """Say something to an instance, which may be gone or not care."""

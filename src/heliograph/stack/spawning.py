@@ -11,6 +11,7 @@ from pathlib import Path
 from heliograph.server.reports import REPORT_VARIABLE
 from heliograph.stack.child import Child
 from heliograph.stack.children import spawn
+from heliograph.stack.inherited import NOTIFY_SOCKET
 from heliograph.stack.listeners import Listeners
 from heliograph.stack.plan import DESCRIPTOR_FIELD, PartKind, Plan
 from heliograph.stack.relay import PartOutput
@@ -66,8 +67,11 @@ class Spawner:
         if self._plan.kind is PartKind.NGINX and found:
             variables = {"NGINX": "".join(f"{one};" for one in found)}
             return Child(self._spawn(output, variables, {one: one for one in found}), output)
-        variables = _systemd_variables(len(found)) if found else {}
-        return Child(self._spawn(output, variables, dict(enumerate(found, FIRST_HANDED))), output)
+        if not found:
+            return Child(self._spawn(output, {}, {}), output)
+        told = _notified()
+        variables = {**_systemd_variables(len(found)), NOTIFY_SOCKET: f"@{told.getsockname()[1:].decode()}"}
+        return Child(self._spawn(output, variables, dict(enumerate(found, FIRST_HANDED))), output, told)
 
     def _spawn(
         self, output: PartOutput, variables: Mapping[str, str], handed: Mapping[int, int]
@@ -84,6 +88,14 @@ class Spawner:
             umask=self._plan.umask,
             handed=handed,
         )
+
+
+def _notified() -> socket.socket:
+    """Where one process of the proxy says how it is, as sd_notify(3) has it: under a name that the kernel chooses."""
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    found.bind("")
+    return found
 
 
 def _systemd_variables(number: int) -> dict[str, str]:
