@@ -19,7 +19,7 @@ from heliograph.server.loop import StrictHandler
 from heliograph.server.takeover import offers_websockets, read_ahead
 from heliograph.websocket.handshake import agree, asks_for_websocket
 from heliograph.websocket.offer import offering, withdraw
-from heliograph.websocket.socket import LEFT, Socket
+from heliograph.websocket.socket import Socket, log_left
 
 log = logging.getLogger("heliograph")
 
@@ -63,7 +63,7 @@ class Handler(StrictHandler, WebSocketHandler):  # type: ignore[misc]
             log.debug("a WebSocket ended: %s", exc)
         except BaseException as exc:  # gevent.Timeout and SystemExit, too
             if websocket.explains(exc):
-                log.info(LEFT, exc)
+                log_left(exc)
                 return
             websocket.fail(exc)
             raise

@@ -30,7 +30,7 @@ from heliograph.websocket.frames import POLICY, RESTART
 from heliograph.websocket.handshake import agree, asks_for_websocket, upgrade_required
 from heliograph.websocket.options import WebSocketOptions
 from heliograph.websocket.problems import WebSocketsUnavailable
-from heliograph.websocket.socket import LEFT, Socket
+from heliograph.websocket.socket import Socket, log_left
 
 log = logging.getLogger("heliograph")
 
@@ -226,7 +226,7 @@ class Conversation:
         except BaseException as exc:
             # gevent.Timeout and SystemExit, too: none of them may end more than this conversation.
             if socket.explains(exc):
-                log.info(LEFT, exc)
+                log_left(exc)
                 socket.finish()
                 return
             self._error = exc

@@ -7,6 +7,7 @@ view begins; close codes are sent; binary messages are `bytes`; `receive` takes 
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -40,8 +41,7 @@ from heliograph.websocket.registry import ConnectionRegistry
 
 Message = str | bytes | bytearray | memoryview
 
-#: Logged without a traceback, where `Socket.explains` an exception.
-LEFT = "a WebSocket's client has left, and the program took the None of receive for a message: %s"
+log = logging.getLogger("heliograph")
 
 
 class Host(Protocol):
@@ -73,6 +73,7 @@ class Socket(WebSocket):  # type: ignore[misc]
         "_agreement",
         "_connection",
         "_ended",
+        "_gave_none",
         "_host",
         "_registry",
         "deflate",
@@ -100,7 +101,7 @@ class Socket(WebSocket):  # type: ignore[misc]
         self._agreement: Agreement | None = agreement
         self._registry: ConnectionRegistry | None = registry
         self._connection: WebSocketConnection | None = None
-        self._ended = False
+        self._ended = self._gave_none = False
 
     def __del__(self) -> None:
         """Nothing: the library closes here, which would complete the handshake of a socket that was refused."""
@@ -146,7 +147,7 @@ class Socket(WebSocket):  # type: ignore[misc]
             raise WebSocketError(MSG_ALREADY_CLOSED)
         message = connection.receive() if timeout is None else _within(timeout, connection.receive)
         if message is None:
-            self._ended = True
+            self._ended = self._gave_none = True
         return message
 
     def send(self, message: Message, binary: bool | None = None) -> None:
@@ -205,7 +206,7 @@ class Socket(WebSocket):  # type: ignore[misc]
 
         Programs of gevent-websocket do so: `json.loads(socket.receive())`. Nothing is wrong but that the client has left.
         """
-        return self._ended and isinstance(exc, AttributeError | TypeError)
+        return self._gave_none and isinstance(exc, AttributeError | TypeError) and "NoneType" in str(exc)
 
     def fail(self, exc: BaseException) -> None:
         """Close for an exception that ended the application's part: with 1012 where its greenlet is killed, else with 1011."""
@@ -251,6 +252,12 @@ class Socket(WebSocket):  # type: ignore[misc]
     @property
     def stream(self) -> FrameStream:
         return FrameStream(self.handler, self.accept())
+
+
+def log_left(exc: BaseException) -> None:
+    """Where `Socket.explains` an exception. Its traceback is there for those who look for more."""
+    log.info("a WebSocket's client has left, and the program took the None of receive for a message: %s", exc)
+    log.debug("the program took it for a message here", exc_info=exc)
 
 
 def _within(seconds: float, receive: Callable[[], str | bytes | None]) -> str | bytes | None:

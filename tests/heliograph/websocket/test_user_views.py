@@ -216,6 +216,15 @@ def test_a_loop_that_does_not_expect_the_end_causes_no_traceback(
     assert "raceback" not in views.output[start:]
 
 
+@pytest.mark.parametrize("after", ["receive", "close"])
+def test_a_mistake_after_the_end_is_logged_as_one(views: Server, after: str) -> None:
+    start = len(views.output)
+    with client(views, f"/ws/views/mistaken/{after}?user={after}"):
+        pass
+    until_happened(views, [f"teardown of {after} with AttributeError"])
+    until(lambda: [line for line in views.log_lines(start) if "traceback" in line], "the line of the error")
+
+
 def test_a_program_that_ends_by_a_timeout_closes_with_1011(views: Server) -> None:
     start = len(views.output)
     with client(views, "/plain") as socket:

@@ -136,6 +136,16 @@ def loop(socket: Socket) -> None:
         socket.send(message.upper())
 
 
+@websocket(bp, "/mistaken/<after>")
+def mistaken(socket: Socket, after: str) -> None:
+    """Has a mistake of its own after the end."""
+    if after == "close":
+        socket.close(4000)
+    while after == "receive" and socket.receive() is not None:
+        pass
+    bp.no_such_cleanup()  # type: ignore[attr-defined]
+
+
 @websocket(bp, "/after-the-end")
 def after_the_end(socket: Socket) -> None:
     """What a program may try on a socket whose client has left."""
