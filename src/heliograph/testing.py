@@ -107,7 +107,7 @@ def channels_in_memory(app: Flask) -> Iterator[MemoryChannels]:
         raise LookupError(f"the application {app.name} has no Heliograph(app)")
     own = installation.services.settings
     options = replace(own[ChannelsOptions], channels=parse_location("memory://"))
-    before = installation.channels
+    before, had_begun = installation.channels, installation.services.loop.begun
     made = ChannelService(with_group(own, options), CollectorRegistry(), before.hook, before.loop)
     installation.use_channels(made)
     try:
@@ -116,6 +116,8 @@ def channels_in_memory(app: Flask) -> Iterator[MemoryChannels]:
         installation.use_channels(before)
         made.stop()
         made.close()
+        if not had_begun:  # its thread would stay as long as the application, which nothing closes before the process ends
+            before.loop.close()
         flush_all()  # the lines of its log belong to this test's output
 
 
@@ -128,9 +130,9 @@ def websocket_of(
     subprotocols: Sequence[str] = (),
     client: FlaskClient | None = None,
 ) -> Iterator[TestSocket]:
-    """A WebSocket of `app` at `path`, with the session of a test client. The view has ended when the block has.
+    """A WebSocket of `app` at `path`, with the cookies of a test client. The view has ended when the block has.
 
-    Raises `websockets.exceptions.InvalidStatus` where the application refuses it.
+    Raises `websockets.exceptions.InvalidStatus` where the application refuses it, and TimeoutError where the view does not end.
     """
     ours, theirs = sockets.socketpair()
     serving = threading.Thread(target=_serve, args=(app, theirs), daemon=True)
@@ -140,7 +142,7 @@ def websocket_of(
         with connect(
             f"ws://localhost{path}",
             sock=ours,
-            additional_headers={**_session(app, client), **(headers or {})},
+            additional_headers={**_cookies(path, client), **(headers or {})},
             subprotocols=offered,
             compression=None,
             open_timeout=PATIENCE,
@@ -150,6 +152,8 @@ def websocket_of(
     finally:
         ours.close()
         serving.join(PATIENCE)
+    if serving.is_alive():
+        raise TimeoutError(f"the view of {path} has not ended {PATIENCE:g} s after its client left")
 
 
 @pytest.fixture
@@ -169,10 +173,12 @@ def websocket(app: Flask, channels: MemoryChannels) -> Callable[..., AbstractCon
     return made
 
 
-def _session(app: Flask, client: FlaskClient | None) -> dict[str, str]:
-    name = app.config["SESSION_COOKIE_NAME"]
-    cookie = None if client is None else client.get_cookie(name)
-    return {} if cookie is None else {"Cookie": f"{name}={cookie.value}"}
+def _cookies(path: str, client: FlaskClient | None) -> dict[str, str]:
+    """Those that the client would send with a request for this path."""
+    environ: dict[str, Any] = EnvironBuilder(path).get_environ()
+    if client is not None:
+        client._add_cookies_to_wsgi(environ)  # as Flask's own client asks for them; nothing public gives all
+    return {"Cookie": environ["HTTP_COOKIE"]} if "HTTP_COOKIE" in environ else {}
 
 
 def _serve(app: Flask, connection: sockets.socket) -> None:
