@@ -11,7 +11,7 @@ from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.options import RequestOptions
 from heliograph.request.services import services
 
-bp = Blueprint("health", __name__)
+bp = Blueprint("heliograph_health", __name__)
 
 
 @bp.get("/healthz")

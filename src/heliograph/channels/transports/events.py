@@ -21,7 +21,7 @@ from heliograph.request.openapi import Answer, operation
 from heliograph.websocket.routing import websocket
 from heliograph.websocket.socket import Socket
 
-bp = Blueprint("events", __name__)
+bp = Blueprint("heliograph_events", __name__)
 
 
 @bp.post("/push")

@@ -52,7 +52,7 @@ from heliograph.request.client import current_client
 from heliograph.request.openapi import BYTES, TEXT, Answer, operation
 from heliograph.request.pauses import Pauses
 
-bp = Blueprint("channels", __name__)
+bp = Blueprint("heliograph_channels", __name__)
 
 TAG = "Channels"
 

@@ -43,7 +43,7 @@ from heliograph.websocket.frames import POLICY, TOO_SLOW
 from heliograph.websocket.routing import websocket
 from heliograph.websocket.socket import Socket
 
-bp = Blueprint("channel_sockets", __name__)
+bp = Blueprint("heliograph_channel_sockets", __name__)
 
 #: Close codes: the token has expired (as Centrifugo has it); try again later (IANA's registry).
 TOKEN_EXPIRED, TRY_AGAIN = 3005, 1013

@@ -39,7 +39,7 @@ from heliograph.request.pauses import pause
 from heliograph.request.services import services
 from heliograph.websocket.memory import FLOOR, MemoryLimit
 
-bp = Blueprint("channel_events", __name__)
+bp = Blueprint("heliograph_channel_events", __name__)
 
 #: Bytes in the queue of a client. A client that cannot keep up is disconnected, and resumes by its last id.
 MAX_WAITING = 1 << 20
