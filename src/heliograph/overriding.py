@@ -10,17 +10,22 @@ from heliograph.given import PREFIX, Given, SettingError, as_text
 from heliograph.settings import Options, Settings, environment, exit_on_error, load, names
 
 
-def with_given(values: Mapping[str, object], groups: Iterable[type[Options]]) -> Settings:
+def with_given(
+    values: Mapping[str, object],
+    groups: Iterable[type[Options]],
+    required: Iterable[type[Options]] | None = None,
+) -> Settings:
     """The settings of this process with `values` above them. Raises SettingError for one of these that is not allowed.
 
+    `required`: the groups whose folders and packages have to be there, by default all.
     An environment that is wrong by itself ends the process, as `from_environment` does.
     """
     groups = tuple(groups)
     with exit_on_error():
         below = environment()
     settings = load(_over(below, values, names(groups)), groups, os.cpu_count() or 2)
-    for group in settings:
-        group.require()
+    for needed in groups if required is None else required:
+        settings[needed].require()
     return settings
 
 

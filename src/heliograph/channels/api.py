@@ -46,7 +46,9 @@ class Channels:
 
     def __init__(self, url: str | None = None, *, settings: Mapping[str, object] | None = None) -> None:
         given = {**(settings or {}), **({} if url is None else {"channels": url})}
-        service = ChannelService(with_given(given, _GROUPS), CollectorRegistry())
+        # No folder of requests is made: the program has none of them.
+        settings_ = with_given(given, _GROUPS, required=(ChannelsOptions,))
+        service = ChannelService(settings_, CollectorRegistry())
         self.hook = service.hook
         _open.add(service)
         self._service: Callable[[], ChannelService] = lambda: service

@@ -211,6 +211,13 @@ def test_in_a_program_patched_by_gevent(name: str, url: str, tmp_path: Path) -> 
     converse(name, url, tmp_path)
 
 
+def test_a_program_has_no_folder_for_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "var").write_text("no folder can be made here")
+    with Channels("memory://") as channels:
+        assert channels.publish("a", 1).offset == 1
+
+
 ENDING = """
 from heliograph import Channels
 channels = Channels("memory://")
