@@ -7,7 +7,7 @@ its key works.
 from __future__ import annotations
 
 import wirecodes
-from flask import Blueprint, Flask, Request, Response, jsonify
+from flask import Blueprint, Flask, Request, Response, jsonify, request
 
 from app.models import SentTelegrams, Telegram
 from heliograph import Heliograph
@@ -15,7 +15,7 @@ from heliograph.channels.errors import ChannelError
 from heliograph.channels.problems import problem_of
 from heliograph.channels.transports import access, http
 from heliograph.channels.transports.current import current_channels, current_limits
-from heliograph.problems import BadText
+from heliograph.problems import BadText, UnsupportedMediaType
 from heliograph.request import answers, bodies
 from heliograph.request.client import current_client
 from heliograph.request.openapi import TEXT, Answer, operation
@@ -47,7 +47,7 @@ def add_to(live: Heliograph, app: Flask) -> None:
         tag=TAG,
         body={"text/plain": TEXT},
         answers={201: Answer("Sent", model=Telegram)},
-        problems=(*http.PUBLISHING_PROBLEMS, *bodies.PROBLEMS),
+        problems=(*http.PUBLISHING_PROBLEMS, *bodies.PROBLEMS, UnsupportedMediaType),
     )
     def send_telegram() -> tuple[Response, int]:
         access.require_publish(current_channels(), CHANNEL)
@@ -82,6 +82,8 @@ def key_works() -> bool:
 
 
 def _text() -> str:
+    if not request.mimetype.startswith("text/"):  # the text of a JSON document would be sent as it stands
+        raise UnsupportedMediaType("A text is expected here: text/plain.")
     content = bodies.read_request(services().spool, MAX_TEXT).value()
     try:
         return content.decode()
