@@ -22,7 +22,7 @@ from heliograph_proxy.limits import raise_descriptor_limit
 from heliograph.channels.api import Channels
 from heliograph.channels.options import ChannelsOptions
 from heliograph.channels.service import ChannelService
-from heliograph.installation import ENDPOINTS, Installation
+from heliograph.installation import ENDPOINTS, OWN_CHECKS, Installation
 from heliograph.options import LIBRARY
 from heliograph.overriding import with_given
 from heliograph.request.checks import ReadinessFunction, check_of
@@ -109,6 +109,8 @@ class Heliograph:
 
         It is called in the context of the application.
         """
+        if name in OWN_CHECKS:
+            raise ValueError(f"check({name!r}): the library has a check of this name")
 
         def decorate(function: ReadinessFunction) -> ReadinessFunction:
             def add(app: Flask, made: Installation) -> None:

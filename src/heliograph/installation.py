@@ -34,7 +34,10 @@ from heliograph.server.wrap import WsgiWrapper
 from heliograph.settings import Settings
 from heliograph.websocket.options import WebSocketOptions
 
-#: What `endpoints` may name, and the blueprints that each adds.
+#: Checks of readiness that are ours.
+OWN_CHECKS = ("lifecycle", "spool", "channels")
+
+#: What `endpoints` may name, and the blueprints that each adds. Their names leave the plain ones to the application.
 ENDPOINTS: dict[str, tuple[Blueprint, ...]] = {
     "channels": (http.bp, sse.bp, sockets.bp),
     "events": (events.bp,),

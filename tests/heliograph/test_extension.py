@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Request, url_for
+from flask import Blueprint, Flask, Request, url_for
 from proxy_tests.processes import ROOT, Process
 
 from heliograph import Heliograph, Settings, WebSocketEndpoint
@@ -20,6 +20,7 @@ from heliograph.options import LIBRARY
 from heliograph.overriding import with_group
 from heliograph.request.options import RequestOptions
 from heliograph.settings import load
+from heliograph.testing import websocket_of
 
 
 @pytest.fixture
@@ -55,6 +56,40 @@ def test_endpoints_stand_below_a_prefix(app: Flask, settings: Settings) -> None:
     assert (publish(app, "/live/channels/a"), publish(app, "/channels/a")) == (201, 404)
     alive = app.test_client().get("/live/healthz")
     assert alive.get_json()["status"] == "ok"
+
+
+@pytest.mark.parametrize("first", ["its own", "ours"])
+def test_an_application_may_have_blueprints_of_the_same_names(
+    app: Flask, settings: Settings, first: str
+) -> None:
+    endpoints = ("channels", "events", "health")
+    live = Heliograph(endpoints=endpoints, prefix="/live", settings=settings)
+    if first == "ours":
+        live.init_app(app)
+    for name in endpoints:
+        bp = Blueprint(name, __name__)
+        bp.add_url_rule(f"/{name}", "index", lambda: "its own")
+        app.register_blueprint(bp)
+    if first == "its own":
+        live.init_app(app)
+    assert [app.test_client().get(f"/{name}").text for name in endpoints] == ["its own"] * 3
+    assert publish(app, "/live/channels/a") == 201
+
+
+def test_checks_of_the_library_are_not_replaced(app: Flask, settings: Settings) -> None:
+    live = Heliograph(app, endpoints=("health",), settings=settings)
+    for name in app.test_client().get("/readyz").get_json()["checks"]:
+        with pytest.raises(ValueError, match=f"check\\('{name}'\\): the library has a check of this name"):
+            live.check(name)
+
+
+def test_a_publisher_is_told_who_does_not_allow_it(app: Flask, settings: Settings) -> None:
+    live = Heliograph(app, endpoints=("channels",), settings=settings)
+    live.channels.authorize(lambda action, channel, request: action != "publish")
+    with websocket_of(app, "/ws/channels/a") as socket:
+        socket.receive()
+        socket.send('{"type": "publish", "data": 1}')
+        assert "The application does not allow: publish a." in str(socket.receive())
 
 
 def test_errors_of_its_endpoints_are_problems(app: Flask, settings: Settings) -> None:

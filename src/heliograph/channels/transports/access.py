@@ -80,7 +80,11 @@ def require_subscribe(
 def require_rule(channels: ChannelService, action: Action, channel: str) -> None:
     """Raises Forbidden when the application's own rule does not let the current request do that."""
     if not allowed_by_rule(channels, action, channel):
-        raise Forbidden(f"The application does not allow: {action} {channel}.", channel=channel)
+        raise denied_by_rule(action, channel)
+
+
+def denied_by_rule(action: Action, channel: str) -> Forbidden:
+    return Forbidden(f"The application does not allow: {action} {channel}.", channel=channel)
 
 
 def allowed_by_rule(channels: ChannelService, action: Action, channel: str) -> bool:

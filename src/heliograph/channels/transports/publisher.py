@@ -124,7 +124,9 @@ class SocketPublisher:
                 self._channels, "publish", self._channel
             )
         if not self._may_publish:
-            raise access.may_not_publish(self._channel)
+            if not self._granted.may_publish(self._channel):
+                raise access.may_not_publish(self._channel)
+            raise access.denied_by_rule("publish", self._channel)
         self._limits.require_rate(self._client)
 
     def _submit(self, append: Append, ref: str) -> None:
