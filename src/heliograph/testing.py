@@ -116,7 +116,7 @@ def channels_in_memory(app: Flask) -> Iterator[MemoryChannels]:
         installation.use_channels(before)
         made.stop()
         made.close()
-        if not had_begun:  # its thread would stay as long as the application, which nothing closes before the process ends
+        if not had_begun:  # its thread would stay as long as the application, which nothing closes
             before.loop.close()
         flush_all()  # the lines of its log belong to this test's output
 

@@ -167,13 +167,13 @@ def test_a_view_that_does_not_end_fails_the_test(monkeypatch: pytest.MonkeyPatch
         while not over.is_set():
             gevent.sleep(0.01)
 
-    try:
-        with (
-            pytest.raises(TimeoutError, match="the view of /ws/endless has not ended"),
-            heliograph.testing.websocket_of(app, "/ws/endless") as socket,
-        ):
+    def visit() -> None:
+        with heliograph.testing.websocket_of(app, "/ws/endless"):
             monkeypatch.setattr(heliograph.testing, "PATIENCE", 0.05)
-            socket.close()
+
+    try:
+        with pytest.raises(TimeoutError, match="the view of /ws/endless has not ended"):
+            visit()
     finally:
         over.set()
         live.close()
