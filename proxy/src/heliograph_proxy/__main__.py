@@ -96,7 +96,7 @@ def _run(given: argparse.Namespace) -> int:
     running = RunningProxy(server, succession, notifier)
     running.catch_signals()
     server.start()
-    loopmonitor.start(server.runtime.metrics.loop)
+    loopmonitor.start(server.runtime.metrics.loop, server.runtime.lag)
     if OUTDATED:
         events.log("kernel-outdated", reason="the compiled modules are of other sources; the sources run")
     _say_limits(settings, descriptors)

@@ -11,6 +11,7 @@ from heliograph_proxy.clients import ClientBounds
 from heliograph_proxy.connections import Connections
 from heliograph_proxy.held import HeldBytes
 from heliograph_proxy.http1.requests import RequestParser
+from heliograph_proxy.looplag import LoopLag
 from heliograph_proxy.metrics import ProxyMetrics
 from heliograph_proxy.requestids import RequestIds
 from heliograph_proxy.settings import ProxySettings
@@ -34,6 +35,7 @@ class Runtime:
     metrics: ProxyMetrics = field(default_factory=ProxyMetrics)
     failed: FailureLog = field(default_factory=FailureLog)
     request_ids: RequestIds = field(default_factory=RequestIds)
+    lag: LoopLag = field(default_factory=LoopLag)
     #: No connection is kept alive anymore.
     stopping: bool = False
     #: Another process serves on the same sockets.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gevent
 import pytest
-from heliograph_proxy.admin import exposition
+from heliograph_proxy.admin import exposition, process
 from heliograph_proxy.balancing.backends import Backend
 from heliograph_proxy.balancing.latency import UNKNOWN
+from heliograph_proxy.looplag import LoopLag
 from heliograph_proxy.metrics import BUCKETS, Histogram, ProxyMetrics
 from heliograph_proxy.settings import HealthSettings, backend
 from hypothesis import given
@@ -57,6 +58,26 @@ def test_buckets_are_cumulative_and_end_with_the_count(given_: list[float]) -> N
     assert counts[-1] == len(given_)
     assert counts[:-1] == [sum(seconds <= bound for seconds in given_) for bound in BUCKETS]
     assert histogram.total == pytest.approx(sum(given_))
+
+
+def test_a_loop_is_late_by_what_its_timer_ran_after_it_was_due() -> None:
+    lag = LoopLag()
+    for now in (100.0, 100.5, 101.03, 101.5, 103.0):  # in time, 0.03 s late, early after that, 1 s late
+        lag.tick(now)
+    assert lag.late.total == pytest.approx(1.03)
+    counts = dict(lag.late.buckets())
+    assert [counts[bound] for bound in ("0.001", "0.05", "1.0", "+Inf")] == [2, 3, 4, 4]
+
+
+def test_the_process_tells_what_it_uses_and_what_it_is() -> None:
+    lag = LoopLag()
+    text = exposition.text(ProxyMetrics(), [], process.collectors(lag)).decode()
+    found = {one.name: one for family in text_string_to_metric_families(text) for one in family.samples}
+    assert found["heliograph_proxy_process_resident_memory_bytes"].value > 1 << 20
+    assert found["heliograph_proxy_process_cpu_seconds_total"].value > 0
+    assert found["heliograph_proxy_process_open_fds"].value >= 3
+    assert found["heliograph_proxy_build_info"].labels["kernel"] in ("compiled", "pure")
+    assert found["heliograph_proxy_loop_lag_seconds_count"].value == 0
 
 
 def test_what_is_counted_is_what_is_scraped() -> None:

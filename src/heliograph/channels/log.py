@@ -161,6 +161,11 @@ class Log(ABC):
     def probe(self) -> str:
         """Ask the engine whether it takes messages. "ok", or why not. For `check`: may wait, and raise LogUnavailable."""
 
+    @property
+    def reconnects(self) -> int:
+        """How many times a connection, or the file, was opened again."""
+        return 0
+
     @abstractmethod
     def close(self) -> None:
         """Finish what waits, and release everything. Calls fail from now on."""

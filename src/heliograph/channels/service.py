@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from heliograph.channels.engines import open_log
-from heliograph.channels.errors import ChannelError
+from heliograph.channels.errors import ChannelError, LogUnavailable
 from heliograph.channels.hook import AuthorizeHook
 from heliograph.channels.live.disconnects import Disconnects
 from heliograph.channels.live.hub import Hub
 from heliograph.channels.live.stream_tickets import StreamTickets
+from heliograph.channels.log_metrics import LogMetrics
 from heliograph.channels.message import Append
 from heliograph.channels.options import ChannelsOptions
 from heliograph.channels.records import Appended, Done, Limits, Outcome
@@ -88,6 +89,8 @@ class ChannelService:
             options.max_channels,
             self._metrics,
         )
+        self._log_metrics = LogMetrics(self.hub.log)
+        registry.register(self._log_metrics)
         self.hub.log.trim_watch.on_failure = self._metrics.trim_failures.inc
         self.stream_tickets = StreamTickets(self.hub)
         self.disconnects = Disconnects(self.hub)
@@ -96,15 +99,17 @@ class ChannelService:
 
     def publish(self, append: Append) -> Appended:
         """Raises ChannelError."""
-        outcome = self.hub.log.append(append)
-        self._count(outcome)
+        with self._log_metrics.appending(1):
+            outcome = self.hub.log.append(append)
+        self._count(append, outcome)
         return outcome
 
     def publish_many(self, appends: Sequence[Append]) -> list[Outcome]:
         """In this order; the error of each that failed is its outcome."""
-        outcomes = self.hub.log.append_many(appends)
-        for outcome in outcomes:
-            self._count(outcome)
+        with self._log_metrics.appending(len(appends)):
+            outcomes = self.hub.log.append_many(appends)
+        for append, outcome in zip(appends, outcomes, strict=True):
+            self._count(append, outcome)
         return outcomes
 
     def stop(self) -> None:
@@ -120,12 +125,18 @@ class ChannelService:
     def submit(self, append: Append, done: Done) -> None:
         """Publish without waiting, see `log.Log.submit`."""
 
+        begun = self._log_metrics.begin()
+
         def counted(outcome: Outcome) -> None:
-            self._count(outcome)
+            self._log_metrics.end(begun)
+            self._count(append, outcome)
             done(outcome)
 
         self.hub.log.submit(append, counted)
 
-    def _count(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, ChannelError) and not outcome.repeated:
+    def _count(self, append: Append, outcome: Outcome) -> None:
+        if isinstance(outcome, LogUnavailable):
+            self._log_metrics.errors += 1
+        elif not isinstance(outcome, ChannelError) and not outcome.repeated:
             self._metrics.published.inc()
+            self._log_metrics.bytes += len(append.data)

@@ -14,7 +14,9 @@ from typing import Any
 import gevent
 from gevent.hub import Hub
 from gevent.monkey import get_original, is_module_patched
+from heliograph_proxy.looplag import INTERVAL, LoopLag
 from heliograph_proxy.loopwatch import LoopThread, LoopWatch, Stall
+from prometheus_client import Metric
 
 log = logging.getLogger("heliograph")
 
@@ -30,20 +32,36 @@ _get_native_id = get_original("_thread", "get_native_id")
 _watch = LoopWatch(WAITING)
 _owner = 0
 
+#: How late the loop is, and the loop's timer that tells.
+_lag = LoopLag()
+_timer: Any = None
+
 
 def watch_loop() -> None:
     """Begin to watch the loop of the current thread, unless this process does so already or has none."""
-    global _watch, _owner
+    global _watch, _owner, _lag, _timer
     if _owner == os.getpid() or not is_module_patched("socket"):
         return
     _owner, _watch = os.getpid(), LoopWatch(WAITING)
     thread = LoopThread(_get_native_id(), time.monotonic)
-    _start_thread(_run, (_watch, gevent.get_hub().loop, _get_ident(), thread))
+    loop = gevent.get_hub().loop
+    _start_thread(_run, (_watch, loop, _get_ident(), thread))
+    _lag, _timer = LoopLag(), loop.timer(INTERVAL, INTERVAL, ref=False)  # which keeps nothing running
+    _timer.start(_tick, _lag)
 
 
 def stalled_seconds() -> float:
     """For how long the loop was held, in all."""
     return _watch.stalled_seconds
+
+
+def lag_family(name: str) -> Metric:
+    """How late the loop was."""
+    return _lag.family(name)
+
+
+def _tick(lag: LoopLag) -> None:
+    lag.tick(time.monotonic())
 
 
 def _run(watch: LoopWatch, loop: Any, ident: int, thread: LoopThread) -> None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Iterator
 
+import gevent
 from flask import Flask, request
 from heliograph_proxy.loopwatch import families
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from heliograph.request.loopwatch import stalled_seconds
+import heliograph
+from heliograph.request.loopwatch import lag_family, stalled_seconds
 
 #: Seconds. From a cached answer to the longest delay that /echo/delay allows.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -20,7 +32,8 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 STREAM_BUCKETS = (1, 10, 60, 300, 900, 3600, 14400, 86400)
 
 #: Of the process, and so not summed.
-_STALLED = "heliograph_loop_stalled_seconds"
+_STALLED, _LAG, _BUILD = "heliograph_loop_stalled_seconds", "heliograph_loop_lag_seconds", "heliograph_build"
+_OF_THE_PROCESS = ("heliograph_loop_", "heliograph_process_", _BUILD)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -36,7 +49,8 @@ class RequestMetrics:
         self._parts = tuple(parts)
         #: What `observe` counts with: looking it up by its labels takes longer than counting. As few as there are labels.
         self._of_route: dict[tuple[str, str, int, bool], tuple[Counter, Histogram]] = {}
-        self.registry.register(_LoopStalls())
+        self.registry.register(_OfTheProcess())
+        ProcessCollector(namespace="heliograph", registry=self.registry)
         self.requests = Counter(
             "heliograph_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
         )
@@ -90,7 +104,7 @@ class _Sum(Collector):
         for registry in self._registries:
             for family in registry.collect():
                 known = families.setdefault(family.name, family)
-                if known is not family and not family.name.startswith(_STALLED):
+                if known is not family and not family.name.startswith(_OF_THE_PROCESS):
                     known.samples = _summed([*known.samples, *family.samples])
         return iter(families.values())
 
@@ -106,11 +120,18 @@ def _summed(samples: Iterable[Sample]) -> list[Sample]:
     return list(found.values())
 
 
-class _LoopStalls(Collector):
-    """Of the process: all applications in it have one loop."""
+class _OfTheProcess(Collector):
+    """All applications in it have one loop and one version of the library."""
 
     def collect(self) -> Iterator[Metric]:
-        return families(_STALLED, stalled_seconds())
+        yield from families(_STALLED, stalled_seconds())
+        yield lag_family(_LAG)
+        build = {
+            "version": heliograph.__version__,
+            "python": platform.python_version(),
+            "gevent": gevent.__version__,
+        }
+        yield InfoMetricFamily(_BUILD, "What this process runs", build)
 
 
 def init_app(app: Flask) -> None:

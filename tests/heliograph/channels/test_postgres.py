@@ -81,6 +81,7 @@ def test_connections_that_were_cut_heal_without_a_hole(url: str) -> None:
                     "WHERE application_name = 'heliograph' AND pid <> pg_backend_pid()"
                 )
         eventually(lambda: len(told) > 150, "messages after the cuts")
+        assert other.reconnects >= 4
         writer.kill()
         top = log.tops(["a"])["a"]
         eventually(lambda: follower.position.offset >= top.offset, "the top")

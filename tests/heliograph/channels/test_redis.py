@@ -108,6 +108,7 @@ def test_a_connection_that_was_cut_heals_without_a_hole() -> None:
                 eventually(lambda n=n: len(told) > 30 * (n + 1), "messages")
                 client.client_kill_filter(_type=("pubsub", "normal")[n % 2], skipme=True)
         eventually(lambda: len(told) > 250, "messages after the cuts")
+        assert other.reconnects >= 2
         writer.kill()
         top = log.tops(["a"])["a"]
         eventually(lambda: follower.position.offset >= top.offset, "the top")

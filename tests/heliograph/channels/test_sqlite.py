@@ -129,6 +129,7 @@ def test_a_file_that_is_replaced_or_removed_in_use_is_noticed_by_all(tmp_path: P
         new = publish(log, "another two")
         assert new.offset == 2
         assert new.epoch != last.epoch
+        assert log.reconnects == 1
         publish(other, "three")
         eventually(lambda: follower.lost == 1, "the notice that history was lost")
         assert texts(log.read("a", None).messages) == ["one", "another two", "three"]

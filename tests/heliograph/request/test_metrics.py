@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from importlib.metadata import version
+
+from proxy_tests.processes import until
+
 from heliograph.request.metrics import RequestMetrics
 from tests.serving import CLOSE, HOST, Server
 
@@ -79,3 +84,21 @@ def test_a_client_that_left_inside_its_answer_is_499(server: Server) -> None:
     line = server.logged(request_id="left-2")
     assert (line["status"], line["complete"]) == (499, False)
     assert server.raw(b"HEAD /echo/bytes/5 HTTP/1.1\r\n" + CLOSE + b"\r\n", "HEAD").status == 200
+
+
+def test_an_instance_tells_what_its_process_uses_and_what_it_is(server: Server) -> None:
+    metrics = server.metrics()
+    assert metrics["heliograph_process_resident_memory_bytes"] > 1 << 20
+    assert metrics["heliograph_process_cpu_seconds_total"] > 0
+    assert metrics["heliograph_process_open_fds"] >= 3
+    [build] = [name for name in metrics if name.startswith("heliograph_build_info{")]
+    assert f'version="{version("heliograph")}"' in build
+    ticks = "heliograph_loop_lag_seconds_count"
+    until(lambda: server.metrics()[ticks] > metrics[ticks], "the loop's timer")
+
+
+def test_what_belongs_to_the_process_is_not_summed_over_its_applications() -> None:
+    parts = [RequestMetrics(), RequestMetrics()]
+    text = RequestMetrics(parts).render().decode()
+    assert len(re.findall(r"^heliograph_process_open_fds ", text, re.MULTILINE)) == 1
+    assert re.search(r"^heliograph_build_info\{.*\} 1\.0$", text, re.MULTILINE)

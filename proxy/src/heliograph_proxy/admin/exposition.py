@@ -83,8 +83,10 @@ def _durations(name: str, text: str, durations: dict[tuple[str, int], Histogram]
     return family
 
 
-def text(metrics: ProxyMetrics, backends: Iterable[Backend]) -> bytes:
+def text(metrics: ProxyMetrics, backends: Iterable[Backend], others: Iterable[Collector] = ()) -> bytes:
     """The text for Prometheus."""
     registry = CollectorRegistry()
+    for other in others:
+        registry.register(other)
     registry.register(_Scrape(metrics, backends))
     return generate_latest(registry)

@@ -16,7 +16,7 @@ from typing import Any
 import gevent
 
 from heliograph_proxy import settings, values
-from heliograph_proxy.admin import exposition
+from heliograph_proxy.admin import exposition, process
 from heliograph_proxy.admin.control import Control, describe
 from heliograph_proxy.admin.live import LiveStream
 from heliograph_proxy.balancing.backends import Backend, OperatorState
@@ -61,6 +61,7 @@ class AdminViews:
         #: The reports of generations before that still have clients.
         self._older = older
         self._started = monotonic()
+        self._of_the_process = process.collectors(runtime.lag)
         # Read once: a view must not wait for a disk.
         self._page = {name: (PAGE / name).read_bytes() for name in PARTS}
 
@@ -87,7 +88,7 @@ class AdminViews:
         return _json(self.status())
 
     def show_metrics(self, name: str, body: bytes) -> AdminAnswer:
-        text = exposition.text(self._runtime.metrics, self._runtime.balancer.backends)
+        text = exposition.text(self._runtime.metrics, self._runtime.balancer.backends, self._of_the_process)
         return AdminAnswer(text, "text/plain; version=0.0.4; charset=utf-8")
 
     def show_events(self, name: str, body: bytes) -> AdminAnswer:

@@ -39,7 +39,7 @@ class Committer:
     def __init__(self, url: str, limits: Limits, committed: Callable[[Notification], None]) -> None:
         self.state = "ok"
         self.store = PostgresStore(limits)
-        self._connection = SharedConnection(url)
+        self.connection = SharedConnection(url)
         self._committed = committed
         self._appends: deque[tuple[Append, Done]] = deque()
         self._group: list[tuple[Append, Done]] = []
@@ -60,7 +60,7 @@ class Committer:
     def probe(self, text: str) -> None:
         """Send a notification with this text as all others are sent. Waits."""
         try:
-            self._connection.run(
+            self.connection.run(
                 lambda connection: connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, text))
             )
             self.state = "ok"
@@ -76,7 +76,7 @@ class Committer:
         self._refuse(LogUnavailable("The log of the channels was closed meanwhile.", uncertain=True))
         self._group = list(self._appends)
         self._refuse(LogUnavailable("The log of the channels is closed."))
-        self._connection.close()
+        self.connection.close()
 
     def _run(self) -> None:
         """Until nothing waits and the committer is closed."""
@@ -111,7 +111,7 @@ class Committer:
     def _commit_group(self, appends: list[Append]) -> list[Outcome]:
         reached = False
         try:
-            with self._connection.lease() as connection:
+            with self.connection.lease() as connection:
                 reached = True
                 done = self.store.commit(connection, appends)
         except (*FAILURES, LogUnavailable) as exc:

@@ -206,6 +206,8 @@ class SharedConnection:
         self._lease = BoundedSemaphore()
         self._closed = False
         self.connection: Connection | None = None
+        #: How many times it was.
+        self.opened = 0
 
     @contextmanager
     def lease(self) -> Iterator[Connection]:
@@ -217,6 +219,7 @@ class SharedConnection:
                 if self.connection is None or _is_stale(self.connection):
                     self._discard()
                     self.connection = connect(self._url)
+                    self.opened += 1
                 with bounded(self.connection, LEASE_TIMEOUT):
                     yield self.connection
             except BaseException:

@@ -99,6 +99,10 @@ class PostgresLog(Log):
         self._run(probe)
         return self.ready()
 
+    @property
+    def reconnects(self) -> int:
+        return self._open_pool.reconnects if self._open_pool else 0
+
     def close(self) -> None:
         pool, self._open_pool, self._closed = self._open_pool, None, True
         if pool is not None and self._pid == os.getpid():

@@ -56,6 +56,8 @@ class PostgresListener:
         self.state = "PostgreSQL is being connected to"
         self.followed: set[str] = set()
         self.attempted = Event()
+        #: How many times it has connected.
+        self.opened = 0
         self._token = secrets.token_hex(8)
         self._probe_due, self._probe_sent = 0.0, 0.0
         self._greenlet = gevent.spawn(self._run)
@@ -69,6 +71,7 @@ class PostgresListener:
                     with bounded(connection, CONNECT_TIMEOUT):
                         connection.execute(f"LISTEN {CHANNEL}".encode())
                     self.state, attempt = "ok", 0
+                    self.opened += 1
                     self.attempted.set()
                     gevent.spawn(self._on_reconnected)
                     self._listen(connection)

@@ -95,6 +95,11 @@ class PostgresPool:
     def ready(self) -> str:
         return self._committer.state if self._committer.state != "ok" else self.listener.state
 
+    @property
+    def reconnects(self) -> int:
+        times = [one.opened for one in (self._committer.connection, *self._readers)]
+        return sum(max(0, opened - 1) for opened in (*times, self.listener.opened))
+
     def close(self) -> None:
         self._committer.close()
         gevent.killall(self._greenlets)

@@ -82,6 +82,8 @@ class RedisConnection(ABC):
         self.connection: RawConnection | None = None
         #: Set once the first attempt has succeeded or failed.
         self.attempted = Event()
+        #: How many times it was.
+        self.opened = 0
         self._attempts = 0
         self._closing = False
         self._greenlet = gevent.spawn(self._run)
@@ -118,6 +120,7 @@ class RedisConnection(ABC):
 
     def _on_connected(self, connection: RawConnection) -> None:
         self.connection, self.state = connection, "ok"
+        self.opened += 1
         self.attempted.set()
 
     def _on_disconnected(self) -> None:

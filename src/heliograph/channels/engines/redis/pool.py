@@ -177,6 +177,11 @@ class RedisPool:
                 return part.state
         return "notifications of Redis do not arrive" if self._misses_probes() else "ok"
 
+    @property
+    def reconnects(self) -> int:
+        parts = (self.append_connection, self.query_connection, self.listener)
+        return sum(max(0, part.opened - 1) for part in parts)
+
     def close(self) -> None:
         self.append_connection.wait_for_answers()
         gevent.killall(self._greenlets)

@@ -152,6 +152,10 @@ class SqliteLog(Log):
                     raise
             gevent.sleep(PROBE_PAUSE)
 
+    @property
+    def reconnects(self) -> int:
+        return max(0, self._running.opened - 1) if self._running else 0
+
     def close(self) -> None:
         worker, self._running, self._closed = self._running, None, True
         if worker is not None and self._pid == os.getpid():

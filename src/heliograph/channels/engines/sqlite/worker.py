@@ -93,6 +93,8 @@ class SqliteWorker:
         self._suspicion = Suspicion()
         self._checked_inode = 0  # of the file, until an error that may come from damage
         self._session: SqliteSession | None = None
+        #: How many times the file was opened.
+        self.opened = 0
         self._retry_at = 0.0
         self._maintenance = Maintenance(limits.check_interval, self._report)
         self._next_group_at = self._locked_since = self._log_again_at = 0.0
@@ -206,6 +208,7 @@ class SqliteWorker:
         if self._session is None:
             self._session = session = self._open_session(checked_inode=self._checked_inode)
             self._checked_inode = session.file.inode
+            self.opened += 1
             self.state = session.file.check_space()
             self._notifications.opened(session)
         return self._session
