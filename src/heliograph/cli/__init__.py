@@ -23,7 +23,7 @@ COMMANDS = {
     "settings": "print every setting: value, where it was set, default, meaning",
     "doctor": "name what is wrong with this machine, folder and configuration, and how to mend it",
     "proxy": "talk to its proxy: status, drain, ready, maint, weight …",
-    "export": "write files to deploy this project with: systemd, docker, compose, kubernetes, nginx, procfile",
+    "export": "write files to deploy this project with: systemd, docker, compose, kubernetes, monitoring, nginx, procfile",
     "completion": "print what completes this command in a shell: bash, zsh",
 }
 

@@ -32,7 +32,17 @@ WORDS = {
             "--json",
         ),
     ),
-    "export": ("systemd", "docker", "compose", "kubernetes", "nginx", "procfile", "--output", "--json"),
+    "export": (
+        "systemd",
+        "docker",
+        "compose",
+        "kubernetes",
+        "monitoring",
+        "nginx",
+        "procfile",
+        "--output",
+        "--json",
+    ),
     "completion": SHELLS,
 }
 

@@ -117,6 +117,8 @@ def _deployment(root: Path, environ: Mapping[str, str], found: Layout) -> deploy
         gunicorn=[*commands.gunicorn(), "-c", GUNICORN_CONFIGURATION],
         python=".".join(map(str, sys.version_info[:2])),
         release=__version__,
+        admin=found.admin_at,
+        instances=list(found.backends.values()),
         requirements=next((how for file, how in REQUIREMENTS.items() if _describes(root / file)), ()),
         variables=_variables(environ),
     )
@@ -159,11 +161,16 @@ def _kubernetes(root: Path, environ: Mapping[str, str], found: Layout) -> dict[s
     return {**_docker(root, environ, found), f"kubernetes/{one.name}.yaml": text}
 
 
+def _monitoring(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    return deployment.monitoring(_deployment(root, environ, found), _templates("monitoring"))
+
+
 KINDS = {
     "systemd": _systemd,
     "docker": _docker,
     "compose": _compose,
     "kubernetes": _kubernetes,
+    "monitoring": _monitoring,
     "nginx": _nginx,
     "procfile": _procfile,
 }

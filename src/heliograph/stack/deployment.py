@@ -1,7 +1,8 @@
-"""Files to run a stack under systemd, in containers and on Kubernetes, from the templates of this package. Pure."""
+"""Files to run a stack under systemd, in containers and on Kubernetes, and to watch it, from the package's templates. Pure."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,9 @@ class Deployment:
     gunicorn: Sequence[str]
     python: str
     release: str
+    #: Where the proxy's admin listener and the instances answer.
+    admin: str
+    instances: Sequence[str]
     #: Files of the project by which pip knows what it needs.
     requirements: Sequence[str] = ()
     #: What the environment sets, beside secrets.
@@ -137,6 +141,16 @@ def compose(one: Deployment, template: str) -> str:
 
 def kubernetes(one: Deployment, template: str) -> str:
     return fill(template, {"NAME": one.name, "PORT": str(one.container_port)})
+
+
+def monitoring(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
+    """Where Prometheus finds the metrics, its alert rules, and a dashboard for Grafana."""
+    values = {
+        "NAME": one.name,
+        "PROXY": json.dumps(one.admin),
+        "INSTANCES": ", ".join(map(json.dumps, one.instances)),
+    }
+    return {f"monitoring/{name}": fill(text, values) for name, text in sorted(templates.items())}
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
