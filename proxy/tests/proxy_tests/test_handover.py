@@ -142,6 +142,11 @@ def test_rounds_of_successors_fail_no_request_and_keep_tunnels_and_streams(
             now = json.loads(page.read_until(b"\n"))
         assert (now["generation"], len(now["backends"])) == (4, 1)
         assert [(one["pid"], one["tunnels"]) for one in now["older"]] == [(proxy.process.pid, 2)]
+        with Client(proxy.admin) as scraper:
+            text = scraper.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body.decode()
+        assert 'heliograph_proxy_generation_tunnels{generation="4"} 0.0' in text
+        assert 'heliograph_proxy_generation_tunnels{generation="1"} 2.0' in text
+        assert 'heliograph_proxy_generation_connections{generation="1"} 2.0' in text
         goes_on.set()
         assert stream.read_until(b"data: 2\n\n")
         websocket.sock.close()

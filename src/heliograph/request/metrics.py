@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import version
 
 import gevent
 from flask import Flask, request
@@ -22,7 +24,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-import heliograph
 from heliograph.request.loopwatch import lag_family, stalled_seconds
 
 #: Seconds. From a cached answer to the longest delay that /echo/delay allows.
@@ -126,12 +127,17 @@ class _OfTheProcess(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from families(_STALLED, stalled_seconds())
         yield lag_family(_LAG)
-        build = {
-            "version": heliograph.__version__,
-            "python": platform.python_version(),
-            "gevent": gevent.__version__,
-        }
-        yield InfoMetricFamily(_BUILD, "What this process runs", build)
+        yield InfoMetricFamily(_BUILD, "What this process runs", _build())
+
+
+@cache
+def _build() -> dict[str, str]:
+    """Asked for late: the version is looked up in the package's files."""
+    return {
+        "version": version("heliograph"),
+        "python": platform.python_version(),
+        "gevent": gevent.__version__,
+    }
 
 
 def init_app(app: Flask) -> None:

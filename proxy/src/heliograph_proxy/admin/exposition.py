@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
@@ -74,6 +75,23 @@ class _Scrape(Collector):
         for backend in self._backends:
             family.add_metric([backend.name], float(read(backend)))
         return family
+
+
+class Generations(Collector):
+    """`reports` gives what each generation has, this one's first."""
+
+    def __init__(self, reports: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+        self._reports = reports
+
+    def collect(self) -> Iterator[Metric]:
+        reports = list(self._reports())
+        for what, text in (("connections", "Client connections"), ("tunnels", "Upgraded connections")):
+            family = GaugeMetricFamily(
+                f"heliograph_proxy_generation_{what}", f"{text} of each generation", labels=["generation"]
+            )
+            for one in reports:
+                family.add_metric([str(one["generation"])], one[what])
+            yield family
 
 
 def _durations(name: str, text: str, durations: dict[tuple[str, int], Histogram]) -> HistogramMetricFamily:

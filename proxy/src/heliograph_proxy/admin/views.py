@@ -61,7 +61,10 @@ class AdminViews:
         #: The reports of generations before that still have clients.
         self._older = older
         self._started = monotonic()
-        self._of_the_process = process.collectors(runtime.lag)
+        self._of_the_process = (
+            *process.collectors(runtime.lag),
+            exposition.Generations(lambda: [self._own(), *self._older()]),
+        )
         # Read once: a view must not wait for a disk.
         self._page = {name: (PAGE / name).read_bytes() for name in PARTS}
 
@@ -80,6 +83,15 @@ class AdminViews:
     def _status_for_page(self) -> dict[str, Any]:
         older = [{key: one[key] for key in one if key != "backends"} for one in self._older()]
         return {**self.status(), "generation": self._runtime.generation, "older": older}
+
+    def _own(self) -> dict[str, int]:
+        """What this generation has."""
+        runtime = self._runtime
+        return {
+            "generation": runtime.generation,
+            "connections": runtime.metrics.connections,
+            "tunnels": sum(backend.tunnels for backend in runtime.balancer.backends),
+        }
 
     def _describe(self, backend: Backend) -> dict[str, Any]:
         return describe(backend, self._runtime.generation)

@@ -79,12 +79,12 @@ class FollowRequest:
 
 
 class SqliteWorker:
-    """Made on the event loop. `state` is "ok", or why the file cannot be used."""
+    """Made on the event loop. `state` is "ok", or why the file cannot be used; `opened` is how many times it was opened."""
 
     def __init__(self, path: Path, limits: Limits, listener: Callable[[Notification], None]) -> None:
         self.appends: deque[tuple[Append, Done]] = deque()
         self.calls: deque[WorkerCall | FollowRequest] = deque()
-        self.state = "the file is being opened"
+        self.state, self.opened = "the file is being opened", 0
         self.mailbox = Mailbox()
         self._notifications = notifications = Notifications(self.mailbox, listener, self.notify)
         self._open_session = partial(
@@ -93,8 +93,6 @@ class SqliteWorker:
         self._suspicion = Suspicion()
         self._checked_inode = 0  # of the file, until an error that may come from damage
         self._session: SqliteSession | None = None
-        #: How many times the file was opened.
-        self.opened = 0
         self._retry_at = 0.0
         self._maintenance = Maintenance(limits.check_interval, self._report)
         self._next_group_at = self._locked_since = self._log_again_at = 0.0
