@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,32 +67,52 @@ def pipe() -> tuple[int, int]:
     return os.pipe()
 
 
-def test_an_outlet_never_waits_and_drops_whole_lines_beyond_its_bound(pipe: tuple[int, int]) -> None:
+@pytest.fixture
+def elsewhere() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Calls a function in a thread of its own: the loop of a browser may run in this one, and an outlet would take it."""
+    with ThreadPoolExecutor(1) as threads:
+        yield lambda body: threads.submit(body).result()
+
+
+def test_an_outlet_never_waits_and_drops_whole_lines_beyond_its_bound(
+    pipe: tuple[int, int], elsewhere: Callable[[Callable[[], None]], None]
+) -> None:
     reader, writer = pipe
-    outlet = Outlet(writer)
-    line = b"x" * 1023 + b"\n"
-    held = (fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ) + MOST_WAITING) // len(line)
-    for _ in range(held + 10):
-        outlet.write(line)
-    assert outlet.take_dropped() == 0  # nobody would read that, either
-    assert os.get_blocking(writer)  # as others have it, too
-    got = 0
-    while got < held * len(line):
-        got += len(os.read(reader, 1 << 20))
-        outlet.write(b"")
-    outlet.finish(1.0)
-    assert got == held * len(line)
-    assert outlet.take_dropped() == 10
+
+    def body() -> None:
+        outlet = Outlet(writer)
+        line = b"x" * 1023 + b"\n"
+        held = (fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ) + MOST_WAITING) // len(line)
+        for _ in range(held + 10):
+            outlet.write(line)
+        assert outlet.take_dropped() == 0  # nobody would read that, either
+        assert os.get_blocking(writer)  # as others have it, too
+        os.set_blocking(reader, False)  # a test must not wait for ever
+        got = 0
+        while got < held * len(line):
+            got += len(os.read(reader, 1 << 20))
+            outlet.write(b"")
+        outlet.finish(1.0)
+        assert got == held * len(line)
+        assert outlet.take_dropped() == 10
+
+    elsewhere(body)
     os.close(reader)
     os.close(writer)
 
 
-def test_an_outlet_whose_reader_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
+def test_an_outlet_whose_reader_is_gone_is_no_error(
+    pipe: tuple[int, int], elsewhere: Callable[[Callable[[], None]], None]
+) -> None:
     reader, writer = pipe
     os.close(reader)
-    outlet = Outlet(writer)
-    outlet.write(b"lost\n")
-    outlet.finish(1.0)
+
+    def body() -> None:
+        outlet = Outlet(writer)
+        outlet.write(b"lost\n")
+        outlet.finish(1.0)
+
+    elsewhere(body)
     os.close(writer)
 
 
