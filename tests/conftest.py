@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from itertools import zip_longest
 
@@ -17,6 +18,10 @@ from tests.serving import Server
 # The same examples in each run: a test that fails says something about the change, not about luck.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+# A shell that starts us in the background has it ignored, and so would all that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Folders whose tests start whole stacks and browsers: they take longest.
 LONG = ("tests/packaging/", "tests/stack/")

@@ -80,7 +80,8 @@ def test_a_peer_that_is_not_trusted_gets_404(small: Server) -> None:
 
 def test_the_probe_is_neither_refused_for_its_host_nor_logged(server: Server) -> None:
     answer = asked(server, "/-/health", "X-Request-Id: a-probe", host="web1.internal")
-    assert answer.json() == {"status": "ok", "ready": True, "checks": {"spool": "ok", "channels": "ok"}}
+    checks = {"spool": "ok", "channels": "ok", "telegraph": "ok"}
+    assert answer.json() == {"status": "ok", "ready": True, "checks": checks}
     later = asked(server, "/echo?message=later", "User-Agent: heliograph-proxy")
     server.logged(request_id=later.headers["x-request-id"], agent="heliograph-proxy", status=200)
     assert not any(line.get("request_id") == "a-probe" for line in server.log_lines())
@@ -158,7 +159,8 @@ def test_its_websockets_hold_no_more_in_all_than_the_settings_say(host: Server) 
 def test_below_a_middleware_of_its_own_an_application_is_logged_once(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with Server(tmp_path_factory.mktemp("nested"), command=nested) as server:
+    settings = {"HELIOGRAPH_ALLOWED_HOSTS": "127.0.0.1"}
+    with Server(tmp_path_factory.mktemp("nested"), settings, command=nested) as server:
         server.wait_for_port(server.port)
         assert asked(server, "/-/health").json()["checks"] == {"spool": "ok", "channels": "ok"}
         inside = asked(server, "/inside/hello", "X-Forwarded-For: 1.2.3.4")
