@@ -68,7 +68,7 @@ def start(tmp_path: Path) -> Callable[[], Stack]:
 
 
 def ready(stack: Stack) -> None:
-    stack.wait_for_output("Configurations and nginx's access log: ", PATIENCE)
+    stack.wait_for_output("; state and logs: ", PATIENCE)
     assert stack.has_nginx
     for url in (stack.url, stack.proxy_url, *stack.instance_urls):
         answer = requests.get(url, timeout=PATIENCE)
