@@ -204,8 +204,9 @@ def test_ping_is_answered_pong(url: str) -> None:
         assert json.loads(websocket.recv())["type"] == "error"
 
 
-def test_a_plain_get_on_a_websocket_path_is_told_to_upgrade(url: str) -> None:
-    response = requests.get(f"{url}/ws/echo", timeout=10)
+@pytest.mark.parametrize("path", ["/ws/echo", "/ws", "/chat/"])
+def test_a_plain_get_on_a_websocket_path_is_told_to_upgrade(url: str, path: str) -> None:
+    response = requests.get(url + path, timeout=10)
     assert response.status_code == 426
     assert response.headers["Upgrade"] == "websocket"
     assert response.headers["Content-Type"] == "application/problem+json"
