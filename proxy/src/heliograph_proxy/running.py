@@ -14,19 +14,7 @@ from heliograph_proxy.errors import SettingsError
 from heliograph_proxy.handover import Handover
 from heliograph_proxy.notify import Notifier
 from heliograph_proxy.server import ProxyServer
-
-#: QUIT too: other servers end in order with it.
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-
-#: What operators know from other servers. By themselves they would end or stop the process.
-WITHOUT_MEANING = (
-    signal.SIGWINCH,
-    signal.SIGTTIN,
-    signal.SIGALRM,
-    signal.SIGVTALRM,
-    signal.SIGIO,
-    signal.SIGPWR,
-)
+from heliograph_proxy.signals import STOPPING, WITHOUT_MEANING
 
 
 class RunningProxy:

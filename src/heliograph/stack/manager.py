@@ -12,6 +12,8 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from heliograph_proxy import signals
+
 from heliograph.stack import control
 from heliograph.stack.answering import CannotStart
 from heliograph.stack.beside import CannotReplace
@@ -24,19 +26,6 @@ from heliograph.stack.relay import StackLog
 from heliograph.stack.reload import INTERVAL, CodeWatch
 from heliograph.stack.spawning import Spawner, Surroundings
 from heliograph.stack.watch import MAX_ASKED
-
-STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-
-#: What operators know from other servers; by themselves these would end or stop the manager.
-WITHOUT_MEANING = (
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-    signal.SIGTTIN,
-    signal.SIGALRM,
-    signal.SIGVTALRM,
-    signal.SIGIO,
-    signal.SIGPWR,
-)
 
 #: Wrappers such as make or npm pass a Ctrl-C on that the terminal has sent us as well: not a second request to stop.
 SAME_REQUEST = 0.5
@@ -120,12 +109,12 @@ class Manager:
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for signum in STOPPING_SIGNALS:
+        for signum in signals.STOPPING:
             loop.add_signal_handler(signum, self._ask_to_stop, signum)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup: the terminal may close
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         loop.add_signal_handler(signal.SIGUSR1, self._open_logs_anew)
-        for signum in WITHOUT_MEANING:
+        for signum in (signal.SIGUSR2, *signals.WITHOUT_MEANING):
             loop.add_signal_handler(signum, self._say, f"{signum.name}: ignored, it has no meaning here")
         # Not with a line: where a terminal stops who writes to it in the background, the line would bring the next one.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
