@@ -110,6 +110,7 @@ class _Reader:
         self._position = Cursor("", 0)
         self._ending = ExitStack()
         self._reading = False
+        self._error: BaseException | None = None
 
     def begin(self, start: Start) -> None:
         """Raises ChannelError. From here on nothing is missed, whenever the first message is asked for."""
@@ -117,16 +118,31 @@ class _Reader:
         self._events = self._run()
 
     def next(self) -> Message | Lost:
+        """Raises StopIteration at the end, and what the log raises; after that the subscription cannot be read on."""
         self._reading = True
         try:
-            return next(self._events)
-        except BaseException:  # StopIteration, too
-            self._queue.end()
-            raise
+            while (event := self._advance()) is None:
+                self._queue.wait()  # not in the generator, which would be over when a timeout ends the wait
+            return event
         finally:
             self._reading = False
             if self._queue.ended:
                 self._ending.close()
+
+    def _advance(self) -> Message | Lost | None:
+        if self._error:
+            raise RuntimeError(
+                "the subscription ended by an error; subscribe again, after the last message"
+            ) from self._error
+        try:
+            return next(self._events)
+        except StopIteration:
+            self._queue.end()
+            raise
+        except BaseException as exc:
+            self._error = exc
+            self._queue.end()
+            raise
 
     def close(self) -> None:
         """The one that reads, if any, closes the rest: a generator that runs cannot be closed."""
@@ -148,7 +164,8 @@ class _Reader:
             self._ending = stack.pop_all()
         return _chain(begin, events)
 
-    def _run(self) -> Iterator[Message | Lost]:
+    def _run(self) -> Iterator[Message | Lost | None]:
+        """None where nothing is there yet."""
         for event in self._begin:
             yield from self._told(event)
         while not self._queue.ended:
@@ -160,7 +177,7 @@ class _Reader:
             if self._queue.behind:
                 yield from self._read()
             elif not self._queue.ended:
-                self._queue.wait()
+                yield None
 
     def _told(self, event: Event) -> Iterator[Message | Lost]:
         if isinstance(event, Batch):

@@ -6,8 +6,10 @@ import gc
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import gevent
 import pytest
 from proxy_tests.processes import PYTHON, clean_environment
 
@@ -209,6 +211,21 @@ def test_in_a_program_with_plain_threads(name: str, url: str, tmp_path: Path) ->
 @patched
 def test_in_a_program_patched_by_gevent(name: str, url: str, tmp_path: Path) -> None:
     converse(name, url, tmp_path)
+
+
+@patched
+def test_a_timeout_around_a_read_ends_no_subscription() -> None:
+    with Channels("memory://") as channels, channels.subscribe("a") as reader:
+        for number in range(2):
+            with suppress(gevent.Timeout), gevent.Timeout(0.01):
+                next(reader)
+            channels.publish("a", number)
+            assert next(reader).data == number  # type: ignore[union-attr]
+
+
+def test_a_url_that_needs_a_patched_process_says_so() -> None:
+    with pytest.raises(ValueError, match=r"rediss:// needs a process that is patched by gevent"):
+        Channels("rediss://127.0.0.1:1/0").publish("a", 1)
 
 
 def test_a_program_has_no_folder_for_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

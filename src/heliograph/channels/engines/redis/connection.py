@@ -43,6 +43,8 @@ def check_url(url: str) -> None:
     """Raises LocationError. redis-py's own text may contain the password, so it is not shown."""
     try:
         new_connection(url)
+    except LocationError:
+        raise
     except (ValueError, TypeError):
         raise LocationError(
             "the redis:// URL cannot be read: redis://user:password@host:6379/0, and options that redis-py knows, are allowed"
