@@ -22,7 +22,7 @@ from heliograph.request.openapi import TEXT, Answer, operation
 from heliograph.request.services import services
 
 #: The channel, on which nothing else is published, and the path.
-CHANNEL, PATH = "telegraph", "/telegraph"
+CHANNEL, PATH = "telegraph", "/telegrams"
 
 #: Bytes of a text.
 MAX_TEXT = 1024

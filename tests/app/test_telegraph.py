@@ -18,11 +18,11 @@ def post(server: Server, path: str, text: bytes, **headers: str) -> requests.Res
 def test_a_text_is_sent_in_morse_code_on_the_channel(server: Server) -> None:
     with connect(f"{server.websocket_url}/ws/channels/telegraph", open_timeout=PATIENCE) as socket:
         assert '"subscribed"' in str(socket.recv(PATIENCE))
-        answer = post(server, "/telegraph", "SOS ☃".encode())
+        answer = post(server, "/telegrams", "SOS ☃".encode())
         sent = answer.json()
         assert (answer.status_code, sent["text"], sent["morse"]) == (201, "SOS ☃", "... --- ... / ..--..")
         assert '"data": {"text": "SOS ' in str(socket.recv(PATIENCE))
-    shown = requests.get(f"{server.url}/telegraph", timeout=PATIENCE).json()["telegrams"]
+    shown = requests.get(f"{server.url}/telegrams", timeout=PATIENCE).json()["telegrams"]
     assert shown[-1] == sent
 
 
@@ -34,12 +34,12 @@ def test_clients_publish_nothing_there_themselves(server: Server) -> None:
 
 
 def test_bad_texts_are_problems(server: Server) -> None:
-    assert post(server, "/telegraph", b"x" * 1025).status_code == 413
+    assert post(server, "/telegrams", b"x" * 1025).status_code == 413
     for kind in ("application/json", "application/x-www-form-urlencoded", "application/octet-stream"):
-        refused = post(server, "/telegraph", b'{"text": "SOS"}', **{"Content-Type": kind})
+        refused = post(server, "/telegrams", b'{"text": "SOS"}', **{"Content-Type": kind})
         assert refused.json()["type"] == "/problems/unsupported-media-type", kind
-    assert post(server, "/telegraph", b"\xff").json()["type"] == "/problems/bad-text"
-    assert post(server, "/telegraph", b"x", Origin="https://evil.example").status_code == 403
+    assert post(server, "/telegrams", b"\xff").json()["type"] == "/problems/bad-text"
+    assert post(server, "/telegrams", b"x", Origin="https://evil.example").status_code == 403
 
 
 def test_its_check_takes_part_in_readiness(server: Server) -> None:

@@ -129,7 +129,7 @@ class Log(ABC):
     def remove(self, channel: str) -> Cursor:
         """Remove all messages: the channel begins anew, with another epoch. Gives its top. Raises LogUnavailable.
 
-        Nobody is notified; followers elsewhere find it when they compare positions.
+        Followers elsewhere find it at the latest when they compare positions; an engine may notify them sooner.
         """
 
     @abstractmethod

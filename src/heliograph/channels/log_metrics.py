@@ -19,7 +19,7 @@ BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 
 
 class LogMetrics(Collector):
-    """`errors` and `bytes` are counted by those who see the outcomes."""
+    """`bytes`, and `errors` other than those that `appending` sees, are counted by those who see the outcomes."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

@@ -161,7 +161,9 @@ def test_a_clock_that_differs_from_that_of_the_database_is_told(
 
 def test_the_ports_of_a_stack_that_runs_here_are_no_fault(project: Path) -> None:
     with socket.create_server(("127.0.0.1", free_port())) as taken:
-        environ = Given({"HELIOGRAPH_PROXY_PORT": str(taken.getsockname()[1])})
+        front, admin, base, *_ = free_ports(3 + 2)
+        ports = {"PORT": front, "ADMIN_PORT": admin, "PORT_BASE": base, "PROXY_PORT": taken.getsockname()[1]}
+        environ = Given({f"HELIOGRAPH_{name}": str(port) for name, port in ports.items()})
         layout = Layout(options.load(environ), shutil.which("true"))
         here = Examined(project, environ, layout, PROJECT)
         found = dict(examine(here))
