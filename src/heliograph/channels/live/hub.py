@@ -89,7 +89,10 @@ class Hub:
             self._release(subscribers)
 
     def remove_history(self, channel: str) -> None:
-        """Subscribers of this process are told at once, those of others at the latest when positions are compared. Raises LogUnavailable."""
+        """Tell subscribers of this process at once, those of others at the latest when positions are compared.
+
+        Raises LogUnavailable.
+        """
         top = self.log.remove(channel)
         self._pages.drop(channel)
         self._on_notification(Notification(channel, top.epoch, top.offset))
