@@ -1,9 +1,8 @@
 """Everything that must hold: `python -m script.checks [--ci] [--all] [pytest's arguments]`, which script/test calls.
 
 Installs the Debian packages that tests need where it may, then runs each check whatever the others said, pytest last, so
-that its closing line ends the output; before that it names the checks that failed. The status is 0 only if all of them
-passed. With --ci, a test that is skipped for another reason than the allowed ones fails. With --all, the tests that are
-marked as slow run, too.
+that its closing line ends the output. The status is 0 only if all of them passed. With --ci, a test that is skipped for
+another reason than the allowed ones fails. With --all, the tests that are marked as slow run, too.
 """
 
 from __future__ import annotations
@@ -103,10 +102,9 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     return children.run(command, cwd=ROOT, grace=GRACE, environment=environment)
 
 
-def tests_environment(failed: Sequence[str]) -> dict[str, str]:
-    """They start some thousand processes, and none shall compile what another has compiled."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "FAILED_CHECKS": ", ".join(failed)}
+def with_bytecode() -> dict[str, str]:
+    """The environment of tests: they start some thousand processes, and none shall compile what another has compiled."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def say(text: str) -> None:
@@ -120,18 +118,18 @@ def main(arguments: Sequence[str]) -> int:
     if packages := missing_packages():
         install(packages)
     programs = Path(sys.prefix, "bin")
-    failed = []
+    failed = False
     for name, *rest in CHECKS:
         shown = " ".join((name, *rest))
         say(shown)
         if status := run([str(programs / name), *rest]):
             say(f"{shown} FAILED with status {status}")
-            failed.append(shown)
-    if not javascript.check(run, say, required="--ci" in arguments):
-        failed.append("JavaScript")
+            failed = True
+    failed |= not javascript.check(run, say, required="--ci" in arguments)
     say("pytest")
-    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *before, *others]
-    return run(command, tests_environment(failed)) or int(bool(failed))
+    return run([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *before, *others], with_bytecode()) or int(
+        failed
+    )
 
 
 if __name__ == "__main__":

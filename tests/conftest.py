@@ -38,12 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for file in order for item in files[file]]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name what script/checks.py found before, where the end of the output is all that one sees."""
-    if failed := os.environ.get("FAILED_CHECKS"):
-        terminalreporter.write_line(f"Checks before the tests that failed: {failed}", red=True)
-
-
 @pytest.fixture(autouse=True)
 def lines_of_this_test() -> Iterator[None]:
     """What a test logs through an application in this process is written before the next test begins."""

@@ -97,7 +97,8 @@ def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str
             found.backends,
             settings.trusted,
         )
-        files[sources.PROXY] = render.for_stack(text, found.private, settings.log)
+        text = render.for_stack(text, found.private, settings.log)
+        files[sources.PROXY] = deployment.without_secrets(text)
     if found.settings.nginx != "0":
         lines.append(f"nginx: nginx -p . -c {sources.NGINX} -g 'daemon off;'")
         files |= _nginx(root, environ, found)
@@ -120,8 +121,20 @@ def _deployment(root: Path, environ: Mapping[str, str], found: Layout) -> deploy
         admin=found.admin_at,
         instances=list(found.backends.values()),
         requirements=next((how for file, how in REQUIREMENTS.items() if _describes(root / file)), ()),
+        hidden=hidden(root, state_folder(environ), found.settings.tls_key),
         variables=_variables(environ),
     )
+
+
+def hidden(root: Path, *paths: str) -> list[str]:
+    """Those in the project, by what they are called there and by where links lead."""
+    found = {
+        one
+        for path in paths
+        if path
+        for one in (Path(os.path.normpath(root / path)), (root / path).resolve())
+    }
+    return sorted(str(one.relative_to(root)) for one in found if root in one.parents)
 
 
 def _describes(path: Path) -> bool:

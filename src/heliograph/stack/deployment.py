@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from heliograph.stack import toml
 
 #: Below, only root may listen where it was not given the right to.
 FIRST_FREE_PORT = 1024
@@ -44,6 +47,8 @@ class Deployment:
     instances: Sequence[str]
     #: Files of the project by which pip knows what it needs.
     requirements: Sequence[str] = ()
+    #: Paths in the project, from its root, that no image may have.
+    hidden: Sequence[str] = ()
     #: What the environment sets, beside secrets.
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -124,8 +129,15 @@ def docker(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
     }
     return {
         "Dockerfile": fill(templates["Dockerfile"], values),
-        ".dockerignore": templates["dockerignore"],
+        ".dockerignore": fill(
+            templates["dockerignore"], {"HIDDEN": "".join(f"{_pattern(path)}\n" for path in one.hidden)}
+        ),
     }
+
+
+def _pattern(path: str) -> str:
+    """What matches one path in a .dockerignore; the slash keeps # and ! from their meaning at its beginning."""
+    return "/" + re.sub(r"[\x00-\x1f]", "?", re.sub(r"([*?\[\\])", r"\\\1", path))
 
 
 def _quoted(text: str) -> str:
@@ -151,6 +163,16 @@ def monitoring(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
         "INSTANCES": ", ".join(map(json.dumps, one.instances)),
     }
     return {f"monitoring/{name}": fill(text, values) for name, text in sorted(templates.items())}
+
+
+def without_secrets(text: str) -> str:
+    """A proxy.toml that everybody may read. It names the keys that are left out."""
+    document = tomllib.loads(text)
+    secrets = {"admin_token": document.pop("admin_token", "")}
+    secrets["[sticky] secret"] = document.get("sticky", {}).pop("secret", "")
+    if names := ", ".join(name for name, value in secrets.items() if value):
+        return f"# Secret, and left out here: {names}.\n{toml.dumps(document)}"
+    return text
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

@@ -61,6 +61,23 @@ def test_a_procfile_comes_with_what_its_lines_name(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+def test_a_procfile_comes_without_the_secrets_of_the_proxy(tmp_path: Path) -> None:
+    private = tmp_path / "private.toml"
+    private.write_text(
+        f'admin_token = "{"t" * 40}"\n[sticky]\ncookie = "c"\nsecret = "{"s" * 40}"\n'
+        '[[backend]]\naddress = "127.0.0.1:9200"\n'
+    )
+    (tmp_path / "heliograph.toml").write_text('nginx = 0\nproxy_config = "private.toml"\n')
+    assert called("export", "procfile", cwd=tmp_path).returncode == 0
+    text = (tmp_path / "conf/proxy.toml").read_text()
+    assert text.startswith("# Secret, and left out here: admin_token, [sticky] secret.\n")
+    document = tomllib.loads(text)
+    assert "admin_token" not in document
+    assert (document["sticky"]["cookie"], document["sticky"].get("secret")) == ("c", None)
+    assert "t" * 40 not in text
+    assert "s" * 40 not in text
+
+
 def test_a_shell_takes_the_line_of_a_factory(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(
         "def create_app(name):\n    return lambda environ, start_response: []\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from proxy_tests.processes import PYTHON, clean_environment
 
+from heliograph.cli import export
 from tests.heliograph.cli.calling import called
 
 TOOLS = Path(PYTHON).parent
@@ -104,6 +105,19 @@ def test_the_image_has_what_the_project_needs(project: Path, files: Mapping[str,
     assert exported("docker", project) == ["Dockerfile", ".dockerignore"]
     text = (project / "Dockerfile").read_text()
     assert re.search(rf"pip install --no-cache-dir {re.escape(installs)}'heliograph\[all\]==[\d.]+'", text)
+
+
+def test_the_image_has_no_secrets_that_lie_in_the_project(project: Path) -> None:
+    (project / "elsewhere").mkdir()
+    (project / "#run [1]").symlink_to("elsewhere")
+    (project / "heliograph.toml").write_text('state = "#run [1]"\n')
+    exported("docker", project)
+    lines = (project / ".dockerignore").read_text().splitlines()
+    assert {r"/#run \[1]", "/elsewhere", "**/.env*", "**/*.env", "**/*.key"} <= set(lines)
+    assert export.hidden(project, "conf/tls.pem", str(project / "run"), "/elsewhere", "..", "") == [
+        "conf/tls.pem",
+        "run",
+    ]
 
 
 def test_hadolint_takes_the_dockerfile_and_its_user_has_no_rights(project: Path) -> None:
