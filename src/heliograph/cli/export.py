@@ -11,14 +11,15 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from heliograph import __version__
 from heliograph.cli.arguments import CannotAct, CommandParser, ending_in_one_line
 from heliograph.cli.project import layout, main_name
 from heliograph.defaults import STATE_VARIABLE, state_folder
-from heliograph.given import PREFIX, Given
+from heliograph.given import PREFIX, Given, where
 from heliograph.request import options as request_options
-from heliograph.settings import environment
+from heliograph.settings import Setting, environment
 from heliograph.stack import commands, deployment, options, render, sources
 from heliograph.stack.plan import GUNICORN_CONFIGURATION, Layout
 
@@ -27,6 +28,8 @@ UNBOUNDED = 1 << 30
 
 #: Settings that the files of a deployment set themselves.
 OWN = {STATE_VARIABLE, request_options.RequestOptions.definitions["log"].name}
+
+INSTANCES, CERTIFICATE = (options.StackOptions.definitions[name].name for name in ("instances", "tls_cert"))
 
 #: Files by which pip knows what a project needs, and how it is told; the first that is there counts.
 REQUIREMENTS = {"requirements.txt": ("-r", "requirements.txt"), "pyproject.toml": (".",)}
@@ -80,10 +83,8 @@ def _nginx(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, s
 def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
     if found.settings.command:
         raise CannotAct("a Procfile starts instances by Gunicorn; HELIOGRAPH_COMMAND names another server")
-    searched = ",".join(found.settings.pythonpath)
-    path = f" --pythonpath {shlex.quote(searched)}" if searched else ""
     lines = [
-        f"web: gunicorn -c {GUNICORN_CONFIGURATION}{path} {shlex.quote(main_name(environ))}",
+        f"web: gunicorn {shlex.join([*_options(found), main_name(environ)])}",
         f"proxy: heliograph-proxy run -c {sources.PROXY}",
     ]
     files = {}
@@ -105,8 +106,15 @@ def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str
     return {"Procfile": "\n".join(lines) + "\n", **files}
 
 
+def _options(found: Layout) -> list[str]:
+    """Gunicorn's, beside the address and the application."""
+    searched = ",".join(found.settings.pythonpath)
+    return ["-c", GUNICORN_CONFIGURATION, *(["--pythonpath", searched] if searched else [])]
+
+
 def _deployment(root: Path, environ: Mapping[str, str], found: Layout) -> deployment.Deployment:
     settings = found.settings
+    given = _set(environ)
     script = Path(sys.executable).parent / "heliograph"
     return deployment.Deployment(
         root=str(root),
@@ -115,25 +123,24 @@ def _deployment(root: Path, environ: Mapping[str, str], found: Layout) -> deploy
         tls_port=settings.tls_port if found.certificate else None,
         port_base=settings.port_base,
         heliograph=[str(script)] if script.is_file() else [sys.executable, "-m", "heliograph.cli"],
-        gunicorn=[*commands.gunicorn(), "-c", GUNICORN_CONFIGURATION],
+        gunicorn=[] if settings.command else [*commands.gunicorn(), *_options(found)],
         python=".".join(map(str, sys.version_info[:2])),
         release=__version__,
         admin=found.admin_at,
         instances=list(found.backends.values()),
         requirements=next((how for file, how in REQUIREMENTS.items() if _describes(root / file)), ()),
-        hidden=hidden(root, state_folder(environ), found.settings.tls_key),
-        variables=_variables(environ),
+        hidden=hidden(root, state_folder(environ)),
+        variables={
+            one.name: environ[one.name] for one in given if one.name.startswith(PREFIX) and not one.secret
+        },
+        secrets=[one.name for one in given if one.secret],
+        pod_instances=settings.instances if environ.get(INSTANCES, "").strip() else deployment.POD_INSTANCES,
     )
 
 
-def hidden(root: Path, *paths: str) -> list[str]:
-    """Those in the project, by what they are called there and by where links lead."""
-    found = {
-        one
-        for path in paths
-        if path
-        for one in (Path(os.path.normpath(root / path)), (root / path).resolve())
-    }
+def hidden(root: Path, state: str) -> list[str]:
+    """The state folder, where it lies in the project: by what it is called there and by where links lead."""
+    found = {Path(os.path.normpath(root / state)), (root / state).resolve()}
     return sorted(str(one.relative_to(root)) for one in found if root in one.parents)
 
 
@@ -142,12 +149,12 @@ def _describes(path: Path) -> bool:
     return path.is_file() and (path.suffix != ".toml" or "project" in tomllib.loads(path.read_text()))
 
 
-def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the environment sets beside secrets and what the files of a deployment set themselves."""
+def _set(environ: Mapping[str, str]) -> list[Setting[Any]]:
+    """What the environment sets itself, and the files of a deployment do not."""
     origins = environ.origins if isinstance(environ, Given) else {}
-    known = [one for group in options.groups(environ) for one in group.definitions.values()]
-    names = {one.name for one in known if one.name.startswith(PREFIX) and not one.secret} - OWN
-    return {name: environ[name] for name in names if name in environ and name not in origins}
+    known = {one.name: one for group in options.groups(environ) for one in group.definitions.values()}
+    names = known.keys() & environ.keys() - origins.keys() - OWN
+    return [known[name] for name in sorted(names) if environ[name].strip()]
 
 
 def _templates(folder: str) -> dict[str, str]:
@@ -159,6 +166,11 @@ def _systemd(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str,
 
 
 def _docker(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
+    if found.certificate:
+        raise CannotAct(
+            f"{where(environ, CERTIFICATE)}: no image has the key of HTTPS, which is left to what stands in front of "
+            "the containers; export without it"
+        )
     return deployment.docker(_deployment(root, environ, found), _templates("docker"))
 
 

@@ -17,6 +17,9 @@ FIRST_FREE_PORT = 1024
 #: Where the container listens when the setting is a port for root.
 CONTAINER_PORT = 8080
 
+#: Where their number is not set: a pod has not the cores of this machine.
+POD_INSTANCES = 2
+
 #: Where a container listens is not what this machine says.
 LISTENS = ("HELIOGRAPH_HOST", "HELIOGRAPH_PORT")
 
@@ -31,7 +34,10 @@ _MARK = re.compile(r"@([A-Z]+)@")
 
 @dataclass(frozen=True)
 class Deployment:
-    """`heliograph` and `gunicorn` are commands of this machine, `release` the version of the library."""
+    """`heliograph` and `gunicorn` are commands of this machine, `release` the version of the library.
+
+    No `gunicorn`: another server's command starts the instances.
+    """
 
     root: str
     app: str
@@ -49,14 +55,18 @@ class Deployment:
     requirements: Sequence[str] = ()
     #: Paths in the project, from its root, that no image may have.
     hidden: Sequence[str] = ()
-    #: What the environment sets, beside secrets.
+    #: What the environment sets, and the names of the secrets that it sets.
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
+    pod_instances: int = POD_INSTANCES
 
     @property
     def name(self) -> str:
         """The project's, for units, images and objects of Kubernetes."""
-        plain = re.sub(r"[^a-z0-9]+", "-", self.root.rpartition("/")[2].lower())
-        return plain[:_NAME_LENGTH].strip("-") or "heliograph"
+        plain = re.sub(r"[^a-z0-9]+", "-", self.root.rpartition("/")[2].lower()).strip("-")
+        if plain and not plain[0].isalpha():  # Kubernetes takes no such name of a service
+            plain = f"app-{plain}"
+        return plain[:_NAME_LENGTH].rstrip("-") or "heliograph"
 
     @property
     def container_port(self) -> int:
@@ -64,7 +74,7 @@ class Deployment:
 
 
 def systemd(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
-    """A unit for the whole stack and a template of units for instances, by their paths."""
+    """A unit for the whole stack and, of ours, a template of units for instances, by their paths."""
     programs = [one.root, *one.heliograph, *one.gunicorn]
     home = "read-only" if any(path.startswith(HOMES) for path in programs) else "yes"
     ports = [one.port] if one.tls_port is None else [one.port, one.tls_port]
@@ -72,6 +82,7 @@ def systemd(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
         "NAME": one.name,
         "ROOT": one.root,
         "DIRECTORY": one.root.replace("%", "%%"),
+        "SECRETS": _left_out(one.secrets),
         "APP": _word(one.app),
         "CAPABILITIES": _capabilities(ports),
         "ENVIRONMENT": "".join(
@@ -83,13 +94,11 @@ def systemd(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
         "NEXT": str(one.port_base + 1),
     }
     run = " ".join(map(_word, (*one.heliograph, "run")))
-    gunicorn = " ".join(map(_word, one.gunicorn))
-    return {
-        f"{one.name}.service": fill(templates["stack.service"], {**values, "COMMAND": run}),
-        f"{one.name}-instance@.service": fill(
-            templates["instance@.service"], {**values, "COMMAND": gunicorn}
-        ),
-    }
+    units = {f"{one.name}.service": fill(templates["stack.service"], {**values, "COMMAND": run})}
+    if one.gunicorn:
+        values["COMMAND"] = " ".join(map(_word, one.gunicorn))
+        units[f"{one.name}-instance@.service"] = fill(templates["instance@.service"], values)
+    return units
 
 
 def _capabilities(ports: Sequence[int]) -> str:
@@ -117,6 +126,7 @@ def docker(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
     wanted = [*one.requirements, f"heliograph[all]=={one.release}"]
     values = {
         "NAME": one.name,
+        "SECRETS": _left_out(one.secrets),
         "VARIABLES": "".join(
             f" \\\n    {name}={_quoted(value)}"
             for name, value in sorted(one.variables.items())
@@ -141,18 +151,32 @@ def _pattern(path: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A value in a Dockerfile."""
-    escaped = re.sub(r'([\\"$])', r"\\\1", text)
+    """A value in a Dockerfile, which is one line: between the entries of a list a space does as well."""
+    escaped = re.sub(r'([\\"$])', r"\\\1", " ".join(text.splitlines()))
     return f'"{escaped}"'
 
 
 def compose(one: Deployment, template: str) -> str:
-    values = {"NAME": one.name, "PUBLISHED": str(one.port), "PORT": str(one.container_port)}
+    values = {
+        "NAME": one.name,
+        "SECRETS": _left_out(one.secrets),
+        "PUBLISHED": str(one.port),
+        "PORT": str(one.container_port),
+        "ENVIRONMENT": "".join(
+            f"      {name}: ${{{name}:?put it into .env}}\n" for name in one.secrets if name not in template
+        ),
+    }
     return fill(template, values)
 
 
 def kubernetes(one: Deployment, template: str) -> str:
-    return fill(template, {"NAME": one.name, "PORT": str(one.container_port)})
+    values = {
+        "NAME": one.name,
+        "SECRETS": _left_out(one.secrets),
+        "PORT": str(one.container_port),
+        "INSTANCES": str(one.pod_instances),
+    }
+    return fill(template, values)
 
 
 def monitoring(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
@@ -170,9 +194,13 @@ def without_secrets(text: str) -> str:
     document = tomllib.loads(text)
     secrets = {"admin_token": document.pop("admin_token", "")}
     secrets["[sticky] secret"] = document.get("sticky", {}).pop("secret", "")
-    if names := ", ".join(name for name, value in secrets.items() if value):
-        return f"# Secret, and left out here: {names}.\n{toml.dumps(document)}"
-    return text
+    comment = _left_out([name for name, value in secrets.items() if value])
+    return comment + toml.dumps(document) if comment else text
+
+
+def _left_out(secrets: Sequence[str]) -> str:
+    """A line that names them, if there are any."""
+    return f"# Secret, and left out here: {', '.join(secrets)}.\n" if secrets else ""
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from proxy_tests.processes import PYTHON, clean_environment
 
 from heliograph.cli import export
 from tests.heliograph.cli.calling import called
+from tests.stack import certificates
 
 TOOLS = Path(PYTHON).parent
 
@@ -58,7 +59,9 @@ def systemd_analyze() -> str:
 
 def test_systemd_takes_the_units_and_finds_them_hardened(project: Path) -> None:
     analyze = systemd_analyze()
-    names = exported("systemd", project, {"HELIOGRAPH_APP": 'shop:make("a $HOME")'})
+    (project / "a src").mkdir()
+    given = {"HELIOGRAPH_APP": 'shop:make("a $HOME")', "HELIOGRAPH_PYTHONPATH": "a src,."}
+    names = exported("systemd", project, given)
     assert names == ["my-shop-100.service", "my-shop-100-instance@.service"]
     units = [project / name for name in names]
     assert checked(analyze, "verify", *units) == ""
@@ -68,13 +71,21 @@ def test_systemd_takes_the_units_and_finds_them_hardened(project: Path) -> None:
         assert level, said
         assert float(level[1]) < MAX_EXPOSURE
     stack, instance = (unit.read_text().splitlines() for unit in units)
+    for lines in (stack, instance):
+        assert r'Environment="HELIOGRAPH_APP=shop:make(\"a $HOME\")"' in lines
+        assert "# Secret, and left out here: HELIOGRAPH_AUTH_SECRET." in lines
     assert "Type=notify" in stack
     assert "CapabilityBoundingSet=" in stack
     assert f"WorkingDirectory={project}%" in stack  # written twice, it is one
-    assert r'Environment="HELIOGRAPH_APP=shop:make(\"a $HOME\")"' in stack
     assert next(line for line in instance if line.startswith("ExecStart=")).endswith(
-        r'--bind ${INSTANCE_HOST}:%i "shop:make(\"a $$HOME\")"'
+        r'--pythonpath "a src,." --bind ${INSTANCE_HOST}:%i "shop:make(\"a $$HOME\")"'
     )
+
+
+def test_instances_of_another_server_have_no_unit_of_ours(project: Path) -> None:
+    assert exported("systemd", project, {"HELIOGRAPH_COMMAND": "server --port {port}"}) == [
+        "my-shop-100.service"
+    ]
 
 
 def test_the_right_to_listen_below_1024_is_given_only_where_it_is_needed(project: Path) -> None:
@@ -114,10 +125,8 @@ def test_the_image_has_no_secrets_that_lie_in_the_project(project: Path) -> None
     exported("docker", project)
     lines = (project / ".dockerignore").read_text().splitlines()
     assert {r"/#run \[1]", "/elsewhere", "**/.env*", "**/*.env", "**/*.key"} <= set(lines)
-    assert export.hidden(project, "conf/tls.pem", str(project / "run"), "/elsewhere", "..", "") == [
-        "conf/tls.pem",
-        "run",
-    ]
+    for folder, names in ((str(project / "run"), ["run"]), ("/elsewhere", []), ("..", []), (".", [])):
+        assert export.hidden(project, folder) == names
 
 
 def test_hadolint_takes_the_dockerfile_and_its_user_has_no_rights(project: Path) -> None:
@@ -125,6 +134,7 @@ def test_hadolint_takes_the_dockerfile_and_its_user_has_no_rights(project: Path)
         "HELIOGRAPH_PORT": "80",
         "HELIOGRAPH_APP": 'shop:make("a $HOME")',
         "HELIOGRAPH_INSTANCES": "3",
+        "HELIOGRAPH_TRUSTED_PROXIES": "10.0.0.0/8\n10.1.0.1",
     }
     exported("docker", project, settings)
     assert checked(TOOLS / "hadolint", project / "Dockerfile") == ""
@@ -132,30 +142,62 @@ def test_hadolint_takes_the_dockerfile_and_its_user_has_no_rights(project: Path)
     assert "\nUSER 10001:10001\n" in final
     assert r'HELIOGRAPH_APP="shop:make(\"a \$HOME\")"' in final
     assert 'HELIOGRAPH_INSTANCES="3"' in final
+    assert 'HELIOGRAPH_TRUSTED_PROXIES="10.0.0.0/8 10.1.0.1"' in final
     assert "HELIOGRAPH_PORT=8080" in final  # a user without rights may not have the machine's 80 everywhere
     assert "-p 80:8080" in (project / "Dockerfile").read_text()
 
 
-def test_compose_takes_its_file(project: Path) -> None:
-    assert exported("compose", project) == ["Dockerfile", ".dockerignore", "compose.yaml"]
+def test_containers_are_refused_for_a_project_with_https(project: Path) -> None:
+    files = certificates.make(project)
+    settings = {"HELIOGRAPH_TLS_CERT": str(files.certificate), "HELIOGRAPH_TLS_KEY": str(files.key)}
+    ended = called("export", "kubernetes", "-o", "out", cwd=project, settings=settings)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert ended.stderr.startswith("heliograph: HELIOGRAPH_TLS_CERT: no image has the key of HTTPS")
+    assert not (project / "out").exists()
+
+
+def test_compose_takes_its_file(tmp_path: Path) -> None:
+    project = tmp_path / "null"  # in YAML this is no text
+    project.mkdir()
+    (project / "shop.py").write_text(
+        "from heliograph.settings import TEXT, Options, option\n"
+        "class Shop(Options):\n    shop: str = option(TEXT, '', 'its key', secret=True)\n"
+    )
+    settings = {
+        "HELIOGRAPH_SETTINGS": "shop",
+        "HELIOGRAPH_SHOP": SECRET,
+        "HELIOGRAPH_CHANNELS": f"redis://:{SECRET}@127.0.0.1/0",
+    }
+    assert exported("compose", project, settings) == ["Dockerfile", ".dockerignore", "compose.yaml"]
     file = project / "compose.yaml"
     checked(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
     text = file.read_text()
     services = re.findall(r"^  (\w+):$", text.partition("\nvolumes:")[0], re.MULTILINE)
     assert services == ["app", "redis", "postgres"]
     assert "read_only: true" in text
+    names = "HELIOGRAPH_AUTH_SECRET, HELIOGRAPH_CHANNELS, HELIOGRAPH_SHOP"
+    for other in (file, project / "Dockerfile"):
+        assert f"# Secret, and left out here: {names}.\n" in other.read_text()
+    assert "      HELIOGRAPH_SHOP: ${HELIOGRAPH_SHOP:?put it into .env}\n" in text
+    assert text.count("      HELIOGRAPH_CHANNELS: ") == 1
     file.write_text(text.replace("read_only: true", "read_only: [true]"))
     with pytest.raises(AssertionError):  # so it does look
         checked(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
 
 
-def test_kubernetes_takes_its_objects(project: Path) -> None:
-    assert exported("kubernetes", project) == ["Dockerfile", ".dockerignore", "kubernetes/my-shop-100.yaml"]
-    file = project / "kubernetes/my-shop-100.yaml"
-    said = checked(TOOLS / "kubernetes-validate", "--strict", file)
+def test_kubernetes_takes_its_objects(tmp_path: Path) -> None:
+    files = []
+    for folder, name in (("2024", "app-2024"), ("null", "null")):
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / f"kubernetes/{name}.yaml")
+        written = exported("kubernetes", tmp_path / folder, {"HELIOGRAPH_INSTANCES": "5"})
+        assert written == ["Dockerfile", ".dockerignore", f"kubernetes/{name}.yaml"]
+    said = checked(TOOLS / "kubernetes-validate", "--strict", *files)
     for kind in ("deployment", "service", "poddisruptionbudget"):
-        assert f"passed for resource {kind}/my-shop-100" in said
+        for file in files:
+            assert f"passed for resource {kind}/{file.stem}" in said
     text = file.read_text()
+    assert '{ name: HELIOGRAPH_INSTANCES, value: "5" }' in text
     for wanted in (
         "readinessProbe:",
         "livenessProbe:",
