@@ -1,18 +1,20 @@
 """Everything that must hold: `python -m script.checks [--ci] [--all] [pytest's arguments]`, which script/test calls.
 
 Installs the Debian packages that tests need where it may, then runs each check whatever the others said, pytest last, so
-that its closing line ends the output. The status is 0 only if all of them passed. With --ci, a test that is skipped for
-another reason than the allowed ones fails. With --all, the tests that are marked as slow run, too.
+that its closing line ends the output; before that it names the checks that failed. The status is 0 only if all of them
+passed. With --ci, a test that is skipped for another reason than the allowed ones fails. With --all, the tests that are
+marked as slow run, too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from heliograph.stack import children
@@ -61,6 +63,9 @@ ALL = ("-m", "slow or not slow")
 #: After a Ctrl-C tests stop the processes they started; a whole stack takes at most 12 s.
 GRACE = 20.0
 
+#: Those of each run.
+PLUGINS = ("-p", "tests.failed_checks")
+
 #: Most of a run is waiting for processes to start and end, so three files of tests run at a time on two cores.
 SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
@@ -102,9 +107,22 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     return children.run(command, cwd=ROOT, grace=GRACE, environment=environment)
 
 
-def with_bytecode() -> dict[str, str]:
-    """The environment of tests: they start some thousand processes, and none shall compile what another has compiled."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def tests_environment(failed: Sequence[str]) -> dict[str, str]:
+    """They start some thousand processes, and none shall compile what another has compiled."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "FAILED_CHECKS": ", ".join(failed)}
+
+
+@contextlib.contextmanager
+def collecting(arguments: Sequence[str]) -> Iterator[None]:
+    """Meanwhile pytest compiles the tests, which else each of the processes side by side would do."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", *arguments]
+    environment = tests_environment(())
+    with children.background(
+        command, cwd=ROOT, grace=GRACE, environment=environment, output=subprocess.DEVNULL
+    ) as child:
+        yield
+        child.wait()
 
 
 def say(text: str) -> None:
@@ -117,19 +135,25 @@ def main(arguments: Sequence[str]) -> int:
     others = [argument for argument in arguments if argument not in options]
     if packages := missing_packages():
         install(packages)
+    with collecting(others):
+        failed = failed_checks(javascript_required="--ci" in arguments)
+    say("pytest")
+    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *PLUGINS, *before, *others]
+    return run(command, tests_environment(failed)) or int(bool(failed))
+
+
+def failed_checks(*, javascript_required: bool) -> list[str]:
     programs = Path(sys.prefix, "bin")
-    failed = False
+    failed = []
     for name, *rest in CHECKS:
         shown = " ".join((name, *rest))
         say(shown)
         if status := run([str(programs / name), *rest]):
             say(f"{shown} FAILED with status {status}")
-            failed = True
-    failed |= not javascript.check(run, say, required="--ci" in arguments)
-    say("pytest")
-    return run([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *before, *others], with_bytecode()) or int(
-        failed
-    )
+            failed.append(shown)
+    if not javascript.check(run, say, required=javascript_required):
+        failed.append("JavaScript")
+    return failed
 
 
 if __name__ == "__main__":

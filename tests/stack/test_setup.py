@@ -332,7 +332,8 @@ def untidy(tmp_path: Path) -> Path:
         "[tool.pytest.ini_options]\naddopts = \"-m 'not slow'\"\nmarkers = ['slow: long']\n"
     )
     (root / "tests").mkdir()
-    shutil.copy(ROOT / "tests/only_allowed_skips.py", root / "tests")
+    for plugin in ("failed_checks", "only_allowed_skips"):
+        shutil.copy(ROOT / f"tests/{plugin}.py", root / "tests")
     (root / "wsgi.py").write_text("import   os\n")
     (root / "tests/test_one.py").write_text(
         "import pytest\n\n\n"
@@ -376,7 +377,11 @@ def test_the_checks_of_a_test_run_are_all_run_and_pytest_ends_it(untidy: Path) -
     assert (
         "── npm run --silent types FAILED" if shutil.which("npm") else "── npm is missing"
     ) in ended.stdout
-    assert " 1 passed, 2 skipped, 1 deselected in " in ended.stdout.splitlines()[-1]
+    failed, closing = ended.stdout.splitlines()[-2:]
+    assert failed.startswith(
+        "Checks before the tests that failed: ruff check, ruff format --check, uv lock --check"
+    )
+    assert " 1 passed, 2 skipped, 1 deselected in " in closing
 
 
 def test_in_ci_a_test_may_lack_less_and_all_has_the_slow_ones(untidy: Path) -> None:

@@ -113,14 +113,19 @@ def signal_group(pid: int, signum: int) -> bool:
 
 @contextlib.contextmanager
 def background(
-    command: Sequence[str], *, cwd: Path, grace: float, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    grace: float,
+    environment: Mapping[str, str] | None = None,
+    output: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command while the block runs; the block waits for it.
+    """Run a command while the block runs; the block waits for it. `output` as for `spawn`.
 
     When the block ends by an exception, as when this process is to end, the command gets a Ctrl-C, `grace` seconds to
     clean up, and is killed then.
     """
-    child = spawn(command, cwd=cwd, environment=environment)
+    child = spawn(command, cwd=cwd, environment=environment, output=output)
     try:
         yield child
     except BaseException:
