@@ -100,7 +100,9 @@ def _run(given: argparse.Namespace) -> int:
     if OUTDATED:
         events.log("kernel-outdated", reason="the compiled modules are of other sources; the sources run")
     _say_limits(settings, descriptors)
-    told.ready(server)
+    if not told.ready(server):  # the loop has not run since the start: nothing was accepted
+        print(f"proxy: process {told.predecessor} goes on without this one", file=sys.stderr)
+        return 1
     notifier.send(notify.READY)
     # What exists now lives as long as the process: the collector need not look at it again.
     gc.collect()

@@ -62,6 +62,10 @@ class Channel:
         while (message := self.receive()) is not None:
             yield message
 
+    def refuse(self) -> None:
+        """What the other process sends from now on fails there. What it has sent can be received."""
+        self.sock.shutdown(socket.SHUT_RD)
+
     def close(self) -> None:
         self.sock.close()
 

@@ -51,17 +51,22 @@ class Succession:
 
     generation: int = 1
     channel: Channel | None = None
+    #: Its process.
+    predecessor: int = 0
     #: From generations before.
     older: list[Channel] = field(default_factory=list)
     #: Descriptors of listening sockets whose files are this program's to remove.
     owned: frozenset[int] = frozenset()
     known: list[dict[str, Any]] = field(default_factory=list)
 
-    def ready(self, server: ProxyServer) -> None:
-        """This process accepts."""
-        if self.channel is not None:
-            self.channel.send({"ready": os.getpid()})
-            server.predecessors = Predecessors([self.channel, *self.older])
+    def ready(self, server: ProxyServer) -> bool:
+        """This process accepts from the next turn of the loop on. False where it must not: the predecessor goes on."""
+        if self.channel is None:
+            return True
+        if not self.channel.send({"ready": os.getpid()}) and os.getppid() == self.predecessor:
+            return False
+        server.predecessors = Predecessors([self.channel, *self.older])
+        return True
 
     def failed(self, reason: str) -> None:
         if self.channel is not None:
@@ -91,7 +96,14 @@ def from_environment(environment: MutableMapping[str, str]) -> Succession:
     channel = Channel(told["channel"])
     known = channel.receive() or {}
     older = [Channel(number) for number in told["older"]]
-    return Succession(told["generation"], channel, older, frozenset(told["owned"]), known.get("backends", []))
+    return Succession(
+        told["generation"],
+        channel,
+        told.get("pid", 0),
+        older,
+        frozenset(told["owned"]),
+        known.get("backends", []),
+    )
 
 
 class Handover:
@@ -111,36 +123,42 @@ class Handover:
         self.succeeded = False
 
     def begin(self) -> bool:
-        """Whether this process has been replaced."""
+        """Whether this process has been replaced. Whatever goes wrong, it goes on as before."""
         if self._pid:
             events.log("handover-ignored", reason=f"process {self._pid} is the successor already")
             return False
+        channel = None
         try:
             channel = self._start()
+            events.log("handover-begun", successor=self._pid)
+            failure = self._wait(channel)
         except OSError as exc:
-            events.log("handover-failed", reason=f"{sys.executable} cannot be started: {exc.strerror}")
+            failure = f"{sys.executable} cannot be started: {exc.strerror}"
+        except Exception as exc:
+            # gevent would throw it into the main greenlet, which would end the process.
+            failure = repr(exc)
+        if channel is None:
+            events.log("handover-failed", reason=failure)
             return False
-        events.log("handover-begun", successor=self._pid)
-        reason = f"it was not ready within {READY_SECONDS:g} seconds"
-        with gevent.Timeout(READY_SECONDS, False):  # type: ignore[arg-type]  # as its documentation has it
-            channel.send({"backends": known_backends(self._server.runtime.balancer.backends)})
-            reason = self._wait(channel)
-        if reason or self._aborted:
-            channel.close()
-            status = _end(self._pid)
-            events.log(
-                "handover-failed",
-                reason=reason or "this process is to end",
-                successor=self._pid,
-                status=status,
-            )
-            self._pid = 0
+        if failure or self._aborted:
+            self._give_up(channel, failure)
             return False
         self.succeeded = True
         events.log("handover-done", successor=self._pid)
         self._notifier.send(f"MAINPID={self._pid}")
         gevent.spawn(self._report, channel)
         return True
+
+    def _give_up(self, channel: Channel, failure: str) -> None:
+        """A successor that serves already has got the signal of `abort`, and the time to drain."""
+        channel.close()
+        events.log(
+            "handover-failed",
+            reason=failure or "this process is to end",
+            successor=self._pid,
+            status=_end(self._pid) if failure else None,
+        )
+        self._pid = 0
 
     def abort(self) -> None:
         """This process is to end: the one that it starts must not go on."""
@@ -150,11 +168,20 @@ class Handover:
                 os.kill(self._pid, signal.SIGTERM)
 
     def _wait(self, channel: Channel) -> str:
-        """Empty when the successor is ready; else why not."""
-        message = channel.receive()
-        if message is None:
-            return "it ended"
-        return "" if "ready" in message else str(message["failed"])
+        """Empty when the successor serves; else why it does not, and never will."""
+        late = True
+        answer = None
+        with gevent.Timeout(READY_SECONDS, False):  # type: ignore[arg-type]  # as its documentation has it
+            channel.send({"backends": known_backends(self._server.runtime.balancer.backends)})
+            answer = _answer(channel)
+            late = False
+        if late:
+            # What it has sent counts. What it sends now fails, and tells it that it must not serve.
+            channel.refuse()
+            answer = _answer(channel)
+        if answer is None:
+            return f"it was not ready within {READY_SECONDS:g} seconds" if late else "it ended"
+        return str(answer.get("failed", ""))
 
     def _report(self, channel: Channel) -> None:
         while channel.send(report(self._server.runtime)):
@@ -172,6 +199,7 @@ class Handover:
         told = {
             "generation": self._server.runtime.generation + 1,
             "channel": numbers[len(listening)],
+            "pid": os.getpid(),
             "older": list(numbers[len(listening) + 1 :]),
             "owned": [number for number, one in zip(numbers, listening, strict=False) if one.owned],
             "folder": self._folder,
@@ -206,13 +234,22 @@ def _folder(environment: Mapping[str, str]) -> str:
     return current
 
 
-def _end(pid: int) -> int:
-    """The exit status of a process that is about to end, or is made to."""
+def _answer(channel: Channel) -> dict[str, Any] | None:
+    """What the successor says of its start; another release may say more. None at the end."""
+    said = (one for one in channel.messages() if "ready" in one or "failed" in one)
+    return next(said, None)
+
+
+def _end(pid: int) -> int | None:
+    """The exit status of a process that is about to end, or is made to. None where the kernel keeps none: a process whose
+    parent ignored SIGCHLD has inherited that."""
     deadline = monotonic() + END_SECONDS
-    while True:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        if monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-        gevent.sleep(0.02)
+    with suppress(ChildProcessError, ProcessLookupError):
+        while True:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            if monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            gevent.sleep(0.02)
+    return None

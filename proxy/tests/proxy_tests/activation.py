@@ -9,8 +9,8 @@ from pathlib import Path
 
 from proxy_tests.processes import PYTHON, ROOT, clean_environment
 
-#: With `NUMBER,NUMBER…`, the names and a command it moves these descriptors and becomes the command. First it moves them out
-#: of the way of each other.
+#: With `NUMBER,NUMBER…`, how many of them are told, the names and a command it moves these descriptors and becomes the command.
+#: First it moves them out of the way of each other.
 LAUNCHER = """
 import os, sys
 moved = [os.dup(int(one)) for one in sys.argv[1].split(",")]
@@ -18,10 +18,10 @@ while min(moved) < 3 + len(moved):
     moved = [os.dup(number) for number in moved]
 for target, number in enumerate(moved, 3):
     os.dup2(number, target)
-told = {"LISTEN_FDS": str(len(moved)), "LISTEN_PID": str(os.getpid())}
-if sys.argv[2]:
-    told["LISTEN_FDNAMES"] = sys.argv[2]
-os.execve(sys.argv[3], sys.argv[3:], {**os.environ, **told})
+told = {"LISTEN_FDS": sys.argv[2], "LISTEN_PID": str(os.getpid())}
+if sys.argv[3]:
+    told["LISTEN_FDNAMES"] = sys.argv[3]
+os.execve(sys.argv[4], sys.argv[4:], {**os.environ, **told})
 """
 
 
@@ -39,9 +39,11 @@ def start(
     names: str,
     log: Path,
     env: Mapping[str, str] | None = None,
+    untold: Sequence[socket.socket] = (),
 ) -> subprocess.Popen[bytes]:
-    numbers = [one.fileno() for one in sockets]
-    launcher = [PYTHON, "-c", LAUNCHER, ",".join(map(str, numbers)), names]
+    """The descriptors of `untold` follow those of `sockets`."""
+    numbers = [one.fileno() for one in (*sockets, *untold)]
+    launcher = [PYTHON, "-c", LAUNCHER, ",".join(map(str, numbers)), str(len(sockets)), names]
     with log.open("wb") as out:
         return subprocess.Popen(
             [*launcher, *command],

@@ -15,14 +15,24 @@ from typing import Any
 import gevent
 import pytest
 from heliograph_proxy.framebounds import CLOSE_FRAME
+from heliograph_proxy.generations import Channel
+from heliograph_proxy.handover import VARIABLE
 
+from proxy_tests.activation import listener, start
 from proxy_tests.backends import CLOSE, Backend, Peer, Received, handshake, websocket_echo
 from proxy_tests.conftest import Client, until
-from proxy_tests.processes import alive
+from proxy_tests.processes import PYTHON, alive
 from proxy_tests.test_main import Running, command_beside
 from proxy_tests.test_tunnel import upgrade
 
 DRAIN = "[timeouts]\ndrain = {}\n"
+
+#: Becomes the command that follows it, to whom the kernel does not tell how its children ended.
+IGNORING = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def events_of(proxy: Running, name: str) -> list[dict[str, Any]]:
@@ -234,6 +244,57 @@ def test_a_successor_that_fails_changes_nothing_and_is_told_in_one_line(
         until(lambda: not alive(newest), "the end")
         with pytest.raises(ConnectionRefusedError):
             proxy.client()
+
+
+def test_a_parent_that_ignores_its_children_changes_nothing_of_a_failure(
+    tmp_path: Path, backend: Backend
+) -> None:
+    with replaceable(tmp_path, backend, launcher=[PYTHON, "-S", "-c", IGNORING]) as proxy:
+        good = proxy.file.read_text()
+        proxy.file.write_text(f"unknown = 1\n{good}")
+        proxy.process.send(signal.SIGUSR2)
+        until(lambda: events_of(proxy, "handover-failed") or not proxy.process.running(), "the line")
+        assert "unknown: is not a key" in events_of(proxy, "handover-failed")[0]["reason"]
+        proxy.file.write_text(good)
+        replace(proxy)
+        assert proxy.get() == 200
+
+
+def test_a_successor_that_is_told_too_late_accepts_nothing(tmp_path: Path, backend: Backend) -> None:
+    """The test is its predecessor."""
+    with replaceable(tmp_path, backend) as stopped:
+        stopped.process.send(signal.SIGKILL)
+    ours, theirs = socket.socketpair()
+    told = {"generation": 2, "channel": 4, "pid": os.getpid(), "older": [], "owned": [3], "folder": "."}
+    with (
+        theirs,
+        listener(stopped.port) as listening,
+        socket.create_connection(("127.0.0.1", stopped.port)),
+    ):
+        channel = Channel(ours.detach())
+        channel.send({"backends": []})
+        channel.refuse()
+        command = [PYTHON, "-m", "heliograph_proxy", "run", "-c", str(stopped.file)]
+        late = start(
+            command, [listening], "listen", tmp_path / "late", {VARIABLE: json.dumps(told)}, untold=[theirs]
+        )
+        until(lambda: late.poll() is not None, "its end")
+        assert late.returncode == 1
+        assert f"process {os.getpid()} goes on without this one" in (tmp_path / "late").read_text()
+        listening.setblocking(False)
+        listening.accept()[0].close()  # the client still waits for who accepts it
+        channel.close()
+
+
+def test_an_answer_that_comes_before_the_end_of_patience_counts() -> None:
+    ours, theirs = socket.socketpair()
+    predecessor, successor = Channel(ours.detach()), Channel(theirs.detach())
+    assert successor.send({"ready": 1})
+    predecessor.refuse()
+    assert not successor.send({"ready": 2})
+    assert list(predecessor.messages()) == [{"ready": 1}]
+    predecessor.close()
+    successor.close()
 
 
 def test_a_stop_during_the_handover_ends_both(tmp_path: Path, backend: Backend) -> None:

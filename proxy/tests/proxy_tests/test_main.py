@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,13 @@ class Running:
     """A proxy as a process."""
 
     def __init__(
-        self, directory: Path, backend: Backend, extra: str = "", listen: str = "", descriptors: int = 0
+        self,
+        directory: Path,
+        backend: Backend,
+        extra: str = "",
+        listen: str = "",
+        descriptors: int = 0,
+        launcher: Sequence[str] = (),
     ) -> None:
         self.port, self.admin = free_ports(2)
         self.file = directory / "proxy.toml"
@@ -54,7 +60,8 @@ class Running:
         )
         limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
         self.process = Process(
-            [*limited, PYTHON, "-m", "heliograph_proxy", "run", "-c", str(self.file)], directory / "out"
+            [*limited, *launcher, PYTHON, "-m", "heliograph_proxy", "run", "-c", str(self.file)],
+            directory / "out",
         )
 
     def ready(self) -> Running:
