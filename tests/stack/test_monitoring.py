@@ -100,6 +100,19 @@ def test_promtool_takes_the_rules_the_configuration_and_the_dashboard_s_queries(
     assert len({panel["id"] for panel in panels}) == len(panels)
 
 
+def test_prometheus_has_the_token_of_the_proxy_where_it_wants_one(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/proxy.toml").write_text(f'admin_token = "{"t" * 40}"\n')
+    assert called("export", "monitoring", cwd=tmp_path).returncode == 0
+    text = (tmp_path / "monitoring/prometheus.yml").read_text()
+    proxy, _, instances = text.partition("-instances\n")
+    assert "authorization: { credentials_file: admin_token }\n" in proxy
+    assert "authorization" not in instances
+    assert "t" * 40 not in text
+    (tmp_path / "monitoring/admin_token").write_text("t" * 40)
+    assert "SUCCESS" in promtool("check", "config", tmp_path / "monitoring/prometheus.yml")
+
+
 def test_alerts_fire_when_they_should(files: Path, tmp_path: Path) -> None:
     backend = {"backend": "web2", "instance": "a", "job": "x"}
     labels = ",".join(f'{key}="{value}"' for key, value in backend.items())

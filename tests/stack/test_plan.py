@@ -369,6 +369,7 @@ def test_an_edited_configuration_of_the_proxy_is_fitted() -> None:
         ('private = "/x"', "private"),
         ("private = [1]", "private"),
         ("listen = 8000", "listen"),
+        ("sticky = 3", "sticky"),
     ],
 )
 def test_a_wrong_type_in_the_proxys_configuration_is_one_line(text: str, name: str) -> None:

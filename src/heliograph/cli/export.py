@@ -135,6 +135,7 @@ def _deployment(root: Path, environ: Mapping[str, str], found: Layout) -> deploy
         },
         secrets=[one.name for one in given if one.secret],
         pod_instances=settings.instances if environ.get(INSTANCES, "").strip() else deployment.POD_INSTANCES,
+        admin_token=bool(_document(sources.find(root, environ).proxy).get("admin_token")),
     )
 
 
@@ -146,7 +147,14 @@ def hidden(root: Path, state: str) -> list[str]:
 
 def _describes(path: Path) -> bool:
     """Whether a file names what a project needs. Many a pyproject.toml configures tools only."""
-    return path.is_file() and (path.suffix != ".toml" or "project" in tomllib.loads(path.read_text()))
+    return path.is_file() and (path.suffix != ".toml" or "project" in _document(path))
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:  # no TOML, or no UTF-8
+        raise CannotAct(f"{os.path.relpath(path)} cannot be read: {exc}") from exc
 
 
 def _set(environ: Mapping[str, str]) -> list[Setting[Any]]:
@@ -205,7 +213,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> list[str]:
     """Their paths: all of them, or none where one is there already that somebody may have edited."""
     for name, text in files.items():
         path = folder / name
-        if path.exists() and path.read_text() != text:
+        if path.exists() and path.read_bytes() != text.encode():
             raise CannotAct(f"{path} is there already and is another one; -o DIR names another folder")
     for name, text in files.items():
         path = folder / name

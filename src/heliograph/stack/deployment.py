@@ -20,6 +20,9 @@ CONTAINER_PORT = 8080
 #: Where their number is not set: a pod has not the cores of this machine.
 POD_INSTANCES = 2
 
+#: Of Prometheus, which finds the file beside its configuration.
+AUTHORIZATION = "    # This file has the admin_token of the proxy.\n    authorization: { credentials_file: admin_token }\n"
+
 #: Where a container listens is not what this machine says.
 LISTENS = ("HELIOGRAPH_HOST", "HELIOGRAPH_PORT")
 
@@ -59,6 +62,8 @@ class Deployment:
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Sequence[str] = ()
     pod_instances: int = POD_INSTANCES
+    #: Whether the admin listener wants a token.
+    admin_token: bool = False
 
     @property
     def name(self) -> str:
@@ -184,6 +189,7 @@ def monitoring(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
     values = {
         "NAME": one.name,
         "PROXY": json.dumps(one.admin),
+        "AUTHORIZATION": AUTHORIZATION if one.admin_token else "",
         "INSTANCES": ", ".join(map(json.dumps, one.instances)),
     }
     return {f"monitoring/{name}": fill(text, values) for name, text in sorted(templates.items())}

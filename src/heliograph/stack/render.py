@@ -141,6 +141,7 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "listen": (lambda value: isinstance(value, str) or _is_texts(value), "a text or a list of texts"),
     "log": (_is_table, "a table [log]"),
     "private": (_is_texts, "a list of texts"),
+    "sticky": (_is_table, "a table [sticky]"),
 }
 
 

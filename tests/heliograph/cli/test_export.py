@@ -124,6 +124,16 @@ def test_nothing_that_differs_is_replaced_and_nothing_else_is_written_then(tmp_p
     assert (again.returncode, again.stderr) == (0, "")
 
 
+def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "heliograph.toml").write_text("nginx = 0\n")
+    (tmp_path / "pyproject.toml").write_text("[project\n")
+    (tmp_path / "Procfile").write_bytes(b"\xff")
+    docker, procfile = (called("export", kind, cwd=tmp_path) for kind in ("docker", "procfile"))
+    for ended, told in ((docker, "pyproject.toml cannot be read"), (procfile, "Procfile is there already")):
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+        assert ended.stderr.startswith(f"heliograph: {told}")
+
+
 def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path) -> None:
     ended = called("export", "floppy", cwd=tmp_path)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
