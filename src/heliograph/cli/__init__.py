@@ -12,6 +12,10 @@ from collections.abc import Sequence
 
 import heliograph
 
+#: What `heliograph proxy` passes on, all verbs of heliograph-proxy but `run`, and the kinds of files of `heliograph export`.
+VERBS = ("check", "status", "drain", "ready", "maint", "weight", "add", "remove", "reload")
+KINDS = ("systemd", "docker", "compose", "kubernetes", "monitoring", "nginx", "procfile")
+
 #: Each command and its line of help. The module of this name in this package runs it.
 COMMANDS = {
     "run": "run the whole stack of this folder in the foreground: instances, proxy and nginx",
@@ -23,7 +27,7 @@ COMMANDS = {
     "settings": "print every setting: value, where it was set, default, meaning",
     "doctor": "name what is wrong with this machine, folder and configuration, and how to mend it",
     "proxy": "talk to its proxy: status, drain, ready, maint, weight …",
-    "export": "write files to deploy this project with: systemd, docker, compose, kubernetes, monitoring, nginx, procfile",
+    "export": f"write files to deploy this project with: {', '.join(KINDS)}",
     "completion": "print what completes this command in a shell: bash, zsh",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from heliograph.cli import COMMANDS
+from heliograph.cli import COMMANDS, KINDS, VERBS
 from heliograph.cli.arguments import CommandParser
 
 SHELLS = ("bash", "zsh")
@@ -17,32 +17,8 @@ WORDS = {
     "rolling": ("--state", "--drain-first", "--json"),
     "settings": ("--json", "--markdown", "--json-schema"),
     "doctor": ("--json",),
-    "proxy": (
-        *(
-            "--state",
-            "check",
-            "status",
-            "drain",
-            "ready",
-            "maint",
-            "weight",
-            "add",
-            "remove",
-            "reload",
-            "--json",
-        ),
-    ),
-    "export": (
-        "systemd",
-        "docker",
-        "compose",
-        "kubernetes",
-        "monitoring",
-        "nginx",
-        "procfile",
-        "--output",
-        "--json",
-    ),
+    "proxy": ("--state", *VERBS, "--json"),
+    "export": (*KINDS, "--output", "--json"),
     "completion": SHELLS,
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from heliograph.cli.arguments import CannotAct, CommandParser, ending_in_one_line
 from heliograph.cli.faults import CHECKS, Examined, Fault, examine, of_setting
-from heliograph.cli.project import layout
+from heliograph.cli.project import here, layout
 from heliograph.given import Given, SettingError, where
 from heliograph.settings import environment
 from heliograph.stack import commands, options, render
@@ -29,8 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("doctor", "Names what is wrong here, and how to mend it. Status 1: something is.")
     given = parser.takes_json().parse_args(arguments)
     with ending_in_one_line():
-        root = Path.cwd()
-        sys.path.insert(0, str(root))  # the settings that the application declares are found there
+        root = here()
         faults: list[Fault] = []
         environ = environment()
         for warning in options.unknown_names(environ):

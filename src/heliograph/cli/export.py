@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from heliograph import __version__
+from heliograph.cli import KINDS
 from heliograph.cli.arguments import CannotAct, CommandParser, ending_in_one_line
-from heliograph.cli.project import layout, main_name
+from heliograph.cli.project import here, layout, main_name
 from heliograph.defaults import STATE_VARIABLE, state_folder
 from heliograph.given import PREFIX, Given, where
 from heliograph.request import options as request_options
@@ -54,10 +55,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _files(kind: str) -> dict[str, str]:
     """Their texts by their paths."""
-    root, environ = Path.cwd(), environment()
-    sys.path.insert(0, str(root))  # the settings that the application declares are found there
+    root, environ = here(), environment()
     try:
-        return KINDS[kind](root, environ, layout(root, environ))
+        return MAKERS[kind](root, environ, layout(root, environ))
     except render.RenderError as exc:
         raise CannotAct(str(exc)) from exc
 
@@ -198,7 +198,8 @@ def _monitoring(root: Path, environ: Mapping[str, str], found: Layout) -> dict[s
     return deployment.monitoring(_deployment(root, environ, found), _templates("monitoring"))
 
 
-KINDS = {
+#: What makes the files of each kind.
+MAKERS = {
     "systemd": _systemd,
     "docker": _docker,
     "compose": _compose,

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from heliograph.stack import commands, options, sources
 from heliograph.stack.plan import Layout
+
+
+def here() -> Path:
+    """This folder, from which modules can be imported then, such as the one in which the application declares its settings."""
+    root = Path.cwd()
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    return root
 
 
 def layout(root: Path, environ: Mapping[str, str]) -> Layout:

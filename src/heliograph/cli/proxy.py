@@ -6,11 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from heliograph.cli import VERBS
 from heliograph.cli.arguments import CommandParser, ending_in_one_line
 from heliograph.cli.running import find
-
-#: All but `run`.
-VERBS = ("check", "status", "drain", "ready", "maint", "weight", "add", "remove", "reload")
 
 
 def main(arguments: Sequence[str]) -> int:

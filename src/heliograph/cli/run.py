@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from heliograph.cli import is_help, refuse
+from heliograph.cli.project import here
 from heliograph.given import PREFIX, Given, SettingError, from_options, option_of
 from heliograph.settings import FLAG, Setting, environment
 from heliograph.stack import children, commands, options
@@ -101,9 +101,7 @@ def _next(rest: Iterator[str], option: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    root = Path.cwd()
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))  # the settings that the application declares are found there
+    root = here()
     if is_help(arguments):
         print(usage(_known_anyway()))
         return 0

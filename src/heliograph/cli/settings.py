@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from heliograph.cli.arguments import CommandParser, ending_in_one_line
+from heliograph.cli.project import here
 from heliograph.cli.registry import DEFAULT, Entry, EntryGroup, as_text, describe, schema
 from heliograph.cli.tables import markdown
 from heliograph.settings import environment
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     forms.add_argument("--json-schema", action="store_true", help="print a JSON Schema of heliograph.toml")
     given = parser.parse_args(arguments)
     with ending_in_one_line():
-        sys.path.insert(0, str(Path.cwd()))  # the settings that the application declares are found there
+        here()
         environ = environment()
         groups = options.groups(environ)
         if given.json_schema:

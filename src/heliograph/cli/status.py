@@ -15,6 +15,7 @@ from heliograph.cli.running import FoundStack, find
 from heliograph.cli.tables import table
 from heliograph.stack import admin
 from heliograph.stack.plan import HEALTH, PartKind
+from heliograph.stack.render import at
 from heliograph.stack.watch import Question, ask
 
 #: Seconds that a part may take to answer.
@@ -92,10 +93,9 @@ def _row(part: Mapping[str, Any]) -> tuple[str, ...]:
     backend = part["backend"] or {}
     health = "" if backend.get("healthy", True) else ", unhealthy"
     memory = "" if part["memory"] is None else f"{part['memory'] / (1 << 20):.0f} MiB"
-    host = f"[{part['host']}]" if ":" in part["host"] else part["host"]
     return (
         part["name"],
-        f"{host}:{part['port']}",
+        at(part["host"], part["port"]),
         str(part["pid"] or ""),
         _duration(part["uptime"]),
         memory,

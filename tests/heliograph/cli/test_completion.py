@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.cli import COMMANDS
+from heliograph.cli import COMMANDS, KINDS
 from heliograph.cli.completion import WORDS, script
+from heliograph.cli.export import MAKERS
 from tests.heliograph.cli.calling import called
 
 ASKING = '\nCOMP_WORDS=({words} "{last}"); COMP_CWORD={position}; _heliograph; echo "${{COMPREPLY[*]}}"\n'
@@ -43,6 +44,10 @@ def test_what_is_completed_is_what_the_command_tells_of_itself(tmp_path: Path, c
         {"--json"} if command == "proxy" else set()
     )
     assert all(word in told for word in WORDS[command] if not word.startswith("--"))
+
+
+def test_every_kind_of_export_has_what_makes_it() -> None:
+    assert tuple(MAKERS) == KINDS
 
 
 def test_the_script_for_zsh_is_that_of_bash_behind_what_makes_zsh_understand_it() -> None:
