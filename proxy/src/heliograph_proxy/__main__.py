@@ -89,9 +89,8 @@ def _run(given: argparse.Namespace) -> int:
         told.failed(str(exc))
         raise
     told.take_over(server)
-    managed = handover.in_stack(surroundings, given.config)
     notifier = notify.from_environment(surroundings)
-    refused = "the manager of the stack replaces this proxy" if managed else ""
+    refused = handover.refusal(surroundings, given.config)
     succession = handover.Handover(server, surroundings, notifier, refused=refused)
     running = RunningProxy(server, succession, notifier)
     running.catch_signals()

@@ -12,8 +12,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -77,7 +77,16 @@ class Succession:
         take_over(server.runtime.balancer.backends, self.known)
 
 
-def in_stack(environment: Mapping[str, str], file: str) -> bool:
+def refusal(environment: Mapping[str, str], file: str) -> str:
+    """Why this process must not be replaced; empty where it may be."""
+    if _in_stack(environment, file):
+        return "the manager of the stack replaces this proxy"
+    if os.getpid() == 1:
+        return "this is process 1, with whose end the container ends"
+    return ""
+
+
+def _in_stack(environment: Mapping[str, str], file: str) -> bool:
     """Whether the manager of a stack has started this proxy, with the file that it has put into its state folder. It then watches
     and replaces the proxy itself."""
     state = environment.get(STATE_VARIABLE, "")
@@ -91,8 +100,6 @@ def from_environment(environment: MutableMapping[str, str]) -> Succession:
         return Succession()
     for number in (told["channel"], *told["older"]):
         os.set_inheritable(number, False)
-    with suppress(OSError):  # a folder that is gone
-        os.chdir(told["folder"])
     channel = Channel(told["channel"])
     known = channel.receive() or {}
     older = [Channel(number) for number in told["older"]]
@@ -133,7 +140,7 @@ class Handover:
             events.log("handover-begun", successor=self._pid)
             failure = self._wait(channel)
         except OSError as exc:
-            failure = f"{sys.executable} cannot be started: {exc.strerror}"
+            failure = f"{sys.orig_argv[0]} cannot be started: {exc.strerror}"
         except Exception as exc:
             # gevent would throw it into the main greenlet, which would end the process.
             failure = repr(exc)
@@ -202,7 +209,6 @@ class Handover:
             "pid": os.getpid(),
             "older": list(numbers[len(listening) + 1 :]),
             "owned": [number for number, one in zip(numbers, listening, strict=False) if one.owned],
-            "folder": self._folder,
         }
         environment = {
             **self._environment,
@@ -216,8 +222,10 @@ class Handover:
             actions = [
                 (os.POSIX_SPAWN_DUP2, number, target) for number, target in zip(moved, numbers, strict=True)
             ]
-            command = [sys.executable, *sys.orig_argv[1:]]
-            self._pid = os.posix_spawn(sys.executable, command, environment, file_actions=actions)
+            with _inside(self._folder):
+                program = _program()
+                command = [program, *sys.orig_argv[1:]]
+                self._pid = os.posix_spawn(program, command, environment, file_actions=actions)
         finally:
             for number in moved:
                 os.close(number)
@@ -226,12 +234,33 @@ class Handover:
 
 
 def _folder(environment: Mapping[str, str]) -> str:
-    """The current folder, by the name that led to it: where that is a link it may lead to another release by now."""
-    named, current = environment.get("PWD", ""), os.getcwd()
+    """The current folder, by the name that led to it: where that is a link it may lead to another release by now. Empty where
+    it is gone."""
+    named, current = environment.get("PWD", ""), ""
     with suppress(OSError):
+        current = os.getcwd()
         if named and os.path.samefile(named, current):
             return named
     return current
+
+
+@contextmanager
+def _inside(folder: str) -> Iterator[None]:
+    """What is started here begins in the folder, as far as there still is one."""
+    here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            os.chdir(folder)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+def _program() -> str:
+    """As this process was called, which may be another release's by now: sys.executable has the links of the folder resolved."""
+    called = sys.orig_argv[0]
+    return called if "/" in called and os.access(called, os.X_OK) else sys.executable
 
 
 def _answer(channel: Channel) -> dict[str, Any] | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +23,7 @@ from heliograph_proxy.handover import VARIABLE
 from proxy_tests.activation import listener, start
 from proxy_tests.backends import CLOSE, Backend, Peer, Received, handshake, websocket_echo
 from proxy_tests.conftest import Client, until
-from proxy_tests.processes import PYTHON, alive
+from proxy_tests.processes import PYTHON, Process, alive
 from proxy_tests.test_main import Running, command_beside
 from proxy_tests.test_tunnel import upgrade
 
@@ -32,6 +34,14 @@ IGNORING = """
 import os, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+#: The proxy as a program of a release.
+PROGRAM = """
+import os, sys
+from heliograph_proxy.__main__ import main
+print("started in", os.path.dirname(__file__), "by", sys.executable, flush=True)
+sys.exit(main())
 """
 
 
@@ -265,7 +275,7 @@ def test_a_successor_that_is_told_too_late_accepts_nothing(tmp_path: Path, backe
     with replaceable(tmp_path, backend) as stopped:
         stopped.process.send(signal.SIGKILL)
     ours, theirs = socket.socketpair()
-    told = {"generation": 2, "channel": 4, "pid": os.getpid(), "older": [], "owned": [3], "folder": "."}
+    told = {"generation": 2, "channel": 4, "pid": os.getpid(), "older": [], "owned": [3]}
     with (
         theirs,
         listener(stopped.port) as listening,
@@ -303,6 +313,9 @@ def test_a_stop_during_the_handover_ends_both(tmp_path: Path, backend: Backend) 
         newest = replace(proxy)
         assert path.exists()
         until(lambda: not proxy.process.running(), "the old process to end")
+        # The next successor waits for what it is to read.
+        proxy.file.unlink()
+        os.mkfifo(proxy.file)
         os.kill(newest, signal.SIGUSR2)
         until(lambda: len(events_of(proxy, "handover-begun")) == 2, "the second handover")
         os.kill(newest, signal.SIGTERM)
@@ -329,6 +342,49 @@ def test_systemd_is_told_of_each_step(
             os.kill(newest, signal.SIGTERM)
             # Nothing of the old one, which is not the service any more.
             assert notified.recv(1000) == b"STOPPING=1"
+
+
+def test_a_link_leads_to_a_new_release(tmp_path: Path, backend: Backend) -> None:
+    current = tmp_path / "current"
+    releases = [tmp_path / "one", tmp_path / "two"]
+    for release in releases:
+        release.mkdir()
+        (release / "venv").symlink_to(Path(PYTHON).parent.parent)
+        (release / "program.py").write_text(PROGRAM)
+    current.symlink_to("one")
+    with replaceable(tmp_path, backend) as proxy:
+        proxy.process.stop()
+        command = ["venv/bin/python", "-m", "program", "run", "-c", str(proxy.file)]
+        proxy.process = Process(command, tmp_path / "out", {"PWD": str(current)}, current)
+        proxy.ready()
+        current.unlink()
+        current.symlink_to("two")
+        newest = replace(proxy)
+        started = [line for line in proxy.process.output.splitlines() if line.startswith("started ")]
+        assert started == [f"started in {one} by {one}/venv/bin/python" for one in releases]
+        os.kill(newest, signal.SIGTERM)
+        until(lambda: not alive(newest), "the end")
+
+
+def test_a_folder_that_is_gone_is_no_obstacle(tmp_path: Path, backend: Backend) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    leaving = ["sh", "-c", f'cd {gone} && rmdir {gone} && exec "$@"', "sh"]
+    with replaceable(tmp_path, backend, launcher=leaving) as proxy:
+        replace(proxy)
+        assert proxy.get() == 200
+
+
+def test_process_1_is_not_replaced(tmp_path: Path, backend: Backend) -> None:
+    own = ("unshare", "--map-root-user", "--pid", "--fork", "--kill-child")
+    if not shutil.which("unshare") or subprocess.run([*own, "true"], check=False).returncode:
+        pytest.skip("no process 1 of its own can be made here")
+    with replaceable(tmp_path, backend, launcher=own) as proxy:
+        (first,) = set(proxy.process.tree()) - {proxy.process.pid}
+        os.kill(first, signal.SIGUSR2)
+        until(lambda: events_of(proxy, "signal-ignored") or not proxy.process.running(), "the line")
+        assert "this is process 1" in events_of(proxy, "signal-ignored")[0]["reason"]
+        assert proxy.get() == 200
 
 
 def test_under_a_manager_the_signal_is_refused_with_a_line(
