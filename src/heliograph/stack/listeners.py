@@ -1,10 +1,11 @@
 """The listening sockets of a stack. The manager keeps them open, whatever becomes of the parts that it hands them to.
 
-While no part accepts, clients wait in the kernel's queue instead of being refused.
+While no part accepts, clients wait in the kernel's queue instead of being refused; not where that may take long (`refuse`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Container, Iterable, Sequence
 
@@ -33,7 +34,18 @@ class Listeners:
             listener = self._sockets[address] = ports.bound(want)
             # The flag belongs to the socket, not to the process: none of those who share it may wait in accept.
             listener.setblocking(False)
-            listener.listen(BACKLOG)
+            self.listen([address])
+
+    def listen(self, addresses: Iterable[Address]) -> None:
+        """Let clients wait in the kernel's queue; those that do already stay."""
+        for address in addresses:
+            self._sockets[address].listen(BACKLOG)
+
+    def refuse(self, addresses: Iterable[Address]) -> None:
+        """Refuse who connects until `listen`, and reset who waits. Linux keeps the socket on its address."""
+        for address in addresses:
+            with contextlib.suppress(OSError):  # it listens no more already
+                self._sockets[address].shutdown(socket.SHUT_RD)
 
     def descriptors(self, addresses: Sequence[Address]) -> list[int]:
         return [self._sockets[address].fileno() for address in addresses]

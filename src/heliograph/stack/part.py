@@ -19,7 +19,7 @@ from heliograph.server.reports import STOPPING
 from heliograph.stack.answering import Answering, CannotStart
 from heliograph.stack.beside import Beside, CannotReplace
 from heliograph.stack.child import Child, Renewal
-from heliograph.stack.ending import how_it_ended, next_wait
+from heliograph.stack.ending import FIRST_WAIT, how_it_ended, next_wait
 from heliograph.stack.plan import PartKind, Plan
 from heliograph.stack.relay import PartOutput, StackLog
 from heliograph.stack.spawning import Spawner
@@ -153,6 +153,8 @@ class Part:
                     f"{self.plan.name} cannot start: it {end}{times}; its own lines above say why"
                 )
             wait = next_wait(wait, clock() - start, in_order=answered and status == 0)
+            if self._is_broken(status) or wait > FIRST_WAIT:
+                self._spawner.refuse()
             self._say(f"{self.plan.name} {end}; starting it again {f'in {wait:g} s' if wait else 'at once'}")
             with contextlib.suppress(TimeoutError):  # changed code may work
                 await asyncio.wait_for(self._code_changed.wait(), wait)
@@ -170,6 +172,7 @@ class Part:
         if self.ready.is_set() and not self._is_broken(status):
             return False
         self._say(f"{self.plan.name} {end}; it is started again when the code has changed")
+        self._spawner.refuse()
         self.settled.set()
         self._code_changed.clear()
         await self._code_changed.wait()

@@ -44,12 +44,18 @@ class Spawner:
     def start(self, output: PartOutput, word: bytes = b"") -> Child:
         """A process; `word` is what an instance is told before it begins. Raises OSError when it cannot be executed."""
         try:
+            self._listeners.listen(self._plan.sockets)
             child = self._instance(output, word) if self._plan.beside else self._other(output)
         except OSError:
             output.close()
             raise
         output.started()
         return child
+
+    def refuse(self) -> None:
+        """Until the next start of an instance, another one may answer who asks for it: nobody waits for it meanwhile."""
+        if self._plan.kind is PartKind.INSTANCE:
+            self._listeners.refuse(self._plan.sockets)
 
     def _instance(self, output: PartOutput, word: bytes) -> Child:
         """On its socket, and with one end of a pair over which it talks with us."""
