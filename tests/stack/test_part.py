@@ -130,3 +130,21 @@ def test_an_instance_that_ends_again_and_again_keeps_nobody_waiting(tmp_path: Pa
             assert not one.connects()
 
     asyncio.run(work())
+
+
+def test_an_empty_datagram_of_a_stranger_does_not_keep_the_proxys_words_from_us(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, PartKind.PROXY) as one:
+            before = one.part.child
+            assert before is not None
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+                environment = Path(f"/proc/{one.pid}/environ").read_bytes()
+                name = next(
+                    part[15:] for part in environment.split(b"\0") if part.startswith(b"NOTIFY_SOCKET=@")
+                )
+                stranger.sendto(b"", b"\0" + name)
+            os.kill(one.pid, signal.SIGHUP)
+            await one.until_said("web1 is stopping")
+            await until(lambda: one.part.child is not before)
+
+    asyncio.run(work())

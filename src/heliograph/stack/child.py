@@ -66,7 +66,9 @@ class Child:
             return
         except OSError:
             heard, told = b"", []
-        if not heard:
+        if (
+            not heard and report.type == socket.SOCK_STREAM
+        ):  # to the other one anybody may send an empty datagram
             self._loop.remove_reader(report)
         for _, kind, sender in told:  # others may send to an abstract address, too
             if kind == socket.SCM_CREDENTIALS and _CREDENTIALS.unpack(sender)[0] != self.pid:
