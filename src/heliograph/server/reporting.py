@@ -20,12 +20,16 @@ _READ_BYTES = 1024
 
 
 class Reporter:
-    """`leave` is called when the manager wants no more accepted. It must not wait."""
+    """`leave` is called when the manager wants no more accepted. It must not wait.
+
+    A process that the application forks has it as well, and says and reads nothing.
+    """
 
     def __init__(self, descriptor: int, leave: Callable[[], None]) -> None:
         os.set_inheritable(descriptor, False)  # for the programs that the application starts
         self._socket = socket.socket(fileno=os.dup(descriptor))
         self._leave = leave
+        self._pid = os.getpid()
         self.beside = False
 
     def begin(self) -> None:
@@ -38,13 +42,19 @@ class Reporter:
 
     def say(self, word: bytes) -> None:
         """Never waits. Without a manager there is nobody to hear it."""
-        with contextlib.suppress(OSError):
-            os.write(self._socket.fileno(), word + b"\n")
+        if os.getpid() == self._pid:
+            with contextlib.suppress(OSError):
+                os.write(self._socket.fileno(), word + b"\n")
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
-            while heard := self._socket.recv(_READ_BYTES):
+            while heard := self._next():
                 self._heard(heard)
+
+    def _next(self) -> bytes:
+        """The next words; nothing at the end, and in a forked process."""
+        socket.wait_read(self._socket.fileno())
+        return self._socket.recv(_READ_BYTES) if os.getpid() == self._pid else b""
 
     def _heard(self, heard: bytes) -> None:
         words = heard.split()
