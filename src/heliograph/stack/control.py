@@ -23,6 +23,15 @@ REPLACE, STOP_FIRST = "replace", "stop-first"
 #: More than any answer.
 _READ_BYTES = 65536
 
+#: Connections that are answered at once; others wait in the kernel's queue.
+MOST_ASKED = 32
+
+#: Seconds that a client has for its line, and until the next connection is accepted after one that could not be.
+LINE_PATIENCE, ACCEPT_PAUSE = 10.0, 1.0
+
+#: Seconds for an answer: more than a new process has to load the application and be ready, and an old one to end.
+ANSWER_PATIENCE = 180.0
+
 Act = Callable[[str, str], Awaitable[None]]
 
 
@@ -51,35 +60,51 @@ def listening(folder: Path) -> socket.socket:
     return found
 
 
-async def serve(listener: socket.socket, act: Act) -> None:
+async def serve(listener: socket.socket, act: Act, say: Callable[[str], None]) -> None:
     """Answer until cancelled."""
     loop = asyncio.get_running_loop()
+    free = asyncio.Semaphore(MOST_ASKED)
     async with asyncio.TaskGroup() as answering:
         while True:
-            connection, _ = await loop.sock_accept(listener)
-            answering.create_task(_answer(connection, act))
+            await free.acquire()
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as exc:  # as when we have no descriptors left
+                say(f"commands cannot be accepted: {exc}; trying again in {ACCEPT_PAUSE:g} s")
+                await asyncio.sleep(ACCEPT_PAUSE)
+                free.release()
+            else:
+                answering.create_task(_answer(connection, act)).add_done_callback(lambda _: free.release())
 
 
 async def _answer(connection: socket.socket, act: Act) -> None:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError):
         reader, writer = await asyncio.open_unix_connection(sock=connection)
         try:
-            asked = json.loads(await reader.readline())
-            acting = asyncio.ensure_future(_outcome(act, str(asked["command"]), str(asked["part"])))
-            gone = asyncio.create_task(reader.read())
-            try:
-                await asyncio.wait({acting, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if acting.done():
-                    writer.write(json.dumps(acting.result()).encode() + b"\n")
-                    await writer.drain()
-            finally:
-                acting.cancel()
-                gone.cancel()
-                await asyncio.gather(acting, gone, return_exceptions=True)
-        except (KeyError, TypeError):
-            writer.write(b'{"error": "this is not understood"}\n')
+            if answer := await _answered(reader, act):
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
         finally:
             writer.close()
+
+
+async def _answered(reader: asyncio.StreamReader, act: Act) -> dict[str, Any] | None:
+    """None when who asked has gone."""
+    try:
+        async with asyncio.timeout(LINE_PATIENCE):
+            asked = json.loads(await reader.readline())
+        command, part = str(asked["command"]), str(asked["part"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {"error": "this is not understood"}
+    acting = asyncio.ensure_future(_outcome(act, command, part))
+    gone = asyncio.create_task(reader.read(1))
+    try:
+        await asyncio.wait({acting, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return acting.result() if acting.done() else None
+    finally:
+        acting.cancel()
+        gone.cancel()
+        await asyncio.gather(acting, gone, return_exceptions=True)
 
 
 async def _outcome(act: Act, command: str, part: str) -> dict[str, Any]:
@@ -87,6 +112,8 @@ async def _outcome(act: Act, command: str, part: str) -> dict[str, Any]:
         await act(command, part)
     except CannotReplace as exc:
         return {"error": str(exc)}
+    except Exception as exc:  # the next command may work
+        return {"error": f"the manager failed: {exc!r}"}
     return {"error": ""}
 
 
@@ -94,6 +121,7 @@ def ask(folder: Path, command: str, part: str) -> None:
     """Have the manager of the stack in this folder do something, and wait until it has. Raises ControlError."""
     try:
         with socket.socket(socket.AF_UNIX) as connection, _address(folder) as address:
+            connection.settimeout(ANSWER_PATIENCE)
             connection.connect(address)
             connection.sendall(json.dumps({"command": command, "part": part}).encode() + b"\n")
             with connection.makefile() as answers:

@@ -73,7 +73,7 @@ class Manager:
         self._over, self._kill_now = loop.create_future(), loop.create_future()
         self._listen_to_signals()
         if opened := self._listeners.commands:
-            self._answering = asyncio.create_task(control.serve(opened, self.act))
+            self._answering = asyncio.create_task(control.serve(opened, self.act, self._say))
         following = asyncio.create_task(self._follow_code())
         try:
             for step in (self._start, announce):
