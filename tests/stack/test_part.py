@@ -11,6 +11,10 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
+
+from heliograph.stack import beside
+from heliograph.stack.beside import CannotReplace
 from heliograph.stack.lines import LineForm, Style
 from heliograph.stack.listeners import Listeners
 from heliograph.stack.part import Part
@@ -146,5 +150,39 @@ def test_an_empty_datagram_of_a_stranger_does_not_keep_the_proxys_words_from_us(
             os.kill(one.pid, signal.SIGHUP)
             await one.until_said("web1 is stopping")
             await until(lambda: one.part.child is not before)
+
+    asyncio.run(work())
+
+
+def test_a_proxy_that_does_not_finish_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "PROXY_PATIENCE", 0.05)
+
+    async def work() -> None:
+        async with running(tmp_path, PartKind.PROXY) as one:
+            before = one.part.child
+            assert before is not None
+            os.kill(before.pid, signal.SIGHUP)
+            await one.until_said(f"web1: process {before.pid} is killed, it took too long to end")
+            assert await before.wait() == -signal.SIGKILL
+
+    asyncio.run(work())
+
+
+def test_the_end_of_a_process_does_not_wait_for_the_one_that_begins_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "ALONE_PATIENCE", 0.05)
+
+    async def work() -> None:
+        async with running(tmp_path) as one:
+            one.act.write_text("loading")
+            replacing = asyncio.create_task(one.part.replace())
+            await until(lambda: bool(one.part.beside.children))
+            one.act.write_text("serve")
+            os.kill(one.pid, signal.SIGKILL)
+            with pytest.raises(CannotReplace, match="has ended before the new one was ready"):
+                async with asyncio.timeout(PATIENCE):
+                    await replacing
+            await one.until_said("web1 answers again")
 
     asyncio.run(work())

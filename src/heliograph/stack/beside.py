@@ -1,4 +1,4 @@
-"""The processes of an instance beside its present one: those that begin, and those that finish."""
+"""The processes of a part beside its present one: those that begin, and those that finish."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from heliograph.stack.plan import PartKind, Plan
 #: Seconds in which a new process beside the old one must be ready, once it has loaded the application.
 READY_PATIENCE = 20.0
 
+#: Seconds in which it must be ready once the old one has ended by itself.
+ALONE_PATIENCE = 3.0
+
 #: Seconds in which an old one must say that it accepts no more, and then end: Gunicorn ends its worker after 7.
 LEAVE_PATIENCE, END_PATIENCE = 1.0, 9.0
+
+#: Seconds in which an old proxy must end, which relays its tunnels for 30 (`drain` in its configuration) and needs up to 13 more.
+PROXY_PATIENCE = 60.0
 
 Say = Callable[[str], None]
 
@@ -40,8 +46,29 @@ class Beside:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
 
-    async def begin(self) -> Child:
-        """A new process that is ready. Raises CannotReplace; then it is ended."""
+    async def begin(self, before: Child) -> Child:
+        """A new process that is ready. Raises CannotReplace; then it is ended.
+
+        Once the one `before` has ended, nothing accepts: then it has to be ready soon, or the usual start is as quick.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as limit:
+
+                def hurry(_: object) -> None:
+                    limit.reschedule(loop.time() + ALONE_PATIENCE)
+
+                before.ended.add_done_callback(hurry)
+                try:
+                    return await self._begin()
+                finally:
+                    before.ended.remove_done_callback(hurry)
+        except TimeoutError:
+            raise CannotReplace(
+                f"process {before.pid} of {self._plan.name} has ended before the new one was ready; it is started again as usual"
+            ) from None
+
+    async def _begin(self) -> Child:
         try:
             child = self._spawn(BESIDE)
         except OSError as exc:
@@ -76,15 +103,13 @@ class Beside:
         return task
 
     async def _end_in_order(self, child: Child) -> None:
-        if (
-            self._plan.kind is PartKind.PROXY
-        ):  # it has been told, ends its tunnels by its own limit, and at a second signal at once
-            await child.wait()
-            return
-        child.tell(LEAVE)
-        await child.has_said(LEFT, LEAVE_PATIENCE)
-        child.send(signal.SIGTERM)
-        await asyncio.wait({child.ended}, timeout=END_PATIENCE)
+        patience = PROXY_PATIENCE  # it has been told, and would end its tunnels at a second signal
+        if self._plan.kind is not PartKind.PROXY:
+            patience = END_PATIENCE
+            child.tell(LEAVE)
+            await child.has_said(LEFT, LEAVE_PATIENCE)
+            child.send(signal.SIGTERM)
+        await asyncio.wait({child.ended}, timeout=patience)
         if not child.ended.done():
             self._say(f"{self._plan.name}: process {child.pid} is killed, it took too long to end")
             child.send(signal.SIGKILL)

@@ -129,8 +129,9 @@ class Manager:
     def _open_logs_anew(self) -> None:
         """Tell all who write logs. A part that has not answered yet may not know the signal, and has just opened its logs."""
         for part in self._parts:
-            if part.child and part.child.answered and not part.plan.foreign:
-                part.child.send(signal.SIGUSR1)
+            for child in [] if part.plan.foreign else part.children:
+                if child.answered:
+                    child.send(signal.SIGUSR1)
         self._log.reopen()
         self._say("SIGUSR1: logs are opened anew")
 

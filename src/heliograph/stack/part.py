@@ -109,14 +109,16 @@ class Part:
         """Start another process beside the present one, and end that once the new one is ready. Raises CannotReplace."""
         name = self.plan.name
         if not self.plan.beside:
-            raise CannotReplace(f"{name} opens its port itself, so nothing can be started beside it")
+            raise CannotReplace(
+                f"{name} is no instance on a socket of the manager; only beside such a process another can start"
+            )
         if self._replacing.locked():
             raise CannotReplace(f"{name} is being replaced already")
         async with self._replacing:
             before = self.child
             if before is None or before.ended.done() or not before.answered:
                 raise CannotReplace(f"{name} is not running just now")
-            self.child = await self.beside.begin()
+            self.child = await self.beside.begin(before)
             self._begun()
             self._replaced.set()
         self._say(f"{name}: process {self.child.pid} has taken the place of {before.pid}")
