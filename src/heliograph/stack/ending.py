@@ -24,7 +24,7 @@ STOPPING = (
     Step(PartKind.NGINX, signal.SIGQUIT),
     Step(PartKind.INSTANCE, signal.SIGTERM, 8.0),
     Step(PartKind.INSTANCE, signal.SIGKILL),
-    Step(PartKind.PROXY, signal.SIGTERM, 1.2),
+    Step(PartKind.PROXY, signal.SIGTERM, 1.6),
     Step(PartKind.PROXY, signal.SIGKILL),
     Step(PartKind.NGINX, signal.SIGQUIT, 1.0),
     Step(PartKind.NGINX, signal.SIGTERM, 0.3),
