@@ -50,8 +50,9 @@ REQUESTS = (
     ("GET", "", ""),
 )
 
-#: What a POST may be answered that was in flight at an instance that died.
-LOST = ("502", "504")
+#: What a POST may be answered that was in flight at an instance that died. Gunicorn sends the head of an answer before its
+#: body, so one may have begun.
+LOST = ("502", "504", "cut")
 
 
 class Load:
