@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import engineio  # type: ignore[import-untyped]
 import pytest
 import socketio  # type: ignore[import-untyped]
 from proxy_tests.processes import PYTHON, descriptors, until
@@ -61,12 +62,25 @@ def chat(running_chat: Server) -> Iterator[Server]:
         yield running_chat
 
 
+class InOrder(engineio.Client):  # type: ignore[misc]
+    """Handles one message after the other. The class of the package starts a thread for each: bytes may come before what they are
+    the attachment of."""
+
+    def _trigger_event(self, event: str, *args: object, **how: object) -> object:
+        return super()._trigger_event(event, *args, **{**how, "run_async": False})
+
+
+class Client(socketio.Client):  # type: ignore[misc]
+    def _engineio_client_class(self) -> type[InOrder]:
+        return InOrder
+
+
 class Visitor:
     """A python-socketio client with what came to it."""
 
     def __init__(self, url: str, transports: Sequence[str] = ("websocket",)) -> None:
         self.events: queue.Queue[tuple[str, Any]] = queue.Queue()
-        self.client = socketio.Client(reconnection=False)
+        self.client = Client(reconnection=False)
         self.client.on("*", lambda event, *data: self.events.put((event, data[0] if data else None)))
         self.client.connect(url, transports=list(transports), wait_timeout=PATIENCE)
 
