@@ -66,8 +66,8 @@ GRACE = 20.0
 #: Those of each run.
 PLUGINS = ("-p", "tests.failed_checks")
 
-#: Most of a run is waiting for processes to start and end, so three files of tests run at a time on two cores.
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+#: Most of a run is waiting for processes to start and end, so four files of tests run at a time on two cores.
+SIDE_BY_SIDE = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 APT_GET = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y")
 
