@@ -6,19 +6,16 @@ here and nowhere else.
 
 from __future__ import annotations
 
-import fcntl
 import select
 import socket
 import struct
-import sys
-import termios
 from collections.abc import Callable
 from typing import Final
 
 from heliograph_proxy import pace
 from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import Disconnected, TimedOut
-from heliograph_proxy.pace import Pace
+from heliograph_proxy.pace import Pace, Uptake, untaken
 from heliograph_proxy.waits import Sweeper, Waits
 
 #: One read of a head and what comes with it; bodies and tunnels have a size of their own (readsize.py).
@@ -118,34 +115,22 @@ class SocketStream(Waits):
             rest = rest[sent:]
 
     def _wait_for_room(self) -> None:
-        """Returns when the kernel takes more.
-
-        That may be long after the other side has taken some: the kernel tells when a third of megabytes is free. So how
-        much is left there is looked at, too."""
-        queued = self._queued()
-        moved = begun = monotonic()
+        """Returns when the kernel takes more."""
+        uptake = Uptake(untaken(self._fileno), monotonic())
         while True:
             kept = self._current_pace()
-            deadline = moved + self.write_patience
-            if kept is not None:
-                deadline = min(deadline, begun + kept.patience)
             late: TimedOut | None = None
             try:
-                self.wait_writable(deadline)
+                self.wait_writable(uptake.deadline(self.write_patience, kept))
             except TimedOut as exc:
                 late = exc
-            left, now = self._queued(), monotonic()
-            if kept is not None:
-                kept.add(max(queued - left, 0), now - begun)
-                if kept.too_slow:
-                    raise TimedOut(self, "it was taken too slowly")
+            uptake.looked(untaken(self._fileno), monotonic(), kept)
+            if kept is not None and kept.too_slow:
+                raise TimedOut(self, "it was taken too slowly")
             if late is None:
                 return
-            if left < queued:
-                moved = now
-            elif now >= moved + self.write_patience:
+            if uptake.silent_for(self.write_patience):
                 raise late
-            queued, begun = left, now
 
     def _current_pace(self) -> Pace | None:
         rate, kept = self.least_rate, self._pace
@@ -155,13 +140,6 @@ class SocketStream(Waits):
             self._pace = kept = Pace(rate, pace.ANSWER_SECONDS)
         return kept
 
-    def _queued(self) -> int:
-        """Bytes that the kernel keeps because the other side has not taken them."""
-        try:
-            return int.from_bytes(fcntl.ioctl(self._fileno, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-        except OSError:
-            return 0  # not told for this kind of socket: only room in the kernel counts
-
     def wait_connected(self, deadline: float) -> None:
         """Wait for connect() to end, either way."""
         self.wait_writable(deadline)
@@ -170,7 +148,7 @@ class SocketStream(Waits):
     def close_would_reset(self) -> bool:
         """Whether a close could take back what was sent. The kernel drops what is left of it, and resets the connection, when
         the other side has sent more or still does so."""
-        return not self.closed and (bool(self.peek()) or self._queued() > READ_SIZE)
+        return not self.closed and (bool(self.peek()) or untaken(self._fileno) > READ_SIZE)
 
     def forget_interruption(self) -> None:
         """It has come too late."""

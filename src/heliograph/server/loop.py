@@ -38,6 +38,7 @@ from heliograph.server.head import (
 )
 from heliograph.server.incoming import Incoming
 from heliograph.server.outgoing import FramingHandler
+from heliograph.server.sending import Outgoing
 from heliograph.server.state import ServerState, state_of
 from heliograph.websocket.connection import CLOSE_TIMEOUT
 
@@ -77,6 +78,7 @@ class StrictHandler(FramingHandler):
 
     def __init__(self, connection: Any, address: Any, server: Any) -> None:
         self._incoming = Incoming(connection)
+        self._outgoing = Outgoing(connection)
         self._opened: float | None = time.monotonic()
         super().__init__(connection, address, server, rfile=io.BufferedReader(self._incoming))
 

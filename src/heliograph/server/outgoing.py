@@ -15,6 +15,7 @@ from gevent.pywsgi import WSGIHandler
 from gunicorn.workers.ggevent import PyWSGIHandler
 
 from heliograph.server.exchange import BODILESS
+from heliograph.server.sending import Outgoing
 
 log = logging.getLogger("heliograph")
 
@@ -34,6 +35,7 @@ class FramingHandler(PyWSGIHandler):  # type: ignore[misc]
     response_headers: list[tuple[bytes, bytes]]
     #: Bytes that may still be sent of an answer whose length is known; None where it is not.
     _left: int | None = None
+    _outgoing: Outgoing
 
     def start_response(self, status: str, headers: Fields, exc_info: Any = None) -> Callable[[bytes], None]:
         bodiless = int(status[:3]) in BODILESS
@@ -90,6 +92,15 @@ class FramingHandler(PyWSGIHandler):  # type: ignore[misc]
         self._sendall(head)
         if not together:
             self._sendall(piece)
+
+    def _sendall(self, data: bytes) -> None:
+        """What pywsgi calls for all that it sends."""
+        try:
+            self._outgoing.send(data)
+        except OSError:
+            self.code = -abs(self.code)
+            raise
+        self.response_length += len(data)
 
     def _write(self, data: bytes) -> None:
         piece = self._piece(data)
