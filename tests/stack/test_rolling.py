@@ -1,4 +1,4 @@
-"""script/rolling against real stacks, in copies of the checkout so that it finds the right one."""
+"""`heliograph rolling` against real stacks, in copies of the checkout so that it finds the right one."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Reporter:
 
 
 def reporter(environ: Mapping[str, str], leave: Callable[[], None]) -> Reporter | None:
-    """None where no manager listens, or what it gave us is not there any more, as in a Gunicorn that has replaced itself."""
+    """None where no manager listens, or the descriptor that the variable names is none of ours."""
     try:
         return Reporter(int(environ.get(REPORT_VARIABLE, "")), leave)
     except (ValueError, OSError):

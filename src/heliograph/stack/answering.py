@@ -75,7 +75,7 @@ async def _problem(plan: Plan) -> str:
 
 def _foreign(plan: Plan, child: Child) -> str:
     """Who else answers, having taken the port after we had looked. Who cannot be seen is trusted."""
-    if plan.sockets:  # nobody else can have it
+    if plan.sockets:  # we hold it, and only who is handed it can accept
         return ""
     pid = ports.owner(plan.port)
     if pid is None or ports.descends_from(pid, child.pid):
