@@ -104,18 +104,18 @@ class Predecessors:
 def report(runtime: Runtime) -> dict[str, Any]:
     """A generation as the next one shows it. Of its backends those in use."""
     generation = runtime.generation
-    rows = [describe(one, generation) for one in runtime.balancer.backends]
+    in_use = [one for one in runtime.balancer.backends if one.active or one.tunnels or one.queued]
     return {
         "generation": generation,
         "pid": os.getpid(),
         "connections": runtime.metrics.connections,
         "requests": runtime.metrics.requests,
-        "tunnels": sum(row["tunnels"] for row in rows),
-        "backends": [row for row in rows if row["active"] or row["tunnels"] or row["queued"]],
+        "tunnels": sum(one.tunnels for one in in_use),
+        "backends": [describe(one, generation) for one in in_use],
     }
 
 
-def known_backends(backends: list[Backend]) -> list[dict[str, Any]]:
+def known_backends(backends: list[Backend], now: float) -> list[dict[str, Any]]:
     """What a successor need not learn anew."""
     return [
         {
@@ -124,14 +124,16 @@ def known_backends(backends: list[Backend]) -> list[dict[str, Any]]:
             "state": one.state.value,
             "weight": one.weight if one.weight_set else None,
             "healthy": one.healthy,
+            "proven": one.proven,
             "ready": one.ready,
+            "ejected": one.ejected_for(now),
         }
         for one in backends
     ]
 
 
-def take_over(backends: list[Backend], known: list[dict[str, Any]]) -> None:
-    """As a reload does: run-time state and weight of backends that stay are kept."""
+def take_over(backends: list[Backend], known: list[dict[str, Any]], now: float) -> None:
+    """As a reload does: run-time state and weight of backends that stay are kept, and how they are."""
     by_place = {(one["name"], one["address"]): one for one in known}
     for backend in backends:
         one = by_place.get((backend.name, str(backend.settings.address)))
@@ -140,4 +142,6 @@ def take_over(backends: list[Backend], known: list[dict[str, Any]]) -> None:
         backend.state = OperatorState(one["state"])
         if one["weight"] is not None:
             backend.weight, backend.weight_set = one["weight"], True
-        backend.healthy, backend.ready = one["healthy"], one["ready"]
+        backend.healthy, backend.proven, backend.ready = one["healthy"], one["proven"], one["ready"]
+        if one["ejected"]:
+            backend.eject(now, one["ejected"])

@@ -74,7 +74,7 @@ class Succession:
 
     def take_over(self, server: ProxyServer) -> None:
         server.runtime.generation = self.generation
-        take_over(server.runtime.balancer.backends, self.known)
+        take_over(server.runtime.balancer.backends, self.known, monotonic())
 
 
 def refusal(environment: Mapping[str, str], file: str) -> str:
@@ -179,7 +179,7 @@ class Handover:
         late = True
         answer = None
         with gevent.Timeout(READY_SECONDS, False):  # type: ignore[arg-type]  # as its documentation has it
-            channel.send({"backends": known_backends(self._server.runtime.balancer.backends)})
+            channel.send({"backends": known_backends(self._server.runtime.balancer.backends, monotonic())})
             answer = _answer(channel)
             late = False
         if late:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from heliograph_proxy.balancing.backends import SLOW_START_FLOOR, Backend, Change, Check, OperatorState
+from heliograph_proxy.generations import known_backends, take_over
 from heliograph_proxy.settings import HealthSettings, backend
 
 HEALTH = HealthSettings(rise=2, fall=3, eject_failures=2, eject_time=10.0, slow_start=10.0)
@@ -69,6 +72,20 @@ def test_good_checks_end_an_ejection_with_the_downtime(one: Backend) -> None:
     for now in (5.0, 6.0):
         one.checked(GOOD, now)
     assert one.available(6.0)
+
+
+def test_a_successor_knows_what_has_been_proven_and_what_is_ejected(one: Backend) -> None:
+    one.checked(GOOD, 0.0)
+    for _ in range(2):
+        one.failed(1.0, "reset", last=False)
+    known = json.loads(json.dumps(known_backends([one], 4.0)))
+    successor = Backend(one.settings, HEALTH)
+    take_over([successor], known, 5.0)
+    assert not successor.available(11.9)
+    assert successor.available(12.1)
+    # `fall` checks in a row, not one.
+    assert successor.checked(BAD, 13.0) is None
+    assert successor.healthy
 
 
 def test_a_success_ends_the_row(one: Backend) -> None:

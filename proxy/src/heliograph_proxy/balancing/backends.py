@@ -141,9 +141,16 @@ class Backend:
         if last or gone or self._failures_in_row < self._health.eject_failures:
             return None
         self._failures_in_row = 0
-        self._ejected_at, self._ejected_until = now, now + self._health.eject_time
-        self._recovered_at = self._ejected_until
+        self.eject(now, self._health.eject_time)
         return Change("ejected", f"{self._health.eject_failures} failures in a row, the last: {reason}")
+
+    def eject(self, now: float, seconds: float) -> None:
+        self._ejected_at, self._ejected_until = now, now + min(seconds, self._health.eject_time)
+        self._recovered_at = self._ejected_until
+
+    def ejected_for(self, now: float) -> float:
+        """How many seconds more; 0 where it is not ejected."""
+        return max(self._ejected_until - now, 0.0)
 
     def checked(self, check: Check, now: float) -> Change | None:
         """An active check was done. Until one has passed each decides alone; then `rise` or `fall` in a row
