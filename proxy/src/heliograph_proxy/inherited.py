@@ -71,7 +71,11 @@ class InheritedSockets:
         return None
 
     def check_all_taken(self) -> None:
-        """SettingsError for the first that no address of the configuration fits."""
+        """SettingsError for the first that no address of the configuration fits. Those that an earlier generation has bound are
+        of an older configuration: this process does not listen there."""
+        for one in [one for one in self._left if one.owned]:
+            one.sock.close()
+            self._left.remove(one)
         if self._left:
             raise SettingsError(
                 FDS, "", f"{self._left[0]} fits no address of the configuration: {', '.join(self._wanted)}"

@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from heliograph_proxy.inherited import from_environment
+from heliograph_proxy.inherited import InheritedSocket, InheritedSockets, from_environment
+from heliograph_proxy.values import Address
 
 from proxy_tests import activation
 from proxy_tests.processes import PYTHON, free_ports, until
@@ -103,6 +104,16 @@ def test_what_is_for_another_process_is_left_alone_and_forgotten() -> None:
     told = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid() + 1), "LISTEN_FDNAMES": "listen", "OTHER": "1"}
     from_environment(told).check_all_taken()
     assert told == {"OTHER": "1"}
+
+
+def test_what_an_earlier_generation_has_bound_for_an_older_configuration_is_closed() -> None:
+    with activation.listener() as bound:
+        copy = os.dup(bound.fileno())
+        sockets = InheritedSockets([InheritedSocket(copy, "listen", socket.socket(fileno=copy), owned=True)])
+        assert sockets.take("listen", Address("127.0.0.1", 1)) is None
+        sockets.check_all_taken()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(copy)
 
 
 def test_a_descriptor_that_is_no_listening_socket_is_named(tmp_path: Path) -> None:
