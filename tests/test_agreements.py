@@ -13,6 +13,7 @@ from heliograph_proxy import settings as proxy_settings
 from heliograph_proxy.accesslog import Record, json_line
 from heliograph_proxy.headers import Forwarding
 from heliograph_proxy.http1.requests import RequestParser
+from heliograph_proxy.server import LAST_REQUEST_SHORT
 from heliograph_proxy.trust import read_trusted
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from proxy_tests.processes import ROOT
 
 from heliograph.problems import Stopping, catalogue
 from heliograph.request.forwarding import resolve
+from heliograph.stack.ending import STOPPING
+from heliograph.stack.plan import PartKind
 
 CATALOGUE = {(kind.name, kind.status, kind.title) for kind in catalogue()}
 
@@ -59,6 +62,11 @@ def nginx_map(text: str, variable: str) -> dict[str, str]:
 
 def test_the_proxy_understands_an_instance_that_is_stopping() -> None:
     assert heliograph_proxy.balancing.health.STOPPING in Stopping().body()
+
+
+def test_the_manager_lets_the_proxy_wait_for_the_last_requests_of_idle_connections() -> None:
+    patience = max(step.patience for step in STOPPING if step.kind is PartKind.PROXY)
+    assert patience / 2 >= LAST_REQUEST_SHORT
 
 
 def test_the_configuration_of_the_proxy_in_this_checkout_has_every_default() -> None:

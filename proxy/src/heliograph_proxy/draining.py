@@ -29,12 +29,13 @@ def end_sessions(sessions: Sessions, tunnels: Tunnels, spread: float) -> None:
     left = list(sessions.items())
     events.log("drain-ended", cut=len(left))
     pause = spread / len(left)
-    closing = []
+    closing: list[gevent.Greenlet[..., None]] = []
     for session, greenlet in left:
-        closing.append(gevent.spawn(_end, tunnels.get(session.stream), greenlet))
-        gevent.sleep(pause)
+        if closing:
+            gevent.sleep(pause)
         if not sessions:
             break
+        closing.append(gevent.spawn(_end, tunnels.get(session.stream), greenlet))
     gevent.joinall(closing)
 
 

@@ -49,7 +49,8 @@ RESERVED_LEAST = 24
 #: A client that was told nothing may use its connection once more. Those of a proxy that was replaced have this long, which
 #: HAProxy calls idle-close-on-response; those of one that is stopped, and may be replaced on the same sockets, less.
 LAST_REQUEST_SECONDS = 5.0
-LAST_REQUEST_SHORT = 1.0
+#: Well below the 1.2 s after which the manager of a stack kills a proxy that it stops (heliograph.stack.ending).
+LAST_REQUEST_SHORT = 0.5
 
 #: How often idle connections are aged and the queue is looked at without an occasion.
 MAINTENANCE_SECONDS = 0.25
@@ -94,6 +95,8 @@ class ProxyServer:
         self.predecessors: Predecessors | None = None
         self._sessions: Sessions = {}
         self._empty = Event()
+        #: Nothing is waited for any more.
+        self._at_once = False
         self._maintainer: gevent.Greenlet[..., None] | None = None
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_sockets = descriptors - max(descriptors // RESERVED_SHARE, RESERVED_LEAST)
@@ -143,7 +146,7 @@ class ProxyServer:
             gevent.sleep(0)
         for session in self._sessions:
             session.stop_if_idle()
-        if self._sessions:
+        if self._sessions and not self._at_once:
             self._empty.clear()
             self._empty.wait(runtime.settings.timeouts.drain)
         if self._sessions:
@@ -162,7 +165,8 @@ class ProxyServer:
         runtime.sweeper.stop()
 
     def stop_draining(self) -> None:
-        """End at once what is left."""
+        """End at once what is left, also where `stop` has not come so far."""
+        self._at_once = True
         self._empty.set()
 
     def _hand_over(self) -> None:

@@ -6,6 +6,7 @@ from random import Random
 
 import gevent
 import pytest
+from heliograph_proxy.draining import end_sessions
 
 from proxy_tests.backends import CLOSE, Backend, Peer, Received
 from proxy_tests.conftest import Client, EndedEarly, Proxy, StartProxy, until
@@ -117,6 +118,31 @@ def test_stopping_closes_idle_clients_and_waits_for_busy_ones(
         stopping.join()
         with pytest.raises(ConnectionRefusedError):
             Client(proxy.port)
+
+
+def test_who_is_to_end_at_once_before_it_stops_does_not_drain(
+    start_proxy: StartProxy, backend: Backend
+) -> None:
+    never = gevent.event.Event()
+    backend.script = lambda peer, request: never.wait()
+    proxy = start_proxy(backend, timeouts={"drain": 3600.0})
+    with proxy.client() as busy:
+        busy.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        until(lambda: proxy.balancer.in_flight, "the request in flight")
+        proxy.server.stop_draining()
+        stopping = gevent.spawn(proxy.server.stop)
+        until(stopping.ready, "the end")
+        assert busy.ended()
+    never.set()
+
+
+def test_the_last_one_that_is_cut_is_the_end(start_proxy: StartProxy, backend: Backend) -> None:
+    proxy = start_proxy(backend)
+    with proxy.client() as client:
+        assert client.ask(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").status == 200
+        ending = gevent.spawn(end_sessions, proxy.server._sessions, proxy.runtime.tunnels, 3600.0)
+        until(ending.ready, "the end")
+        assert client.ended()
 
 
 def test_a_mistake_of_ours_is_a_problem_and_in_the_log(
