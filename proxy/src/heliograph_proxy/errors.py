@@ -11,7 +11,7 @@ ProxyError
 │   ├── Disconnected            the other side went away
 │   └── TimedOut                nothing happened before the deadline
 ├── ClientGone                  the client went away: there is nothing to answer
-├── ProxyStopping               the proxy ends; raised in connections that wait for a request
+├── ProxyStopping               the proxy ends; raised where a connection waits, and nothing is cut by it
 ├── AttemptFailed               one try at a backend; .problem is the answer if no other try is allowed
 │   ├── NothingSent             no byte of the request left: every method may be tried elsewhere
 │   ├── StaleConnection         a kept connection had died: costs no try
@@ -91,7 +91,8 @@ class ClientGone(ProxyError):
 
 
 class ProxyStopping(ProxyError):
-    """The proxy is stopping and this connection has no request in it."""
+    """The proxy is stopping: raised in a client's connection without a request, and in a WebSocket's backend, whose client is to
+    get a close frame."""
 
 
 class Problem(ProxyError):

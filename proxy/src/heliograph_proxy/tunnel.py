@@ -15,7 +15,7 @@ import gevent
 from heliograph_proxy.clock import monotonic
 from heliograph_proxy.errors import ProxyStopping, StreamError, TimedOut
 from heliograph_proxy.framebounds import CLOSE_FRAME, FrameBounds
-from heliograph_proxy.readsize import ReadSize
+from heliograph_proxy.readsize import MOST_FRAMES, ReadSize
 from heliograph_proxy.streams import SocketStream
 
 
@@ -64,7 +64,7 @@ class Tunnel:
         bounds = self._bounds if sink is self._client else None
         try:
             data, source.buffer = source.buffer, b""
-            read = ReadSize()
+            read = ReadSize() if bounds is None else ReadSize(MOST_FRAMES)
             while True:
                 if data:
                     if bounds is not None:

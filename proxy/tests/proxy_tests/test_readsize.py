@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heliograph_proxy.readsize import LEAST, MOST, ReadSize
+from heliograph_proxy.readsize import LEAST, MOST, MOST_FRAMES, ReadSize
 
 
 def test_reads_grow_while_they_are_filled_and_taken_at_once() -> None:
@@ -11,6 +11,13 @@ def test_reads_grow_while_they_are_filled_and_taken_at_once() -> None:
         sizes.append(read.size)
         read.relayed(read.size, at_once=True)
     assert sizes == [LEAST, LEAST * 4, MOST, MOST]
+
+
+def test_reads_stay_small_where_the_ends_of_frames_are_looked_for() -> None:
+    read = ReadSize(MOST_FRAMES)
+    for _ in range(4):
+        read.relayed(read.size, at_once=True)
+    assert read.size == MOST_FRAMES == MOST // 4
 
 
 def test_a_sink_that_does_not_keep_up_holds_little() -> None:
