@@ -127,13 +127,17 @@ def test_static_text_is_compressed(nginx: Nginx) -> None:
     assert answer.text == STYLE_SHEET
 
 
-def test_the_access_log_is_json_with_the_request_id_that_the_proxy_got(nginx: Nginx) -> None:
-    requests.get(f'{nginx.url}/echo?log="quoted"', timeout=PATIENCE)
-    [request_id] = nginx.upstream.next().values("X-Request-Id")
+def test_the_access_log_is_json_with_the_ids_that_the_proxy_got(nginx: Nginx) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    given = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    requests.get(f'{nginx.url}/echo?log="quoted"', headers=given, timeout=PATIENCE)
+    seen = nginx.upstream.next()
+    [request_id] = seen.values("X-Request-Id")
+    assert seen.values("traceparent") == [given["traceparent"]]
     log = nginx.folder / "var/nginx-access.log"
     line = until(lambda: next((x for x in log.read_text().splitlines() if request_id in x), ""), "its line")
     entry = json.loads(line)
-    assert entry["request_id"] == request_id
+    assert (entry["request_id"], entry["trace_id"]) == (request_id, trace)
     assert entry["status"] == 200
     assert entry["method"] == "GET"
 

@@ -66,6 +66,8 @@ class Record:
         self.reason = ""
         #: A tunnel, or a stream of records: how long it lasts says nothing about requests.
         self.stream = False
+        #: Of a request that belongs to one, else "".
+        self.trace_id = ""
         #: The request's line and fields as they are passed on.
         self.fields = b""
 
@@ -90,8 +92,9 @@ def _number(number: int) -> str:
 
 def json_line(record: Record, now: float) -> str:
     # Written out because json.dumps costs four times as much, for each request. A client is an address or UNIX.
+    trace = f'"trace_id": "{record.trace_id}", ' if record.trace_id else ""
     return (
-        f'{{"time": "{timestamp(now)}", "request_id": "{record.request_id}", "client": "{record.client}", '
+        f'{{"time": "{timestamp(now)}", "request_id": "{record.request_id}", {trace}"client": "{record.client}", '
         f'"method": {quoted(record.method)}, "target": {quoted(record.target)}, "status": {_number(record.status)}, '
         f'"bytes": {_number(record.sent)}, "backend": "{record.backend}", "tries": {_number(record.tries)}, '
         f'"TR": {_milliseconds(record.TR)}, "Tw": {_milliseconds(record.Tw)}, "Tc": {_milliseconds(record.Tc)}, '
@@ -103,10 +106,11 @@ def combined_line(record: Record, now: float) -> str:
     """The combined format; what it has no place for follows as key=value."""
     at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
     request = quoted(f"{record.method} {record.target} HTTP/1.{record.minor}")
+    trace = f" trace_id={record.trace_id}" if record.trace_id else ""
     return (
         f"{record.client} - - [{at}] {request} {record.status} {record.sent} "
         f"{_field(_REFERER, record.fields)} {_field(_AGENT, record.fields)} "
-        f"request_id={record.request_id} backend={record.backend} tries={record.tries} "
+        f"request_id={record.request_id}{trace} backend={record.backend} tries={record.tries} "
         f"TR={_milliseconds(record.TR)} Tw={_milliseconds(record.Tw)} Tc={_milliseconds(record.Tc)} "
         f"Tr={_milliseconds(record.Tr)} Ta={_milliseconds(record.Ta)} ended={record.ended}\n"
     )

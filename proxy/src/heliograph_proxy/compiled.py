@@ -65,6 +65,7 @@ HOT = (
     "settings",
     "streams",
     "waits",
+    "traceparent",
     "trust",
     "tunnel",
 )

@@ -154,7 +154,7 @@ class ClientSession:
         record.TR = now - self._begun
         head = self._parse(raw, record)
         record.method, record.target, record.minor = head.method_text, head.target_text, head.minor
-        record.fields = head.passed_on
+        record.fields, record.trace_id = head.passed_on, head.trace_id
         stream, settings = self.stream, self._runtime.settings  # those of this moment: a reload changes them
         if settings.trusted is not self._trusted:
             self._trusted, self._forwarding = settings.trusted, Forwarding(self._peer, settings.trusted)

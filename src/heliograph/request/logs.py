@@ -30,6 +30,9 @@ BATCH_INTERVAL = 0.05
 #: The id of the request that this greenlet works for, for every line it logs.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
+#: The trace to which that request belongs, if its `traceparent` names one.
+trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+
 
 class ScheduledWriter:
     """Appends lines to a file descriptor without ever blocking the event loop: a greenlet writes them soon."""
@@ -74,7 +77,7 @@ def _at_once(write: Callable[[int, bytes], str], descriptor: int, data: bytes) -
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, request_id, and the traceback where there is one."""
+    """One JSON object a line: time, level, logger, message, request_id and trace_id, and the traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -85,6 +88,8 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id.get():
             line["request_id"] = request_id.get()
+        if trace_id.get():
+            line["trace_id"] = trace_id.get()
         if record.exc_info:
             line["traceback"] = mask_secrets(self.formatException(record.exc_info))
         return json.dumps(line)
@@ -97,6 +102,8 @@ class TextFormatter(logging.Formatter):
         text = f"{timestamp(record.created)} {record.levelname} {record.name}: {mask_secrets(record.getMessage())}"
         if request_id.get():
             text += f" [{request_id.get()}]"
+        if trace_id.get():
+            text += f" [trace {trace_id.get()}]"
         if record.exc_info:
             text += "\n" + mask_secrets(self.formatException(record.exc_info))
         return text

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from heliograph_proxy.errors import CLIENT_LEFT
 from heliograph_proxy.mediatypes import is_stream
+from heliograph_proxy.traceparent import trace_id
 
 from heliograph.problems import InternalError
 from heliograph.request import logs
@@ -77,6 +78,11 @@ class WrappedRequest:
         environ.pop("HTTP_FORWARDED", None)  # the layers have one way to tell of the client
         environ["QUERY_STRING"] = _encoded(environ.get("QUERY_STRING", ""))
         logs.request_id.set(self.request_id)
+        #: The trace that the request belongs to, or "".
+        self.trace_id = ""
+        if "HTTP_TRACEPARENT" in environ:
+            self.trace_id = trace_id(environ["HTTP_TRACEPARENT"])
+            logs.trace_id.set(self.trace_id)
         observer.begin()
 
     def hand_over(self, observer: Observer) -> None:
@@ -133,6 +139,8 @@ class WrappedRequest:
             self.status = CLIENT_LEFT
         self._observer.finish(self, time.monotonic() - self._began)
         logs.request_id.set("")
+        if self.trace_id:
+            logs.trace_id.set("")
 
     @property
     def _cut(self) -> bool:

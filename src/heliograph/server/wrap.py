@@ -205,6 +205,7 @@ class WsgiWrapper:
         self._access_log.write(
             {
                 "request_id": exchange.request_id,
+                **({"trace_id": exchange.trace_id} if exchange.trace_id else {}),
                 "instance": self._options.instance,
                 "client": environ["REMOTE_ADDR"],
                 **({"subject": environ[SUBJECT]} if SUBJECT in environ else {}),

@@ -23,6 +23,7 @@ from heliograph.request.logs import (
     formatter,
     mask_record,
     request_id,
+    trace_id,
 )
 from tests.serving import Server, gunicorn
 
@@ -119,6 +120,17 @@ def test_a_text_line_says_the_same() -> None:
     request_id.reset(token)
     assert line.splitlines()[0].endswith("WARNING heliograph.x: it broke [abc]")
     assert "ValueError: x" in line
+
+
+def test_a_line_has_the_trace_of_its_request() -> None:
+    def lines() -> tuple[str, str]:
+        trace_id.set("def")
+        return formatter("json").format(record("x")), formatter("text").format(record("x"))
+
+    as_json, as_text = Context().run(lines)
+    assert json.loads(as_json)["trace_id"] == "def"
+    assert "[trace def]" in as_text
+    assert "trace" not in Context().run(formatter("json").format, record("x"))
 
 
 def test_the_access_log_is_json_or_text(pipe: tuple[int, int]) -> None:

@@ -105,6 +105,19 @@ def test_refused_requests_are_logged_with_their_id(small: Server) -> None:
     assert (line["status"], line["path"], line["instance"]) == (421, "/echo/request", "small1")
 
 
+def test_the_lines_of_a_request_have_its_trace(server: Server) -> None:
+    trace, path = "0af7651916cd43dd8448eb211c80319c", b"GET /healthz HTTP/1.1\r\n"
+    with server.connect() as wire:  # both by one greenlet
+        for name, given in (
+            (b"traced", f"00-{trace}-b7ad6b7169203331-00".encode()),
+            (b"untraced", b"nonsense"),
+        ):
+            wire.send(path + HOST + b"X-Request-Id: %b\r\ntraceparent: %b\r\n\r\n" % (name, given))
+            assert wire.answer().status == 200
+    server.logged(request_id="traced", trace_id=trace)
+    assert "trace_id" not in server.logged(request_id="untraced")
+
+
 def test_the_access_log_says_what_was_asked_and_answered(server: Server) -> None:
     answer = server.raw(
         b"PUT /echo?q=%22 HTTP/1.1\r\nUser-Agent: curl/8\r\nContent-Length: 5\r\n" + CLOSE + b"\r\nhello"

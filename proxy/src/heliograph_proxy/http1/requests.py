@@ -42,6 +42,7 @@ from heliograph_proxy.http1.fields import (
 )
 from heliograph_proxy.masking import mask_secrets
 from heliograph_proxy.settings import ProxyLimits
+from heliograph_proxy.traceparent import trace_id
 
 _WEBSOCKET_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
@@ -71,6 +72,8 @@ class RequestHead:
     #: A correct request to become a WebSocket.
     websocket: bool
     cookies: bytes
+    #: The trace that one valid `traceparent` names, or "".
+    trace_id: str
     #: Fields that only a trusted peer may set.
     forwarding: tuple[ForwardingField, ...]
     #: The request line, the end-to-end fields and the framing, ready to be sent.
@@ -203,11 +206,16 @@ def _request(
         expects_continue=expects,
         websocket=websocket,
         cookies=b";".join(seen.get(b"cookie", ())),
+        trace_id=_trace_id(seen[b"traceparent"]) if b"traceparent" in seen else "",
         forwarding=tuple(forwarding),
         passed_on=b"%b %b HTTP/1.1\r\n%b%b" % (method, target, lines(passed), framing),
         method_text=method.decode(),
         target_text=mask_secrets(target.decode()),
     )
+
+
+def _trace_id(given: list[bytes]) -> str:
+    return trace_id(given[0].decode("latin-1")) if len(given) == 1 else ""
 
 
 def _host(given: list[bytes] | None, scheme: bytes, authority: bytes, minor: int) -> bytes:
