@@ -23,6 +23,7 @@ COMMANDS = {
     "stop": "end it",
     "logs": "print what its parts have written",
     "rolling": "restart its instances one after another",
+    "channels": "back up, shorten or copy the log of its channels",
     "new": "make a project to start from: an application, its tests, settings, a README",
     "settings": "print every setting: value, where it was set, default, meaning",
     "doctor": "name what is wrong with this machine, folder and configuration, and how to mend it",

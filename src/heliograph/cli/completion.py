@@ -15,6 +15,7 @@ WORDS = {
     "stop": ("--state", "--json"),
     "logs": ("--state", "--json", "--follow", "stack", "proxy", "nginx", "web1"),
     "rolling": ("--state", "--drain-first", "--json"),
+    "channels": ("backup", "vacuum", "copy", "--json"),
     "settings": ("--json", "--markdown", "--json-schema"),
     "doctor": ("--json",),
     "proxy": ("--state", *VERBS, "--json"),

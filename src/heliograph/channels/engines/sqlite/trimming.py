@@ -15,6 +15,7 @@ from heliograph.channels.engines.sqlite.connection import LogFile
 from heliograph.channels.engines.sqlite.schema import SIZE
 from heliograph.channels.engines.sqlite.store import SqliteStore
 from heliograph.channels.engines.sqlite.transactions import SHORT, writing
+from heliograph.channels.engines.sqlite.vacuum import give_back, is_incremental
 from heliograph.channels.records import Limits
 
 #: Rows that one statement deletes: at most 16 MiB, as a row has at most a segment.
@@ -29,8 +30,8 @@ CHANNELS = 64
 #: The part of the bound of the log after which it is weighed although it is not time yet.
 _PART = 16
 
-#: Pages that stay free for what comes next, and pages that one step gives back.
-_SPARE_PAGES, _VACUUM_PAGES = 1024, 512
+#: Pages that stay free for what comes next.
+_SPARE_PAGES = 1024
 
 _WEIGHT = f"(bytes - gone + {quota.OVERHEAD} * (top - deleted))"
 
@@ -181,19 +182,5 @@ class SqliteTrimmer:
 
     def vacuum(self) -> bool:
         """Give some free pages back, if many are free. True if it did: then the file has to be written to get shorter."""
-        run = self._connection.execute
-        if run("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
-            return False
-        (free,), (pages,) = run("PRAGMA freelist_count").fetchone(), run("PRAGMA page_count").fetchone()
-        if free <= max(_SPARE_PAGES, pages // 4):
-            return False
-        with writing(self._file, SHORT):
-            for _ in range(
-                _VACUUM_PAGES
-            ):  # sqlite3 takes one step of a statement without columns, which is a page
-                run("PRAGMA incremental_vacuum(1)").fetchall()
-        return True
-
-
-#: What `PRAGMA auto_vacuum` answers.
-_INCREMENTAL = 2
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        return is_incremental(self._file) and give_back(self._file, max(_SPARE_PAGES, pages // 4))

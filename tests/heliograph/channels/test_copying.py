@@ -1,0 +1,159 @@
+"""`heliograph channels copy`: from each engine to each, so that cursors stay good."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from heliograph.channels import maintenance
+from heliograph.channels.cursor import Cursor
+from heliograph.channels.errors import LocationError, LogUnavailable
+from heliograph.channels.location import parse_location
+from heliograph.channels.message import Kind, new_append
+from heliograph.channels.records import Limits
+from tests.heliograph.channels.conftest import emptied_postgres, emptied_redis
+from tests.heliograph.channels.followers import opened, publish
+from tests.heliograph.channels.patched import patched
+from tests.heliograph.cli.calling import called
+
+ENGINES = ("sqlite", "redis", "postgresql")
+
+#: Messages of the channel that is read page by page.
+MANY = 150
+
+TTL = 3600.0
+
+
+def place(request: pytest.FixtureRequest, name: str) -> str:
+    """The URL of an engine of which one test has one place only; of SQLite it has several."""
+    if request.param == "redis":
+        url = emptied_redis(request.getfixturevalue("redis_server"))
+        return url if name == "from" else f"{url.rsplit('/', 1)[0]}/1"
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        url = emptied_postgres(server)
+        if name == "to":
+            with server.connect() as client:
+                client.execute("DROP DATABASE IF EXISTS copied")
+                client.execute("CREATE DATABASE copied")
+            return url.replace("/postgres", "/copied")
+        return url
+    return f"sqlite:///{request.getfixturevalue('tmp_path')}/{name}.db"
+
+
+@pytest.fixture(params=ENGINES)
+def origin(request: pytest.FixtureRequest) -> str:
+    return place(request, "from")
+
+
+@pytest.fixture(params=ENGINES)
+def target(request: pytest.FixtureRequest) -> str:
+    return place(request, "to")
+
+
+def copy(origin: str, target: str) -> maintenance.Copied:
+    return maintenance.copy(parse_location(origin), parse_location(target), TTL)
+
+
+@patched
+def test_cursors_keys_and_tickets_stay_good_in_another_engine(origin: str, target: str) -> None:
+    with opened(origin, Limits(history_size=100)) as (log,):
+        log.append_many([new_append("a", Kind.TEXT, b"%d" % n) for n in range(MANY)])
+        for data in (b"", b"\0\xff" * 30_000):
+            log.append(new_append("b.c:d", Kind.BYTES, data))
+        publish(log, "x", "gone")
+        log.remove("gone")
+        again = publish(log, "k", "a", key="once")
+        assert log.presence.use_once("ticket", 100)
+        before = log.tops(["a", "b.c:d", "gone", "unused"])
+        pages = {name: log.read(name, None) for name in ("a", "b.c:d")}
+    copied = copy(origin, target)
+    assert copied.channels == 3
+    assert 100 <= copied.messages <= MANY + 3
+    with opened(target, Limits(history_size=100), count=2) as (log, other):
+        assert log.tops(before) == before
+        for name, page in pages.items():
+            found = log.read(name, None)
+            assert [(m.offset, m.kind, m.data) for m in found.messages] == [
+                (m.offset, m.kind, m.data) for m in page.messages
+            ]
+            assert [m.time for m in found.messages] == pytest.approx(
+                [m.time for m in page.messages], abs=1e-5
+            )
+        cursor = Cursor(before["a"].epoch, MANY)
+        assert [m.offset for m in other.read("a", cursor).messages] == [MANY + 1]
+        repeated = publish(other, "k", "a", key="once")
+        assert (repeated.cursor, repeated.repeated) == (again.cursor, True)
+        assert not other.presence.use_once("ticket", 100)
+        assert other.presence.use_once("another", 100)
+        assert publish(other, "next", "a").cursor == Cursor(before["a"].epoch, MANY + 2)
+        assert len(log.read("a", cursor).messages) == 2
+        with pytest.raises(LogUnavailable, match="has channels already"):
+            copy(origin, target)
+        assert publish(log, "after", "a").offset == MANY + 3
+
+
+@patched
+def test_a_copy_may_be_copied_back_and_its_sums_hold(origin: str, tmp_path: Path) -> None:
+    """Bounds of bytes cut a copied history as any other."""
+    path = tmp_path / "between.db"
+    with opened(origin) as (log,):
+        log.append_many([new_append("a", Kind.BYTES, b"x" * 1000) for _ in range(20)])
+    copy(origin, f"sqlite:///{path}")
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT bytes - gone, deleted, top FROM channels").fetchone() == (20_000, 0, 20)
+    with opened(f"sqlite:///{path}", Limits(history_bytes=5000)) as (log,):
+        assert publish(log, "x" * 1000).offset == 21
+        assert [m.offset for m in log.read("a", None).messages] == list(range(17, 22))
+
+
+@patched
+def test_an_empty_target_that_is_in_use_gets_the_copy(target: str, tmp_path: Path) -> None:
+    origin = f"sqlite:///{tmp_path}/origin.db"
+    with opened(origin) as (log,), opened(target) as (user,):
+        cursor = publish(log, "x").cursor
+        assert user.tops(["a"])["a"].offset == 0
+        copy(origin, target)
+        assert user.tops(["a"])["a"] == cursor
+        assert publish(user, "y").cursor == Cursor(cursor.epoch, 2)
+
+
+@patched
+def test_a_copy_that_fails_leaves_the_target_empty_and_may_be_repeated(target: str, tmp_path: Path) -> None:
+    path = tmp_path / "origin.db"
+    with opened(f"sqlite:///{path}") as (log,):
+        for name in "abc":
+            publish(log, "x" * 100, name)
+        top = log.tops(["a"])["a"]
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        (whole,) = file.execute("SELECT data FROM segments WHERE id = 3").fetchone()
+        file.execute("UPDATE segments SET data = substr(data, 1, 50) WHERE id = 3")
+        with pytest.raises(LogUnavailable, match="cut short"):
+            copy(f"sqlite:///{path}", target)
+        with opened(target) as (log,):
+            assert log.channels() == []
+            assert log.read("a", None).messages == ()
+        file.execute("UPDATE segments SET data = ? WHERE id = 3", (whole,))
+    assert copy(f"sqlite:///{path}", target) == maintenance.Copied(3, 3)
+    with opened(target) as (log,):
+        assert log.tops(["a"])["a"] == top
+
+
+def test_the_command_says_what_it_copied_or_why_not(tmp_path: Path) -> None:
+    origin = tmp_path / "origin.db"
+    with closing(sqlite3.connect(tmp_path / "other.db")) as file:
+        file.execute("CREATE TABLE other (one)")
+    assert called("channels", "copy", f"sqlite:///{origin}", "sqlite:///new.db", cwd=tmp_path).returncode == 1
+    assert not origin.exists()
+    copied = called("channels", "copy", "memory://", "sqlite:///new.db", cwd=tmp_path)
+    assert (copied.returncode, copied.stderr.count("\n")) == (1, 1)
+    refused = called("channels", "copy", "sqlite:///other.db", "sqlite:///new.db", cwd=tmp_path)
+    assert (refused.returncode, "not of this program" in refused.stderr) == (1, True)
+
+
+def test_memory_is_no_target(tmp_path: Path) -> None:
+    with pytest.raises(LocationError, match="memory://"):
+        copy("memory://", f"sqlite:///{tmp_path}/new.db")
