@@ -49,6 +49,9 @@ _SERVER = (
 
 FAILURES = (psycopg.Error, OSError)
 
+#: What a role without DDL gets; the second where it may not use the schema.
+_FORBIDDEN = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
+
 # That of the standard library: it is only asked, and does not wait.
 _poll: Any = get_original("select", "poll")
 
@@ -136,26 +139,40 @@ def _version(connection: Connection) -> int:
         return 0
     (version,) = _row(connection, "SELECT version FROM heliograph_state")
     if version > VERSION:
-        raise LogUnavailable("The tables of the channels are of a newer version of this program.")
+        raise LogUnavailable(
+            f"The tables of the channels are of a newer version of this program ({version}; this one knows {VERSION})."
+        )
     return int(version)
 
 
 def _migrate(connection: Connection) -> None:
     """Create the tables, or bring them to our version. After an error the connection is closed, and with it the lock.
 
+    Raises LogUnavailable for a role that may not do it.
+
     The lock is taken before the transaction, which would not see tables that another instance made while this one waited.
     """
     connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
     version = _version(connection)
     connection.execute("BEGIN")
-    script = TABLES if version == 0 else "".join(MIGRATIONS[step] for step in range(version, VERSION))
+    try:
+        _change_tables(connection, version)
+    except _FORBIDDEN as exc:
+        found = f"of version {version}" if version else "missing"
+        raise LogUnavailable(
+            f"The tables of the channels are {found}, and this role may not change that: their owner has to open them once."
+        ) from exc
+    connection.execute(b"UPDATE heliograph_state SET version = %s WHERE version < %s", (VERSION, VERSION))
+    connection.execute("COMMIT")
+    connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+
+
+def _change_tables(connection: Connection, version: int) -> None:
+    script = "".join(MIGRATIONS[step] for step in range(version, VERSION)) if version else TABLES
     for statement in script.split(";\n"):
         if statement.strip():
             values = (new_half(), new_half()) if "%s" in statement else None
             connection.execute(statement.encode(), values)
-    connection.execute(b"UPDATE heliograph_state SET version = %s WHERE version < %s", (VERSION, VERSION))
-    connection.execute("COMMIT")
-    connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
 
 
 def _row(connection: Connection, query: str) -> tuple[Any, ...]:

@@ -25,7 +25,7 @@ from heliograph_proxy.sentences import because
 from heliograph.channels.engines import clock
 from heliograph.channels.engines.epochs import new_half
 from heliograph.channels.engines.sqlite import damage
-from heliograph.channels.engines.sqlite.schema import MIGRATIONS, OWN_TABLES, TABLES, VERSION, statements
+from heliograph.channels.engines.sqlite.schema import OWN_TABLES, VERSION, require_known, statements_from
 from heliograph.channels.errors import LogUnavailable
 
 #: Bytes of a page. A commit writes five of them for a single message; with the usual 4096 that is 19 KiB instead of 5.
@@ -146,8 +146,7 @@ class LogFile:
         version = 0
         try:
             version = self._version()
-            if version > VERSION:
-                raise LogUnavailable("The file of the channels is of a newer version of this program.")
+            require_known(version)
             names = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
             if (version or names) and not (version and names >= OWN_TABLES):
                 raise LogUnavailable("The file of the channels is not of this program.")
@@ -181,7 +180,7 @@ class LogFile:
         version = int(run("PRAGMA user_version").fetchone()[0])
         if version == VERSION:
             return version
-        for statement in statements(MIGRATIONS[version] if version else TABLES):
+        for statement in statements_from(version):
             run(statement)
         run(f"PRAGMA user_version = {VERSION}")
         if not version:

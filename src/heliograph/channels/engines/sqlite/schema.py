@@ -7,6 +7,8 @@ writes: during a rolling restart both versions use the file.
 
 from __future__ import annotations
 
+from heliograph.channels.errors import LogUnavailable
+
 #: PRAGMA user_version. A file of a newer version is refused, an older one is migrated.
 VERSION = 2
 
@@ -90,5 +92,16 @@ UPDATE channels SET bytes = coalesce((SELECT sum({SIZE}) FROM segments WHERE cha
 }
 
 
-def statements(script: str) -> list[str]:
+def require_known(version: int) -> None:
+    """Raises LogUnavailable for a file of a newer version."""
+    if version > VERSION:
+        raise LogUnavailable(
+            f"The file of the channels is of a newer version of this program ({version}; this one knows {VERSION})."
+        )
+
+
+def statements_from(version: int) -> list[str]:
+    """What makes the tables, or brings them to ours from an older version. Raises LogUnavailable for a newer one."""
+    require_known(version)
+    script = "".join(MIGRATIONS[step] for step in range(version, VERSION)) if version else TABLES
     return [statement for statement in script.split(";\n") if statement.strip()]
