@@ -99,8 +99,9 @@ def _errors(settings: ProxySettings) -> Iterator[tuple[str, str]]:
             yield key, f"must be another address than that of {seen[place]}, not {one.address} too"
         seen.setdefault(place, one.name)
     for name, address in _listeners(settings):
-        if address.path and (reason := _unwritable(Path(address.path).parent)):
-            yield name, f"must be a path in a folder that can be written to; {reason}"
+        folder = Path(address.path).parent
+        if address.path and not folder.is_dir():
+            yield name, f"must be a path in a folder that can be written to; {_unwritable(folder)}"
     access = settings.log.access
     if access not in ("", "-") and (reason := _no_log(Path(access))):
         yield "log.access", f'must be "-", "" or a file that can be written to; {reason}'
@@ -126,6 +127,9 @@ def _warnings(settings: ProxySettings) -> Iterator[tuple[str, str]]:
     for name, address in _listeners(settings):
         if not address.path and _not_ours(address.host):
             yield name, f"this machine has no address {address.host} now"
+        folder = Path(address.path).parent
+        if address.path and folder.is_dir() and (reason := _unwritable(folder)):
+            yield name, f"only a socket that is handed over works there, as systemd does it: {reason}"
     health = settings.health
     if health.timeout > health.interval:
         yield "health.timeout", f"above health.interval, {health.interval:g}: checks come later than that"

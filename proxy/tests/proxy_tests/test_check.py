@@ -13,6 +13,14 @@ from proxy_tests.processes import PYTHON, ROOT
 
 BACKEND = '[[backend]]\nname = "b1"\naddress = "127.0.0.1:1000"\n'
 
+#: Becomes the command that follows it. Root may write everywhere but for the capability CAP_DAC_OVERRIDE.
+WITHOUT_CAPABILITY = """
+import ctypes, os, sys
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 def keys(folder: Path, text: str) -> tuple[list[str], list[str]]:
     """The keys of errors and warnings."""
@@ -82,6 +90,17 @@ def test_an_error_hides_none_of_the_others(tmp_path: Path, text: str, found: lis
     errors, warnings = keys(tmp_path, text)
     assert set(errors) == {*found, "timeouts.head", "log.access"}
     assert warnings == ["limits.header_field_bytes"]
+
+
+def test_a_socket_in_a_folder_of_another_may_be_handed_over(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(0o500)
+    file = tmp_path / "proxy.toml"
+    file.write_text(f'listen = "unix:{locked}/s"\n[[backend]]\nname = "a"\naddress = "127.0.0.1:1"\n')
+    command = [PYTHON, "-c", WITHOUT_CAPABILITY, PYTHON, "-m", "heliograph_proxy", "check", "-c", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "only a socket that is handed over works there" in done.stdout + done.stderr
 
 
 def test_all_errors_are_told_with_the_nearest_key(tmp_path: Path) -> None:
