@@ -114,7 +114,8 @@ class RetrySettings:
 @dataclass(frozen=True, slots=True)
 class StickySettings:
     cookie: str = _key(values.cookie, "")
-    secret: str = _key(values.secret, "")
+    #: The first signs, all verify. None: one is made and kept.
+    secret: tuple[str, ...] = _key(values.secrets, "")
     ttl: int = _key(values.number(0, whole=True), 0)
     path: str = _key(values.cookie_path, "/")
 

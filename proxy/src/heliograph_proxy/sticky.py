@@ -7,7 +7,7 @@ are.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from itsdangerous import BadSignature, Signer, TimestampSigner
@@ -32,12 +32,13 @@ _SEPARATOR = ":"
 class Sticky:
     """Reads and writes the cookie."""
 
-    def __init__(self, settings: StickySettings, secret: str) -> None:
+    def __init__(self, settings: StickySettings, secrets: Sequence[str]) -> None:
+        """The first secret signs, all verify."""
         self._name = settings.cookie.encode()
         self._ttl = settings.ttl
         self._path = settings.path.encode()
         signer = TimestampSigner if settings.ttl else Signer
-        self._signer = signer(secret, salt=_SALT, sep=_SEPARATOR)
+        self._signer = signer(secrets[::-1], salt=_SALT, sep=_SEPARATOR)  # it wants the newest last
 
     def applies(self, target: bytes) -> bool:
         """Whether sessions stick at this target: where a client sends the cookie back (RFC 6265 section
@@ -86,7 +87,7 @@ def create(settings: StickySettings, folder: Path) -> Sticky | None:
     """None where sessions do not stick. `folder` keeps the key where none is configured."""
     if not settings.cookie:
         return None
-    return Sticky(settings, settings.secret or kept_key(folder / KEY_FILE))
+    return Sticky(settings, settings.secret or [kept_key(folder / KEY_FILE)])
 
 
 def kept_key(file: Path) -> str:

@@ -209,10 +209,12 @@ def cookie_path(value: Any) -> str:
     return value
 
 
-def secret(value: Any) -> str:
-    if not isinstance(value, str) or (value and len(value.strip()) < MIN_SECRET):
-        raise Wrong(f"must be empty or at least {MIN_SECRET} characters")
-    return value
+def secrets(value: Any) -> tuple[str, ...]:
+    """One, or a list of which the first signs and all verify: while one takes the place of another."""
+    given = value if isinstance(value, list) else [value] if value != "" else []
+    if not all(isinstance(one, str) and len(one.strip()) >= MIN_SECRET for one in given):
+        raise Wrong(f"must be empty, at least {MIN_SECRET} characters, or a list of such texts")
+    return tuple(given)
 
 
 def private(value: Any) -> tuple[bytes, ...]:

@@ -115,6 +115,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"retry": {"budget": 2}}, "retry.budget", "0 to 1"),
     ({"sticky": {"cookie": "a b"}}, "sticky.cookie", "at most 64"),
     ({"sticky": {"secret": "short"}}, "sticky.secret", "at least 32"),
+    ({"sticky": {"secret": ["s" * 32, "short"]}}, "sticky.secret", "a list of such texts"),
+    ({"sticky": {"secret": [""]}}, "sticky.secret", "at least 32"),
     ({"sticky": {"path": "chat"}}, "sticky.path", "a path such as"),
     ({"sticky": {"path": "/chat; Secure"}}, "sticky.path", "a path such as"),
     ({"log": {"format": "xml"}}, "log.format", '"json", "combined"'),

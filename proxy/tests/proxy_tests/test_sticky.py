@@ -25,14 +25,20 @@ def cookie_of(response: Response) -> str:
 
 @pytest.mark.parametrize("ttl", [0, 3600])
 def test_what_was_written_is_read(ttl: int) -> None:
-    one = Sticky(StickySettings(cookie="home", ttl=ttl), SECRET)
+    one = Sticky(StickySettings(cookie="home", ttl=ttl), [SECRET])
     line = one.write("web1", secure=True).decode()
     assert "; HttpOnly; SameSite=Lax" in line
     assert line.endswith("; Secure\r\n")
     assert ("Max-Age=3600" in line) is bool(ttl)
     value = line.removeprefix("Set-Cookie: ").split(";")[0].encode()
     assert one.read(b"a=b; " + value + b";c=d") == "web1"
-    assert Sticky(StickySettings(cookie="home", ttl=ttl), "t" * 32).read(value) == ""
+    assert Sticky(StickySettings(cookie="home", ttl=ttl), ["t" * 32]).read(value) == ""
+    # While a secret is replaced, sessions of the old one go on, and the new one signs.
+    both = Sticky(StickySettings(cookie="home", ttl=ttl), ["t" * 32, SECRET])
+    assert both.read(value) == "web1"
+    signed = both.write("web1", secure=True).decode().removeprefix("Set-Cookie: ").split(";")[0].encode()
+    assert Sticky(StickySettings(cookie="home", ttl=ttl), ["t" * 32]).read(signed) == "web1"
+    assert one.read(signed) == ""
     assert one.read(value[:-1]) == one.read(b"home=web1") == one.read(b"home=\xff") == one.read(b"") == ""
 
 
@@ -154,7 +160,7 @@ def test_a_key_that_can_be_guessed_is_made_anew_with_a_line(
     said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert [(event["event"], event["file"]) for event in said] == [("sticky-key-replaced", str(file))]
     assert len(file.read_text().strip()) == 64
-    forged = Sticky(settings, content.strip()).write("b2", secure=False).split(b": ")[1].split(b";")[0]
+    forged = Sticky(settings, [content.strip()]).write("b2", secure=False).split(b": ")[1].split(b";")[0]
     assert one
     assert one.read(forged) == ""
     assert sticky.create(settings, tmp_path)
