@@ -23,7 +23,7 @@ from proxy_tests.processes import (
 )
 
 from heliograph.given import SettingError
-from heliograph.stack import commands, options, ports, sources
+from heliograph.stack import options, ports, reading, sources
 from heliograph.stack.plan import Layout, Project, stages
 from heliograph.stack.render import Listen, RenderError, at
 from tests.stack.checkout import copy_checkout
@@ -110,11 +110,11 @@ def project(folder: Path, proxy: tuple[str, str] = ("", ""), nginx: tuple[str, s
 @pytest.mark.parametrize("listen", ['"0.0.0.0:8000"', '"[::]:8000"', '["127.0.0.1:8000", "192.0.2.1:8000"]'])
 def test_the_proxys_listen_beyond_loopback_is_told_to_the_instances_too(tmp_path: Path, listen: str) -> None:
     root = project(tmp_path, proxy=('listen = "127.0.0.1:8000"', f"listen = {listen}"))
-    host = commands.proxy_host(sources.find(root, {}))
+    host = reading.proxy_host(sources.find(root, {}))
     assert host in {"0.0.0.0", "::", "192.0.2.1"}
     layout = Layout(options.load({}), "nginx", host)
     assert layout.proxy_at == at(host, 8000)
-    assert commands.exposed(layout, {}) == f"conf/proxy.toml: listen={at(host, 8000)}"
+    assert reading.exposed(layout, {}) == f"conf/proxy.toml: listen={at(host, 8000)}"
 
 
 EXPOSED = {"HELIOGRAPH_EXPOSED": "HELIOGRAPH_HOST=0.0.0.0", "HELIOGRAPH_CHANNELS": "memory://"}
@@ -122,8 +122,8 @@ EXPOSED = {"HELIOGRAPH_EXPOSED": "HELIOGRAPH_HOST=0.0.0.0", "HELIOGRAPH_CHANNELS
 
 def test_the_first_address_that_others_reach_is_told_to_the_instances() -> None:
     layout = Layout(options.load({"HELIOGRAPH_HOST": "0.0.0.0"}), None)
-    assert commands.exposed(layout, {}) == "HELIOGRAPH_HOST=0.0.0.0"
-    assert commands.exposed(Layout(options.load({}), None), {}) == ""
+    assert reading.exposed(layout, {}) == "HELIOGRAPH_HOST=0.0.0.0"
+    assert reading.exposed(Layout(options.load({}), None), {}) == ""
     [instances, _] = stages(layout, "python", Project(ROOT, "wsgi:app", (), exposed="x=y"), ROOT / "var")
     assert {one.extra["HELIOGRAPH_EXPOSED"] for one in instances} == {"x=y"}
 
@@ -164,9 +164,9 @@ def test_what_else_nginx_listens_on_is_checked_like_the_rest(tmp_path: Path) -> 
             tmp_path / str(number),
             nginx=("    # TLS: put", f"    server {{\n        listen {listen};\n    }}\n    # TLS: put"),
         )
-        others = commands.other_listens(layout, sources.find(root, {}))
+        others = reading.other_listens(layout, sources.find(root, {}))
         assert [(one.host, one.port) for one in others] == [(found or "0.0.0.0", 8443)]
-        told = commands.exposed(replace(layout, listens=others), {})
+        told = reading.exposed(replace(layout, listens=others), {})
         assert told == ("" if found else "nginx/nginx.conf: listen=0.0.0.0:8443")
 
 
@@ -185,7 +185,7 @@ def test_forms_of_listen_that_nginx_reads_are_read(
     block = f"    server {{ listen {listen}; }} server {{ listen {listen}; }}\n    # TLS: put"
     root = project(tmp_path, nginx=("    # TLS: put", block))
     layout = Layout(options.load({}), "nginx")
-    listens = commands.other_listens(layout, sources.find(root, {}))
+    listens = reading.other_listens(layout, sources.find(root, {}))
     assert (found in [(one.host, one.port) for one in listens]) == bool(found)
     planned = stages(replace(layout, listens=listens), "python", Project(root, "wsgi:app", ()), root / "var")
     assert len(planned[2][0].questions) == 1 + len(listens)
@@ -226,7 +226,7 @@ def test_the_proxys_address_for_all_is_taken_by_one_of_ipv4(nginx: str | None) -
     """nginx opens `::` for IPv6 alone."""
     with socket.create_server(("0.0.0.0", 0)) as taken:
         settings = options.load({"HELIOGRAPH_HOST": "::", "HELIOGRAPH_OPEN": "1"})
-        [front] = [one for one in commands.wanted(Layout(settings, nginx)) if one.host == "::"]
+        [front] = [one for one in reading.wanted(Layout(settings, nginx)) if one.host == "::"]
         front = replace(front, port=taken.getsockname()[1])
         if nginx:
             ports.check([front])
@@ -239,10 +239,10 @@ def test_a_range_of_ports_is_checked_whole_and_watched_by_its_first(tmp_path: Pa
     def listens(name: str, ports: str) -> tuple[Listen, ...]:
         block = f"    server {{ listen 127.0.0.1:{ports}; }}\n    # TLS: put"
         root = project(tmp_path / name, nginx=("    # TLS: put", block))
-        return commands.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}))
+        return reading.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}))
 
     layout = Layout(options.load({}), "nginx", listens=listens("short", "20000-20999"))
-    assert len([one for one in commands.wanted(layout) if one.port >= 20000]) == 1000
+    assert len([one for one in reading.wanted(layout) if one.port >= 20000]) == 1000
     [nginx] = stages(layout, "python", Project(tmp_path, "wsgi:app", ()), tmp_path)[2]
     assert [one.port for one in nginx.others] == [20000]
     with pytest.raises(RenderError, match=r"^nginx/nginx\.conf: listen 127\.0\.0\.1:10000-20000: at most "):
@@ -252,11 +252,11 @@ def test_a_range_of_ports_is_checked_whole_and_watched_by_its_first(tmp_path: Pa
 def test_a_listen_that_is_no_name_is_one_line(tmp_path: Path) -> None:
     root = project(tmp_path, nginx=("    # TLS: put", "    server { listen a..b:81; }\n    # TLS: put"))
     with pytest.raises(SettingError, match=r"^nginx/nginx\.conf: listen='a\.\.b:81': an address"):
-        commands.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}))
+        reading.other_listens(Layout(options.load({}), "nginx"), sources.find(root, {}))
 
 
 def test_instances_are_started_by_gunicorns_command() -> None:
-    python, script = commands.gunicorn()
+    python, script = reading.gunicorn()
     assert (python, Path(script).name) == (sys.executable, "gunicorn")
     assert "http" not in {path.name for path in Path(script).parent.iterdir()}
 

@@ -12,7 +12,7 @@ import requests
 from proxy_tests.processes import ROOT, Process, free_port
 
 from heliograph.given import SettingError, from_file
-from heliograph.stack import commands, files, options, render
+from heliograph.stack import files, options, reading, render
 from heliograph.stack.front import Certificate, StaticFolder, Tls
 from heliograph.stack.plan import Layout
 from tests.stack.front import Nginx, configured
@@ -175,7 +175,7 @@ def test_folders_are_of_the_project_and_have_to_be_there(tmp_path: Path) -> None
 
 
 def test_without_nginx_the_application_is_asked_and_a_line_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    commands.require_nginx(Layout(options.load({}), None, static=(StaticFolder("/a/", "/a"),)), {})
+    reading.require_nginx(Layout(options.load({}), None, static=(StaticFolder("/a/", "/a"),)), {})
     assert "warning: HELIOGRAPH_STATIC has no effect without nginx" in capfd.readouterr().err
 
 

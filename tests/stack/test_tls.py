@@ -12,7 +12,7 @@ import requests
 from proxy_tests.processes import Process, free_ports
 
 from heliograph.given import SettingError
-from heliograph.stack import commands, files, nginx, options, render
+from heliograph.stack import files, nginx, options, reading, render
 from heliograph.stack.front import Certificate, Tls, tls_server
 from heliograph.stack.plan import Layout, Project, stages
 from heliograph.stack.terminal import addresses
@@ -187,13 +187,13 @@ def test_the_url_of_https_is_announced_and_asked() -> None:
         "http://127.0.0.1:8080/-/stack",
         "https://127.0.0.1:8443/-/stack",
     ]
-    assert (8443, "HELIOGRAPH_TLS_PORT") in [(one.port, one.variable) for one in commands.wanted(layout)]
+    assert (8443, "HELIOGRAPH_TLS_PORT") in [(one.port, one.variable) for one in reading.wanted(layout)]
 
 
 def test_https_without_nginx_is_refused() -> None:
     layout = Layout(options.load({"HELIOGRAPH_TLS_CERT": "x.pem"}), None, certificate=CERTIFICATE)
     with pytest.raises(SettingError, match=r"^HELIOGRAPH_TLS_CERT='x\.pem': HTTPS needs nginx"):
-        commands.require_nginx(layout, {})
+        reading.require_nginx(layout, {})
 
 
 def found(root: Path, cert: str, key: str) -> Certificate | None:

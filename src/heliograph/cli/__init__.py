@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "show the running stack of this folder",
     "stop": "end it",
     "logs": "print what its parts have written",
+    "reload": "apply its changed settings and files",
     "rolling": "restart its instances one after another",
     "channels": "back up, shorten or copy the log of its channels",
     "new": "make a project to start from: an application, its tests, settings, a README",

@@ -14,6 +14,7 @@ WORDS = {
     "status": ("--state", "--json"),
     "stop": ("--state", "--json"),
     "logs": ("--state", "--json", "--follow", "stack", "proxy", "nginx", "web1"),
+    "reload": ("--state", "--json"),
     "rolling": ("--state", "--drain-first", "--json"),
     "channels": ("backup", "vacuum", "copy", "--json"),
     "settings": ("--json", "--markdown", "--json-schema"),

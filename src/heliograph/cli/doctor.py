@@ -13,7 +13,7 @@ from heliograph.cli.faults import CHECKS, Examined, Fault, examine, of_setting
 from heliograph.cli.project import here, layout
 from heliograph.given import Given, SettingError, where
 from heliograph.settings import environment
-from heliograph.stack import commands, options, render
+from heliograph.stack import options, reading, render
 from heliograph.stack.options import StackOptions
 
 #: What a wrong setting is taken for instead, so that it brings no second fault.
@@ -77,6 +77,6 @@ def _project(root: Path, environ: Given) -> tuple[Examined, list[Fault]]:
 def _examined(root: Path, environ: Given) -> Examined:
     try:
         found = layout(root, environ)
-        return Examined(root, environ, found, commands.project(root, found.settings, environ))
-    except (commands.NoProject, render.RenderError) as exc:
+        return Examined(root, environ, found, reading.project(root, found.settings, environ))
+    except (reading.NoProject, render.RenderError) as exc:
         raise CannotAct(str(exc)) from exc

@@ -21,7 +21,7 @@ from heliograph.defaults import STATE_VARIABLE, state_folder
 from heliograph.given import PREFIX, Given, where
 from heliograph.request import options as request_options
 from heliograph.settings import Setting, environment
-from heliograph.stack import commands, deployment, options, render, sources
+from heliograph.stack import deployment, options, reading, render, sources
 from heliograph.stack.plan import GUNICORN_CONFIGURATION, Layout
 
 #: Descriptors of a machine that is not this one: what the configuration says stays.
@@ -64,7 +64,7 @@ def _files(kind: str) -> dict[str, str]:
 
 def _nginx(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
     source = sources.find(root, environ)
-    front = commands.front_of(found, state_folder(environ), UNBOUNDED)
+    front = reading.front_of(found, state_folder(environ), UNBOUNDED)
     pattern = source.nginx.read_text()
     text = render.nginx_conf(pattern, replace(front, as_root=False))
     if own := re.search(r"^error_log\s.*", pattern, re.MULTILINE):  # under a manager it is the terminal
@@ -123,7 +123,7 @@ def _deployment(root: Path, environ: Mapping[str, str], found: Layout) -> deploy
         tls_port=settings.tls_port if found.certificate else None,
         port_base=settings.port_base,
         heliograph=[str(script)] if script.is_file() else [sys.executable, "-m", "heliograph.cli"],
-        gunicorn=[] if settings.command else [*commands.gunicorn(), *_options(found)],
+        gunicorn=[] if settings.command else [*reading.gunicorn(), *_options(found)],
         python=".".join(map(str, sys.version_info[:2])),
         release=__version__,
         admin=found.admin_at,

@@ -16,7 +16,7 @@ from heliograph.channels.options import ChannelsOptions
 from heliograph.cli.servers import CannotReach, clock_difference
 from heliograph.given import PREFIX, SettingError
 from heliograph.request.options import RequestOptions
-from heliograph.stack import commands, folder, ports
+from heliograph.stack import folder, ports, reading
 from heliograph.stack.plan import Layout, Project
 
 #: Descriptors of a process: two for each client at proxy and nginx, and each of 1000 requests in flight has one at its instance.
@@ -59,7 +59,7 @@ def taken_ports(project: Examined) -> Found:
     """Not of a project that runs: they are its own."""
     if folder.running(project.state):
         return
-    wanted = commands.wanted(project.layout)
+    wanted = reading.wanted(project.layout)
     found = [told for want in wanted if (told := _refused([want]))]
     if not found and (told := _refused(wanted)):
         found = [told]

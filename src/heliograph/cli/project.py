@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from heliograph.stack import commands, options, sources
+from heliograph.stack import options, reading, sources
 from heliograph.stack.plan import Layout
 
 
@@ -23,7 +23,7 @@ def layout(root: Path, environ: Mapping[str, str]) -> Layout:
     """Who listens where. Raises SettingError, RenderError."""
     settings = options.load(environ, os.cpu_count() or 1)
     found = sources.find(root, environ)
-    return commands.layout_of(settings, root, found, environ)
+    return reading.layout_of(settings, root, found, environ)
 
 
 def main_name(environ: Mapping[str, str]) -> str:

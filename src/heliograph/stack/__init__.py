@@ -10,6 +10,7 @@ process relays no traffic but the lines of the log.
 
     plan       pure: which processes there are, how each is started, asked whether it answers, and stopped
     sources    which configurations of proxy and nginx a stack is made from: the project's or the templates
+    reading    settings and files as they are now: what the stack is to be
     render     pure: the proxy's and nginx's configuration from these
     ports      who listens where: taken ports are named before anything starts
     folder     the state folder and its lock: what a running stack leaves for others to read
@@ -27,6 +28,8 @@ process relays no traffic but the lines of the log.
     notify     what systemd is told
     manager    all of them: start in order, stop in order
     rolling    instances restarted one after another
+    reloading  changed settings and files, in the manager; checking: proxy and nginx look at theirs first; restarts: what only a
+               restart applies; renewing: the steps of `heliograph reload`
     admin      asks the proxy of a running stack
     deployment pure: files for systemd, containers and Kubernetes
     commands   what `heliograph run` does

@@ -29,14 +29,14 @@ class Answering:
     """Of all processes of one part."""
 
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
-        self._plan = plan
+        self.plan = plan
         self._say = say
         self._last_problem = "no answer"
 
     async def until_answered(self, child: Child, again: bool) -> bool:
         """Wait until it answers or ends; whether it answered. Raises CannotStart when it never did and takes too long."""
         asking = asyncio.create_task(self._ask(child))
-        patience = None if again else self._plan.patience
+        patience = None if again else self.plan.patience
         first: set[asyncio.Future[Any]] = {asking, child.ended}
         telling = asyncio.get_running_loop().call_later(LONG, self._tell_of_a_long_start, again)
         try:
@@ -45,22 +45,22 @@ class Answering:
             telling.cancel()
             asking.cancel()
         if asking.done() and not asking.cancelled():
-            self._say(f"{self._plan.name} answers{' again' if again else ''}")
+            self._say(f"{self.plan.name} answers{' again' if again else ''}")
             return True
         if not child.ended.done():
             raise CannotStart(
-                f"{self._plan.name} cannot start: GET {self._plan.first} is not answered well after {patience:g} s; "
+                f"{self.plan.name} cannot start: GET {self.plan.first} is not answered well after {patience:g} s; "
                 f"the last time: {self._last_problem}"
             )
         return False
 
     def _tell_of_a_long_start(self, again: bool) -> None:
-        left = "" if again else f"; it has {self._plan.patience:g} s"
-        self._say(f"{self._plan.name} takes long to start, {LONG:g} s so far{left}")
+        left = "" if again else f"; it has {self.plan.patience:g} s"
+        self._say(f"{self.plan.name} takes long to start, {LONG:g} s so far{left}")
 
     async def _ask(self, child: Child) -> None:
         wait = FIRST_ASK_INTERVAL
-        while problem := await _problem(self._plan) or _foreign(self._plan, child):
+        while problem := await _problem(self.plan) or _foreign(self.plan, child):
             self._last_problem = problem
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_ASK_INTERVAL)

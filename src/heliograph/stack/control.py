@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from heliograph.stack.folder import CONTROL
 
 #: Start another process beside the present one; end the present one, and start the next when it has ended.
 REPLACE, STOP_FIRST = "replace", "stop-first"
+
+#: The steps of a reload: read and check everything; have one instance run with that; have proxy and nginx run with it.
+CHECK, RENEW, APPLY = "check", "renew", "apply"
 
 #: More than any answer.
 _READ_BYTES = 65536
@@ -32,7 +35,8 @@ LINE_PATIENCE, ACCEPT_PAUSE = 10.0, 1.0
 #: Seconds for an answer: more than a new process has to load the application and be ready, and an old one to end.
 ANSWER_PATIENCE = 180.0
 
-Act = Callable[[str, str], Awaitable[None]]
+#: Gives what is answered.
+Act = Callable[[str, str], Awaitable[Mapping[str, object] | None]]
 
 
 class ControlError(Exception):
@@ -109,25 +113,27 @@ async def _answered(reader: asyncio.StreamReader, act: Act) -> dict[str, Any] | 
 
 async def _outcome(act: Act, command: str, part: str) -> dict[str, Any]:
     try:
-        await act(command, part)
+        answer = await act(command, part)
     except CannotReplace as exc:
         return {"error": str(exc)}
     except Exception as exc:  # the next command may work
         return {"error": f"the manager failed: {exc!r}"}
-    return {"error": ""}
+    return {"error": "", **(answer or {})}
 
 
-def ask(folder: Path, command: str, part: str) -> None:
-    """Have the manager of the stack in this folder do something, and wait until it has. Raises ControlError."""
+def ask(folder: Path, command: str, part: str = "") -> dict[str, Any]:
+    """Have the manager of the stack in this folder do something, and wait until it has: its answer. Raises ControlError."""
     try:
         with socket.socket(socket.AF_UNIX) as connection, _address(folder) as address:
             connection.settimeout(ANSWER_PATIENCE)
             connection.connect(address)
             connection.sendall(json.dumps({"command": command, "part": part}).encode() + b"\n")
             with connection.makefile() as answers:
-                error = json.loads(answers.readline(_READ_BYTES))["error"]
+                answer: dict[str, Any] = json.loads(answers.readline(_READ_BYTES))
+                error = answer["error"]
     except (OSError, ValueError, KeyError, TypeError) as exc:
         told = " ".join(str(exc).split())
         raise ControlError(f"the manager of the stack in {folder} does not answer: {told}") from exc
     if error:
         raise ControlError(str(error))
+    return answer

@@ -99,7 +99,8 @@ def systemd(one: Deployment, templates: Mapping[str, str]) -> dict[str, str]:
         "NEXT": str(one.port_base + 1),
     }
     run = " ".join(map(_word, (*one.heliograph, "run")))
-    units = {f"{one.name}.service": fill(templates["stack.service"], {**values, "COMMAND": run})}
+    values |= {"COMMAND": run, "RELOAD": " ".join(map(_word, (*one.heliograph, "reload")))}
+    units = {f"{one.name}.service": fill(templates["stack.service"], values)}
     if one.gunicorn:
         values["COMMAND"] = " ".join(map(_word, one.gunicorn))
         units[f"{one.name}-instance@.service"] = fill(templates["instance@.service"], values)

@@ -6,13 +6,14 @@ lock is stale, however the stack ended. stack.json tells `heliograph rolling` an
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ STATE = "stack.json"
 #: The socket on which the manager is asked for something (`control`).
 CONTROL = "manager.sock"
 
+#: Locked by who changes the running stack.
+CHANGING = "changing.lock"
+
 #: What must not stay behind; nginx removes its pid file itself unless it was killed.
-_PASSING = (STATE, CONTROL, "nginx.pid")
+_PASSING = (STATE, CONTROL, CHANGING, "nginx.pid")
 
 #: What a stack writes into its folder. All else that lies there stays as it is.
 _OURS = (
@@ -145,6 +149,25 @@ def running(path: Path) -> bool:
         return _is_locked(path)
     except OSError:  # there is no such folder, or it is not for us
         return False
+
+
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Meanwhile nobody else changes the stack that runs in this folder. Raises StateError where somebody does."""
+    lock = os.open(path / CHANGING, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _require_lock(lock, path)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _require_lock(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = f"a reload or a rolling restart of the stack in {path} is going on"
+        raise StateError(f"{told}; try again when it has ended") from None
 
 
 def read_state(path: Path) -> dict[str, Any]:

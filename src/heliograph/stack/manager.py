@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from heliograph_proxy import signals
@@ -24,6 +24,7 @@ from heliograph.stack.part import Part
 from heliograph.stack.plan import PartKind, Plan
 from heliograph.stack.relay import StackLog
 from heliograph.stack.reload import INTERVAL, CodeWatch
+from heliograph.stack.reloading import Reloading
 from heliograph.stack.spawning import Spawner, Surroundings
 from heliograph.stack.watch import MAX_ASKED
 
@@ -44,6 +45,7 @@ class Manager:
         log: StackLog,
         changed: Callable[[Sequence[Part]], None],
         code: CodeWatch | None = None,
+        reloading: Reloading | None = None,
     ) -> None:
         """The listening sockets are closed when it stops."""
         slots = asyncio.Semaphore(MAX_ASKED)
@@ -53,7 +55,7 @@ class Manager:
         for first, *others in self._stages:
             for part in others:
                 part.leader = first
-        self._code, self._root = code, around.root
+        self._code, self._root, self._reloading = code, around.root, reloading
         for part in self._parts:
             part.reloads = code is not None and part.kind is PartKind.INSTANCE
         self._log = log
@@ -120,11 +122,13 @@ class Manager:
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
     def _hang_up(self) -> None:
-        """The terminal has closed; or an operator expects what HUP does elsewhere."""
+        """The terminal has closed; or an operator wants a reload, as HUP brings elsewhere."""
         if self._had_terminal and not has_terminal():
             self._ask_to_stop(signal.SIGHUP)
+        elif self._reloading and self._started and not self._over.done():
+            self._reloading.by_signal()
         else:
-            self._say("SIGHUP: ignored; a stack does not read its configuration again while it runs")
+            self._say("SIGHUP: ignored; the stack is starting or stopping")
 
     def _open_logs_anew(self) -> None:
         """Tell all who write logs. A part that has not answered yet may not know the signal, and has just opened its logs."""
@@ -161,24 +165,34 @@ class Manager:
         if not supervisor.cancelled() and (error := supervisor.exception()) and not self._over.done():
             self._over.set_exception(error)
 
-    async def act(self, command: str, name: str) -> None:
+    async def act(self, command: str, name: str) -> Mapping[str, object] | None:
         """What `control` is asked for. Raises CannotReplace."""
+        if not self._started or self._over.done():
+            raise CannotReplace("the stack is starting or stopping")
+        if self._reloading and command == control.CHECK:
+            return await self._reloading.check(self._parts)
+        if self._reloading and command == control.APPLY:
+            await self._reloading.apply(self._parts)
+            return None
         part = next((one for one in self._parts if one.plan.name == name), None)
         if part is None:
             raise CannotReplace(f"no part has the name {name}")
-        if not self._started or self._over.done():
-            raise CannotReplace("the stack is starting or stopping")
         if command == control.REPLACE:
             await part.replace()
         elif command == control.STOP_FIRST:
             part.stop_first()
+        elif self._reloading and command == control.RENEW:
+            await self._reloading.renew(part)
         else:
             raise CannotReplace(f"{command} is not known to this stack; was it started by another version?")
+        return None
 
     async def _stop(self) -> None:
         beginning = [*self._supervisors, *([self._answering] if self._answering else [])]
         for task in beginning:
             task.cancel()
+        if self._reloading:
+            await self._reloading.stop()
         await asyncio.gather(*beginning, return_exceptions=True)  # none may start a child any more
         self._listeners.close()  # what the parts do not accept any more is refused
         for part in self._parts:

@@ -9,11 +9,11 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from heliograph.stack.inherited import NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC
-from heliograph.stack.manager import Manager
 
 #: Messages in each of the watchdog's periods; systemd's own documentation advises two.
 _IN_A_PERIOD = 2
@@ -30,6 +30,10 @@ class ServiceManager:
 
     def ready(self) -> None:
         self._send("READY=1")
+
+    def reloading(self) -> None:
+        """Until `ready`. Type=notify-reload wants the time."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
         self._send("STOPPING=1")
@@ -70,16 +74,3 @@ def service_manager(environ: Mapping[str, str]) -> ServiceManager:
         address = f"\0{address[1:]}"
     asked = period.isascii() and period.isdigit() and environ.get(WATCHDOG_PID) in (None, str(os.getpid()))
     return ServiceManager(address, int(period) * _MICROSECOND if asked else 0.0)
-
-
-async def supervised(
-    manager: Manager, announce: Callable[[], Awaitable[None]], service: ServiceManager
-) -> int:
-    """Run the manager, and tell systemd of it. The exit status."""
-
-    async def ready() -> None:
-        await announce()
-        service.ready()
-
-    with service.alive():
-        return await manager.run(ready, service.stopping)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from heliograph.server.reports import STOPPING
@@ -93,17 +93,10 @@ class Part:
         try:
             await self._supervise()
         except CannotStart:
-            await self._let_leader_tell()
+            await _let_leader_tell(self)
             raise
         finally:
             self.settled.set()
-
-    async def _let_leader_tell(self) -> None:
-        """Before this one fails: what it wrote is shown only if its leader has not failed alike, which is told first then."""
-        if self.leader:
-            await self.leader.settled.wait()
-        if self.child and (self.leader is None or self.leader.ready.is_set()):
-            self.child.output.release()
 
     async def replace(self) -> None:
         """Start another process beside the present one, and end that once the new one is ready. Raises CannotReplace."""
@@ -123,6 +116,11 @@ class Part:
             self._replaced.set()
         self._say(f"{name}: process {self.child.pid} has taken the place of {before.pid}")
         await asyncio.shield(self.beside.retire(before))
+
+    def change(self, plan: Plan, environment: Mapping[str, str]) -> None:
+        """What its next process is started with, and how that is asked."""
+        self.plan = self._answering.plan = plan
+        self._spawner.change(plan, environment)
 
     def stop_first(self) -> None:
         """End the present process; the next one is started when it has ended. Raises CannotReplace."""
@@ -149,13 +147,13 @@ class Part:
                 status, end = await (self._served(child) if answered else _ended(child))
             if self.reloads and await self._with_changed_code(status, end):
                 continue
-            if not self.ready.is_set() and (attempt >= START_ATTEMPTS or self._is_broken(status)):
+            if not self.ready.is_set() and (attempt >= START_ATTEMPTS or _is_broken(self.plan, status)):
                 times = f", {attempt} times" if attempt > 1 else ""
                 raise CannotStart(
                     f"{self.plan.name} cannot start: it {end}{times}; its own lines above say why"
                 )
             wait = next_wait(wait, clock() - start, in_order=answered and status == 0)
-            if self._is_broken(status) or wait > FIRST_WAIT:
+            if _is_broken(self.plan, status) or wait > FIRST_WAIT:
                 self._spawner.refuse()
             self._say(f"{self.plan.name} {end}; starting it again {f'in {wait:g} s' if wait else 'at once'}")
             with contextlib.suppress(TimeoutError):  # changed code may work
@@ -168,10 +166,10 @@ class Part:
 
     async def _with_changed_code(self, status: int, end: str) -> bool:
         """Whether to begin anew at once: it was ended for that, or it was broken, until another try may end otherwise."""
-        if self._renewal.ended or (self._is_broken(status) and self._renewal.uncertain):
+        if self._renewal.ended or (_is_broken(self.plan, status) and self._renewal.uncertain):
             self._renewal = Renewal()
             return True
-        if self.ready.is_set() and not self._is_broken(status):
+        if self.ready.is_set() and not _is_broken(self.plan, status):
             return False
         self._say(f"{self.plan.name} {end}; it is started again when the code has changed")
         self._spawner.refuse()
@@ -194,10 +192,6 @@ class Part:
         else:
             child.send(signal.SIGTERM)
             asyncio.get_running_loop().call_later(RENEWAL_GRACE, child.send, signal.SIGKILL)
-
-    def _is_broken(self, status: int) -> bool:
-        """Whether it is an instance that could not load its application, and would not the next time."""
-        return self.plan.kind is PartKind.INSTANCE and not self.plan.foreign and status == BROKEN
 
     def _spawn(self, word: bytes = b"") -> Child:
         """A process; `word` is what an instance is told before it begins."""
@@ -243,6 +237,19 @@ class Part:
         await child.said[STOPPING].wait()
         if self.reloads or self._ends_first is child:
             await child.wait()
+
+
+async def _let_leader_tell(part: Part) -> None:
+    """Before it fails: what it wrote is shown only if its leader has not failed alike, which is told first then."""
+    if part.leader:
+        await part.leader.settled.wait()
+    if part.child and (part.leader is None or part.leader.ready.is_set()):
+        part.child.output.release()
+
+
+def _is_broken(plan: Plan, status: int) -> bool:
+    """Whether it is an instance that could not load its application, and would not the next time."""
+    return plan.kind is PartKind.INSTANCE and not plan.foreign and status == BROKEN
 
 
 async def _ended(child: Child) -> tuple[int, str]:

@@ -66,17 +66,27 @@ def _tell_json(text: str) -> None:
     show(json.dumps({"message": text}))
 
 
+def running(var: Path, *, as_json: bool) -> Running:
+    """The stack in this state folder. Raises OSError, ValueError, KeyError."""
+    return Running(var, admin.listener(var / "proxy.toml"), _tell_json if as_json else show)
+
+
+#: What ends a restart or a reload before its end.
+FAILURES = (RollingError, AdminError, ControlError, folder.StateError, OSError, KeyError, ValueError)
+
+
 def roll(var: Path, *, drain_first: bool = False, as_json: bool = False) -> int:
     """Restart the instances of the stack that runs in this state folder. The exit status."""
     restarted: list[str] = []
     try:
-        stack = Running(var, admin.listener(var / "proxy.toml"), _tell_json if as_json else show)
-        instances = stack.instances()
-        stack.tell(f"Restarting {', '.join(instances)} of the stack in {var}/")
-        for name, instance in instances.items():
-            (restart if drain_first or not instance["beside"] else replace)(stack, name)
-            restarted.append(name)
-    except (RollingError, AdminError, ControlError, OSError, KeyError, ValueError) as exc:
+        with folder.changing(var):
+            stack = running(var, as_json=as_json)
+            instances = stack.instances()
+            stack.tell(f"Restarting {', '.join(instances)} of the stack in {var}/")
+            for name, instance in instances.items():
+                (restart if drain_first or not instance["beside"] else replace)(stack, name)
+                restarted.append(name)
+    except FAILURES as exc:
         say(f"heliograph rolling stops: {exc}{_state_of(restarted)}")
         return 1
     stack.tell("All instances were restarted.")
@@ -90,11 +100,19 @@ def _state_of(restarted: list[str]) -> str:
     return f"; {', '.join(restarted)} run the new code: bring the old code back, or mend it, and roll again"
 
 
-def replace(stack: Running, name: str) -> None:
+def renew(stack: Running, name: str) -> None:
+    """Have an instance run with the settings that the manager has checked."""
+    if stack.instances()[name]["beside"]:
+        replace(stack, name, control.RENEW)
+    else:
+        restart(stack, name, control.RENEW)
+
+
+def replace(stack: Running, name: str, command: str = control.REPLACE) -> None:
     before = stack.pid(name)
     stack.tell(f"{name}: a new process is starting beside process {before}")
     try:
-        control.ask(stack.var, control.REPLACE, name)
+        control.ask(stack.var, command, name)
     except ControlError as exc:
         if stack.pid(name) == before:
             raise RollingError(f"{exc}; process {before} serves on") from exc
@@ -102,14 +120,14 @@ def replace(stack: Running, name: str) -> None:
     stack.tell(f"{name}: ready again, process {stack.pid(name)}")
 
 
-def restart(stack: Running, name: str) -> None:
+def restart(stack: Running, name: str, command: str = control.STOP_FIRST) -> None:
     _require_another(stack, name)
     try:
         stack.set_state(name, "drain")
         stack.tell(f"{name}: draining")
         _wait_until_idle(stack, name)
         before = stack.pid(name)
-        control.ask(stack.var, control.STOP_FIRST, name)
+        control.ask(stack.var, command, name)
         stack.tell(f"{name}: process {before} is stopping")
         _wait_for_return(stack, name, before)
     finally:

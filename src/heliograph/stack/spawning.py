@@ -41,6 +41,11 @@ class Spawner:
         self._environment = {**around.environment, **plan.extra}
         self._listeners = around.listeners
 
+    def change(self, plan: Plan, environment: Mapping[str, str]) -> None:
+        """What the next process is started with."""
+        self._plan = plan
+        self._environment = {**environment, **plan.extra}
+
     def start(self, output: PartOutput, word: bytes = b"") -> Child:
         """A process; `word` is what an instance is told before it begins. Raises OSError when it cannot be executed."""
         try:

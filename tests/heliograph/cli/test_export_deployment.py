@@ -75,6 +75,10 @@ def test_systemd_takes_the_units_and_finds_them_hardened(project: Path) -> None:
         assert r'Environment="HELIOGRAPH_APP=shop:make(\"a $HOME\")"' in lines
         assert "# Secret, and left out here: HELIOGRAPH_AUTH_SECRET." in lines
     assert "Type=notify" in stack
+    assert re.fullmatch(
+        r"ExecReload=\S+(?: -m heliograph\.cli)? reload",
+        next(one for one in stack if one.startswith("ExecReload=")),
+    )
     assert "CapabilityBoundingSet=" in stack
     assert f"WorkingDirectory={project}%" in stack  # written twice, it is one
     assert next(line for line in instance if line.startswith("ExecStart=")).endswith(
