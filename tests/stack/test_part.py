@@ -68,7 +68,7 @@ class Running:
         log = StackLog(LineForm(Style.TEXT, ["web1"]))
         log.say = self.tell  # type: ignore[method-assign]
         around = Surroundings(folder, os.environ, self.listeners)
-        self.part = Part(plan, Spawner(plan, around), log, asyncio.Semaphore(4))
+        self.part = Part(plan, Spawner(plan, around), log, asyncio.Semaphore(4), reloads=False)
 
     def tell(self, message: str, **_more: object) -> None:
         self.said.append(message)
@@ -102,7 +102,7 @@ async def running(folder: Path, kind: PartKind = PartKind.INSTANCE) -> AsyncIter
     finally:
         supervisor.cancel()
         await asyncio.gather(supervisor, return_exceptions=True)
-        await one.part.beside.leave_alone()
+        await one.part.present.beside.leave_alone()
         for child in one.part.children:
             child.send(signal.SIGKILL)
             await child.wait()
@@ -177,12 +177,28 @@ def test_the_end_of_a_process_does_not_wait_for_the_one_that_begins_beside_it(
         async with running(tmp_path) as one:
             one.act.write_text("loading")
             replacing = asyncio.create_task(one.part.replace())
-            await until(lambda: bool(one.part.beside.children))
+            await until(lambda: bool(one.part.present.beside.children))
             one.act.write_text("serve")
             os.kill(one.pid, signal.SIGKILL)
             with pytest.raises(CannotReplace, match="has ended before the new one was ready"):
                 async with asyncio.timeout(PATIENCE):
                     await replacing
             await one.until_said("web1 answers again")
+
+    asyncio.run(work())
+
+
+def test_a_process_that_is_being_replaced_is_not_replaced_once_more(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path) as one:
+            before = one.pid
+            one.act.write_text("loading")
+            replacing = asyncio.create_task(one.part.replace())
+            await until(lambda: bool(one.part.present.beside.children))
+            with pytest.raises(CannotReplace, match="web1 is being replaced already"):
+                await one.part.replace()
+            replacing.cancel()  # as when the client of the first one leaves
+            await until(lambda: not one.part.present.beside.children)
+            assert one.pid == before
 
     asyncio.run(work())

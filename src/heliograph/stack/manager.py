@@ -50,14 +50,17 @@ class Manager:
         """The listening sockets are closed when it stops."""
         slots = asyncio.Semaphore(MAX_ASKED)
         self._listeners = around.listeners
-        self._stages = [[Part(plan, Spawner(plan, around), log, slots) for plan in stage] for stage in stages]
+
+        def part_of(plan: Plan) -> Part:
+            reloads = code is not None and plan.kind is PartKind.INSTANCE
+            return Part(plan, Spawner(plan, around), log, slots, reloads)
+
+        self._stages = [[part_of(plan) for plan in stage] for stage in stages]
         self._parts = [part for stage in self._stages for part in stage]
         for first, *others in self._stages:
             for part in others:
                 part.leader = first
         self._code, self._root, self._reloading = code, around.root, reloading
-        for part in self._parts:
-            part.reloads = code is not None and part.kind is PartKind.INSTANCE
         self._log = log
         self._say = log.say
         self._changed = changed
@@ -180,7 +183,7 @@ class Manager:
         if command == control.REPLACE:
             await part.replace()
         elif command == control.STOP_FIRST:
-            part.stop_first()
+            part.present.stop_first()
         elif self._reloading and command == control.RENEW:
             await self._reloading.renew(part)
         else:
@@ -196,7 +199,7 @@ class Manager:
         await asyncio.gather(*beginning, return_exceptions=True)  # none may start a child any more
         self._listeners.close()  # what the parts do not accept any more is refused
         for part in self._parts:
-            await part.beside.leave_alone()
+            await part.present.beside.leave_alone()
         for step in STOPPING:
             children = self._running(step.kind)
             for child in children:

@@ -125,7 +125,7 @@ class Reloading:
             if start.plan.beside:
                 await part.replace()
             elif before and not before.ended.done():
-                part.stop_first()
+                part.present.stop_first()
         finally:
             if start.plan.beside and part.child is before:
                 part.change(self._starts[name].plan, self._starts[name].environment)
