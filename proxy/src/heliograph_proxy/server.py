@@ -49,7 +49,7 @@ RESERVED_LEAST = 24
 #: A client that was told nothing may use its connection once more. Those of a proxy that was replaced have this long, which
 #: HAProxy calls idle-close-on-response; those of one that is stopped, and may be replaced on the same sockets, less.
 LAST_REQUEST_SECONDS = 5.0
-#: Well below the 1.2 s after which the manager of a stack kills a proxy that it stops (heliograph.stack.ending).
+#: Well below the 1.6 s after which the manager of a stack kills a proxy that it stops (heliograph.stack.ending).
 LAST_REQUEST_SHORT = 0.5
 
 #: How often idle connections are aged and the queue is looked at without an occasion.
