@@ -153,6 +153,17 @@ def in_turn(title: str, measure: Callable[[Checkout], Figure], checkouts: Sequen
     report(title, alternate([lambda c=each: measure(c) for each in checkouts], ROUNDS))  # type: ignore[misc]
 
 
+def instance(work: Path, checkouts: Sequence[Checkout]) -> None:
+    """HTTP without a proxy in front."""
+
+    def measure(server: Server) -> Figure:
+        front = Front(server.name, server.port, server.leader)
+        found = with_cost(front, lambda: wrk(f"{front.url}/healthz"))
+        return Figure(found.rate, found.cpu)
+
+    messages("instance, small answers", measure, work, checkouts)
+
+
 def messages(
     title: str, measure: Callable[[Server], Figure], work: Path, checkouts: Sequence[Checkout]
 ) -> None:
@@ -197,6 +208,7 @@ def codecs(work: Path, checkouts: Sequence[Checkout]) -> None:
 
 PARTS: Mapping[str, Callable[[Path, Sequence[Checkout]], None]] = {
     "proxy": small,
+    "instance": instance,
     "echo": echo,
     "fanout": fanout,
     "codecs": codecs,
