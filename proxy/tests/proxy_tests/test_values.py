@@ -16,7 +16,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "address": values.address, "number": values.number(1, 10), "whole": values.number(0, whole=True),
     "positive": values.positive, "text": values.text, "boolean": values.boolean, "choice": values.choice("a", "b"),
     "name": values.name, "weight": values.weight, "path": values.path, "host": values.host, "ratio": values.ratio,
-    "strategy": values.strategy, "cookie": values.cookie, "secret": values.secret, "trusted": values.trusted,
+    "strategy": values.strategy, "cookie": values.cookie, "secrets": values.secrets, "trusted": values.trusted,
 }  # fmt: skip
 
 GOOD: list[tuple[str, Any, Any]] = [
@@ -41,7 +41,9 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("strategy", "ip_hash", "ip_hash"),
     ("strategy", "my.package:Best", "my.package:Best"),
     ("cookie", "", ""),
-    ("secret", "s" * 32, "s" * 32),
+    ("secrets", "", ()),
+    ("secrets", "s" * 32, ("s" * 32,)),
+    ("secrets", ["n" * 32, "o" * 32], ("n" * 32, "o" * 32)),
 ]
 
 WRONG: list[tuple[str, Any]] = [
@@ -83,7 +85,9 @@ WRONG: list[tuple[str, Any]] = [
     ("strategy", "my.package"),
     ("strategy", "my.package:Best()"),
     ("cookie", "a=b"),
-    ("secret", "s" * 31),
+    ("secrets", "s" * 31),
+    ("secrets", ["s" * 32, "s" * 31]),
+    ("secrets", ["s" * 32, 1]),
     ("trusted", ["127.0.0.1/33"]),
     ("trusted", [1]),
 ]

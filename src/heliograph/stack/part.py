@@ -19,7 +19,7 @@ from heliograph.stack.beside import Beside
 from heliograph.stack.child import Child, Renewal
 from heliograph.stack.ending import FIRST_WAIT, next_wait
 from heliograph.stack.plan import PartKind, Plan
-from heliograph.stack.present import Present, ended
+from heliograph.stack.present import PresentProcess, ended
 from heliograph.stack.relay import PartOutput, StackLog
 from heliograph.stack.spawning import Spawner
 
@@ -44,7 +44,7 @@ class Part:
         self, plan: Plan, spawner: Spawner, log: StackLog, slots: asyncio.Semaphore, reloads: bool
     ) -> None:
         self.plan = plan
-        self.present = Present(plan, Beside(plan, self._spawn, log.say), log.say, slots, reloads)
+        self.present = PresentProcess(plan, Beside(plan, self._spawn, log.say), log.say, slots, reloads)
         self.ready = asyncio.Event()
         #: It is ready, or has failed.
         self.settled = asyncio.Event()

@@ -21,7 +21,7 @@ from heliograph.stack.watch import failure
 End = tuple[int, str]
 
 
-class Present:
+class PresentProcess:
     """Of one part. `reloads`: it is started again when the code has changed, by its own master where it has one."""
 
     def __init__(
