@@ -15,6 +15,7 @@ from heliograph.stack import control
 from heliograph.stack.beside import CannotReplace
 from heliograph.stack.control import ControlError
 from heliograph.stack.folder import CONTROL
+from tests.stack.loops import in_a_loop_of_its_own
 
 PATIENCE = 60
 
@@ -71,7 +72,7 @@ def run(folder: Path, work: Callable[[Service], Awaitable[None]]) -> None:
         async with serving(folder) as service:
             await work(service)
 
-    asyncio.run(within())
+    in_a_loop_of_its_own(within())
 
 
 def test_what_was_done_and_what_was_refused_is_answered(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_connection_that_cannot_be_accepted_is_told_and_the_next_one_is(
             await asyncio.gather(task, return_exceptions=True)
         assert said[0].startswith("commands cannot be accepted: ")
 
-    asyncio.run(work())
+    in_a_loop_of_its_own(work())
 
 
 def test_who_asks_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from heliograph.stack.ports import Wanted
 from heliograph.stack.relay import StackLog
 from heliograph.stack.spawning import Spawner, Surroundings
 from heliograph.stack.watch import Watch
+from tests.stack.loops import in_a_loop_of_its_own
 
 PATIENCE = 60
 
@@ -122,7 +123,7 @@ def test_an_instance_that_cannot_load_its_application_keeps_nobody_waiting(tmp_p
             await one.until_said("web1 answers again")
             assert one.connects()
 
-    asyncio.run(work())
+    in_a_loop_of_its_own(work())
 
 
 def test_an_instance_that_ends_again_and_again_keeps_nobody_waiting(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_an_instance_that_ends_again_and_again_keeps_nobody_waiting(tmp_path: Pa
             await one.until_said("web1 ended with status 1")
             assert not one.connects()
 
-    asyncio.run(work())
+    in_a_loop_of_its_own(work())
 
 
 def test_an_empty_datagram_of_a_stranger_does_not_keep_the_proxys_words_from_us(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_an_empty_datagram_of_a_stranger_does_not_keep_the_proxys_words_from_us(
             await one.until_said("web1 is stopping")
             await until(lambda: one.part.child is not before)
 
-    asyncio.run(work())
+    in_a_loop_of_its_own(work())
 
 
 def test_a_proxy_that_does_not_finish_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +166,7 @@ def test_a_proxy_that_does_not_finish_is_killed(tmp_path: Path, monkeypatch: pyt
             await one.until_said(f"web1: process {before.pid} is killed, it took too long to end")
             assert await before.wait() == -signal.SIGKILL
 
-    asyncio.run(work())
+    in_a_loop_of_its_own(work())
 
 
 def test_the_end_of_a_process_does_not_wait_for_the_one_that_begins_beside_it(
@@ -185,7 +186,7 @@ def test_the_end_of_a_process_does_not_wait_for_the_one_that_begins_beside_it(
                     await replacing
             await one.until_said("web1 answers again")
 
-    asyncio.run(work())
+    in_a_loop_of_its_own(work())
 
 
 def test_a_process_that_is_being_replaced_is_not_replaced_once_more(tmp_path: Path) -> None:
@@ -201,4 +202,4 @@ def test_a_process_that_is_being_replaced_is_not_replaced_once_more(tmp_path: Pa
             await until(lambda: not one.part.present.beside.children)
             assert one.pid == before
 
-    asyncio.run(work())
+    in_a_loop_of_its_own(work())

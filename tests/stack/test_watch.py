@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from heliograph.stack.watch import Question, Sign, Watch, ask, failure
+from tests.stack.loops import in_a_loop_of_its_own
 
 WATCH = Watch(interval=0.02, timeout=0.05, misses=3, patience=0.3, renewal=1.2, lag=0.1)
 
@@ -91,12 +90,6 @@ async def found(act: Callable[[Part], None], wait: float, watch: Watch = WATCH) 
     finally:
         failing.cancel()
         server.close()
-
-
-def in_a_loop_of_its_own(work: Coroutine[Any, Any, str]) -> str:
-    """In another thread: the tests with a browser keep a loop running in this one."""
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(asyncio.run, work).result()
 
 
 @pytest.mark.parametrize("act", [Part.fill, Part.close_what_comes, Part.end_the_worker])
