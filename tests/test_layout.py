@@ -322,6 +322,12 @@ def test_tests_mock_nothing() -> None:
         assert "unittest" + ".mock" not in path.read_text(), path
 
 
+def test_tests_run_coroutines_in_a_loop_of_their_own() -> None:
+    """Where a test with a browser came before in the same process, its loop is running still."""
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        assert "asyncio.run" + "(" not in path.read_text(), path
+
+
 def test_the_architecture_fits_on_two_pages() -> None:
     assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 120
 
