@@ -83,6 +83,7 @@ def test_connections_that_were_cut_heal_without_a_hole(url: str) -> None:
         eventually(lambda: len(told) > 150, "messages after the cuts")
         assert other.reconnects >= 4
         writer.kill()
+        eventually(lambda: log.ready() == "ok", "healing")
         top = log.tops(["a"])["a"]
         eventually(lambda: follower.position.offset >= top.offset, "the top")
         assert follower.lost == 0

@@ -88,6 +88,7 @@ def test_a_restart_that_loses_nothing_leaves_no_hole_and_no_notice() -> None:
             server.start()
         eventually(lambda: len(told) > 200, "messages after the restarts")
         writer.kill()
+        eventually(lambda: log.ready() == "ok", "healing")
         top = log.tops(["a"])["a"]
         eventually(lambda: follower.position.offset >= top.offset, "the top")
         assert follower.lost == 0
@@ -110,6 +111,7 @@ def test_a_connection_that_was_cut_heals_without_a_hole() -> None:
         eventually(lambda: len(told) > 250, "messages after the cuts")
         assert other.reconnects >= 2
         writer.kill()
+        eventually(lambda: log.ready() == "ok", "healing")
         top = log.tops(["a"])["a"]
         eventually(lambda: follower.position.offset >= top.offset, "the top")
         assert follower.lost == 0
