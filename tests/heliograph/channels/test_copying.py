@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+import redis
+from proxy_tests.processes import free_port
 
 from heliograph.channels import maintenance
 from heliograph.channels.cursor import Cursor
+from heliograph.channels.engines.copied import CopiedChannel, CopiedKey
+from heliograph.channels.engines.plan import Segment, StoredKey
+from heliograph.channels.engines.redis import copying as redis_copying
 from heliograph.channels.errors import LocationError, LogUnavailable
-from heliograph.channels.location import parse_location
+from heliograph.channels.location import Location, parse_location
 from heliograph.channels.message import Kind, new_append
-from heliograph.channels.records import Limits
+from heliograph.channels.records import Appended, Limits
 from tests.heliograph.channels.conftest import emptied_postgres, emptied_redis
 from tests.heliograph.channels.followers import opened, publish
 from tests.heliograph.channels.patched import patched
 from tests.heliograph.cli.calling import called
+from tests.servers import RedisServer
 
 ENGINES = ("sqlite", "redis", "postgresql")
 
@@ -25,6 +33,9 @@ ENGINES = ("sqlite", "redis", "postgresql")
 MANY = 150
 
 TTL = 3600.0
+
+#: Era and birth of what is copied without a log.
+EPOCHS = ("0123456789", "abcdefabcd")
 
 
 def place(request: pytest.FixtureRequest, name: str) -> str:
@@ -142,6 +153,95 @@ def test_a_copy_that_fails_leaves_the_target_empty_and_may_be_repeated(target: s
         assert log.tops(["a"])["a"] == top
 
 
+def segment(first: int, *messages: bytes) -> Segment:
+    found = [(Kind.BYTES, data) for data in messages]
+    return Segment("a", first, time.time(), found, sum(map(len, messages)))
+
+
+def copied_channel(top: int) -> CopiedChannel:
+    return CopiedChannel("a", EPOCHS[1], top, time.time())
+
+
+def copied_key() -> CopiedKey:
+    return CopiedKey("a", b"id", StoredKey(b"body", Appended("".join(EPOCHS), 1, time.time())), 100)
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    return emptied_redis(redis_server)
+
+
+@contextmanager
+def refused(location: Location, why: str) -> Iterator[redis_copying.RedisTarget]:
+    with pytest.raises(LogUnavailable, match=why), redis_copying.target(location, TTL) as made:
+        yield made
+
+
+@patched
+def test_what_was_published_during_a_copy_to_redis_is_kept(redis_url: str) -> None:
+    with opened(redis_url) as (log,):
+        with refused(parse_location(redis_url), "has channels already") as made:
+            cursor = publish(log, "kept").cursor
+            made.add(copied_channel(1), [segment(1, b"copied")])
+        assert [message.data for message in log.read("a", None).messages] == [b"kept"]
+        assert publish(log, "next").cursor == Cursor(cursor.epoch, 2)
+
+
+@patched
+def test_a_copy_to_redis_writes_nothing_to_a_stream_that_an_instance_began(redis_url: str) -> None:
+    with opened(redis_url) as (log,):
+
+        def segments() -> Iterator[Segment]:
+            yield segment(1, b"x" * (2 << 20))  # it is sent before the next one is asked for
+            publish(log, "kept")
+            yield segment(2, b"x" * (2 << 20))
+
+        with refused(parse_location(redis_url), "has channels already") as made:
+            made.add(copied_channel(2), segments())
+        assert publish(log, "next").offset == 2
+        assert [message.data for message in log.read("a", None).messages] == [b"kept", b"next"]
+
+
+@patched
+def test_a_copy_to_redis_that_was_stopped_harms_no_later_one(redis_url: str) -> None:
+    location = parse_location(redis_url)
+    with ExitStack() as stopped, redis.Redis.from_url(redis_url) as client:
+        old = stopped.enter_context(redis_copying.target(location, TTL))
+        old.begin(*EPOCHS)
+        client.delete("heliograph:copying")  # as when its time is over
+        with redis_copying.target(location, TTL) as new:
+            new.begin(*EPOCHS)
+            new.add(copied_channel(2), [segment(1, b"x" * (2 << 20), b"new")])
+            old.add(copied_channel(1), [segment(1, b"old")])
+            with pytest.raises(LogUnavailable, match="interrupted for too long"):
+                stopped.close()
+    with opened(redis_url) as (log,):
+        assert [message.data for message in log.read("a", Cursor("".join(EPOCHS), 1)).messages] == [b"new"]
+
+
+@patched
+def test_redis_gets_keys_and_tickets_with_the_channels_or_not_at_all(redis_url: str) -> None:
+    location, key = parse_location(redis_url), copied_key()
+    names = (f"heliograph:key:a:{key.id.hex()}", "heliograph:token:used")
+    with opened(redis_url) as (log,), redis.Redis.from_url(redis_url) as client:
+        with refused(location, "has channels already") as made:
+            made.add_key(key)
+            made.add_ticket("used", 100)
+            publish(log, "x", "other")
+        assert client.exists(*names) == 0
+        client.flushall()
+        client.set(names[1], "1", px=100_000)
+        with redis_copying.target(location, TTL) as made:
+            made.begin(*EPOCHS)
+            made.add_key(key)
+            made.add_ticket("used", 1)
+        assert client.exists(*names) == 2
+        assert client.pttl(names[1]) > 1000, "that of an instance was replaced"
+        client.flushall()
+        with refused(location, "not all idempotency keys"):
+            client.set("heliograph:copying:keys", "")
+
+
 def test_the_command_says_what_it_copied_or_why_not(tmp_path: Path) -> None:
     origin = tmp_path / "origin.db"
     with closing(sqlite3.connect(tmp_path / "other.db")) as file:
@@ -150,8 +250,13 @@ def test_the_command_says_what_it_copied_or_why_not(tmp_path: Path) -> None:
     assert not origin.exists()
     copied = called("channels", "copy", "memory://", "sqlite:///new.db", cwd=tmp_path)
     assert (copied.returncode, copied.stderr.count("\n")) == (1, 1)
-    refused = called("channels", "copy", "sqlite:///other.db", "sqlite:///new.db", cwd=tmp_path)
-    assert (refused.returncode, "not of this program" in refused.stderr) == (1, True)
+    other = called("channels", "copy", "sqlite:///other.db", "sqlite:///new.db", cwd=tmp_path)
+    assert (other.returncode, "not of this program" in other.stderr) == (1, True)
+    unreachable = called(
+        "channels", "copy", f"redis://127.0.0.1:{free_port()}/0", "sqlite:///new.db", cwd=tmp_path
+    )
+    assert (unreachable.returncode, unreachable.stderr.count("\n")) == (1, 1)
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_memory_is_no_target(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 Redis has no transaction of this size. A source is what it is when each channel is read, up to the top that the channel then has.
 Of a target the streams are written first, and the table of channels under another name; one script then puts it in its place,
-unless there is one with channels. Streams that a copy left which did not end belong to no channel: they expire as others do, and
-go when a channel of their name begins.
+unless there is one with channels. Each write looks first whether that has become impossible: an instance may publish meanwhile, and
+another copy may have begun while this one was stopped. Streams that a copy left which did not end belong to no channel: they expire
+as others do, and go when a channel of their name begins. Idempotency keys and used tickets wait in a list until the table is in its
+place: such a key without its message would keep a publisher who tries again from publishing.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from gevent.event import AsyncResult
+from heliograph_proxy.sentences import full_stop
 
 from heliograph.channels.engines.copied import CopiedChannel, CopiedKey, Source, Target, not_empty
 from heliograph.channels.engines.epochs import new_half
@@ -35,18 +38,34 @@ _SCANNED, _MESSAGES = 500, 16
 _BATCH, _BATCH_BYTES = 500, 1 << 20
 
 _COPY = PREFIX + "copying"
-_TABLE, _SIZES = _COPY + ":channels", _COPY + ":sizes"
+_TABLE, _SIZES, _KEYS = _COPY + ":channels", _COPY + ":sizes", _COPY + ":keys"
+_DRAFTS = (_TABLE, _SIZES, _KEYS)
 
 #: Milliseconds after which what a killed copy left is forgotten.
 _DRAFT_TTL = 60_000
 
-#: KEYS: table, sizes, their drafts, whose draft it is. ARGV: the copy, run, era, birth.
-_FINISH = """
-if redis.call('GET', KEYS[5]) ~= ARGV[1] then return 'lost' end
-if redis.call('HLEN', KEYS[1]) > 3 then return 'used' end
-redis.call('HSET', KEYS[3], '=run', ARGV[2], '=era', ARGV[3], '=birth', ARGV[4])
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[5])
-for index = 1, 2 do
+# KEYS: whose draft it is, table. ARGV[1]: the copy.
+_GUARD = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
+if redis.call('HLEN', KEYS[2]) > 3 then return 'used' end
+"""
+
+#: KEYS[3]: what is written to. ARGV[2…]: the command, and what follows its key.
+_WRITE = (
+    _GUARD
+    + """
+redis.call(ARGV[2], KEYS[3], unpack(ARGV, 3))
+return 'ok'
+"""
+)
+
+#: KEYS[3…]: sizes, the drafts of table and sizes. ARGV[2…]: run, era, birth.
+_FINISH = (
+    _GUARD
+    + """
+redis.call('HSET', KEYS[4], '=run', ARGV[2], '=era', ARGV[3], '=birth', ARGV[4])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+for index = 2, 3 do
   if redis.call('EXISTS', KEYS[index + 2]) == 1 then
     redis.call('PERSIST', KEYS[index + 2])
     redis.call('RENAME', KEYS[index + 2], KEYS[index])
@@ -54,7 +73,12 @@ for index = 1, 2 do
 end
 return 'ok'
 """
+)
 
+#: KEYS: whose draft it is, and the drafts. ARGV: the copy.
+_FORGET = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', unpack(KEYS)) end"
+
+_WITHOUT_KEYS = "All channels were copied, but not all idempotency keys and used tickets."
 _INTERRUPTED = "The copy was interrupted for too long, or another one writes to this Redis now."
 
 
@@ -67,7 +91,7 @@ def source(location: Location) -> Iterator[RedisSource]:
 @contextmanager
 def target(location: Location, history_ttl: float) -> Iterator[RedisTarget]:
     with _connected(location) as connection:
-        made = RedisTarget(connection, history_ttl)
+        made = RedisTarget(connection, location.shown, history_ttl)
         if cast(int, connection.request("HLEN", TABLE)) > 3:  # run, era and birth
             raise not_empty(location.shown)
         if connection.request("SET", _COPY, made.name, "NX", "PX", _DRAFT_TTL) is None:
@@ -75,14 +99,14 @@ def target(location: Location, history_ttl: float) -> Iterator[RedisTarget]:
                 "Another copy writes to this Redis now, or was killed less than a minute ago."
             )
         try:
-            connection.request("DEL", _TABLE, _SIZES)
+            connection.request("DEL", *_DRAFTS)
             yield made
-            if (verdict := made.finish()) != b"ok":
-                raise not_empty(location.shown) if verdict == b"used" else LogUnavailable(_INTERRUPTED)
+            made.finish()
         except BaseException:
             with contextlib.suppress(LogUnavailable):
-                connection.request("DEL", _COPY, _TABLE, _SIZES)
+                connection.request("EVAL", _FORGET, 1 + len(_DRAFTS), _COPY, *_DRAFTS, made.name)
             raise
+        made.set_keys()
 
 
 @contextmanager
@@ -90,6 +114,8 @@ def _connected(location: Location) -> Iterator[PipelinedConnection]:
     connection = PipelinedConnection(location.url)
     try:
         connection.attempted.wait()
+        if connection.connection is None:
+            raise LogUnavailable(full_stop(connection.state))
         yield connection
     finally:
         connection.close()
@@ -163,70 +189,93 @@ class RedisSource(Source):
 class RedisTarget(Target):
     """`name` is that of this copy."""
 
-    def __init__(self, connection: PipelinedConnection, history_ttl: float) -> None:
+    def __init__(self, connection: PipelinedConnection, shown: str, history_ttl: float) -> None:
         self.name = secrets.token_hex(8)
-        self._connection, self._ttl = connection, history_ttl
+        self._connection, self._shown, self._ttl = connection, shown, history_ttl
         self._epochs = ("", "")
         self._waiting: list[AsyncResult[object]] = []
         self._bytes = 0
+        self._digest = connection.request("SCRIPT", "LOAD", _WRITE)
 
     def begin(self, era: str, birth: str) -> None:
         self._epochs = (era, birth)
 
     def add(self, channel: CopiedChannel, segments: Iterable[Segment]) -> None:
         stream, total = LOG + channel.name, 0
-        self._send("DEL", stream)
+        self._write("DEL", stream)
         for segment in segments:
             for offset, (kind, data) in enumerate(segment.messages, segment.first):
                 entry = ("k", int(kind), "t", _stamp(segment.time), "d", data, "b", total)
-                self._send("XADD", stream, f"{offset}-0", *entry)
+                self._write("XADD", stream, f"{offset}-0", *entry)
                 total += len(data)
         left = channel.time + self._ttl - time.time()
-        self._send("PEXPIRE", stream, max(1, int(left * 1000)))
-        self._send("HSET", _TABLE, channel.name, f"{channel.birth} {channel.top} {_stamp(channel.time)}")
-        self._send("HSET", _SIZES, channel.name, total)
+        self._write("PEXPIRE", stream, max(1, int(left * 1000)))
+        self._write("HSET", _TABLE, channel.name, f"{channel.birth} {channel.top} {_stamp(channel.time)}")
+        self._write("HSET", _SIZES, channel.name, total)
 
     def add_key(self, key: CopiedKey) -> None:
         answer = key.kept.answer
         value = f"{key.kept.body.hex()} {answer.epoch} {answer.offset} {_stamp(answer.time)}"
-        self._send("SET", f"{KEY}{key.channel}:{key.id.hex()}", value, "PX", _milliseconds(key.left))
+        self._keep(f"{KEY}{key.channel}:{key.id.hex()}", value, key.left)
 
     def add_ticket(self, token: str, left: float) -> None:
-        self._send("SET", TOKEN + token, "1", "PX", _milliseconds(left))
+        self._keep(TOKEN + token, "1", left)
 
-    def finish(self) -> object:
-        """Put the table in its place. `ok`, or why not."""
+    def _keep(self, name: str, value: str, left: float) -> None:
+        self._write("RPUSH", _KEYS, name, value, time.time() + left)
+
+    def finish(self) -> None:
+        """Put the table in its place. Raises LogUnavailable."""
+        self._keep_draft()
+        keys = (_COPY, TABLE, SIZES, _TABLE, _SIZES)
+        arguments = (self.name, self._connection.server.run, *self._epochs)
+        self._require_written(self._connection.request("EVAL", _FINISH, len(keys), *keys, *arguments))
+
+    def set_keys(self) -> None:
+        """All but those that are there already. Raises LogUnavailable."""
+        try:
+            while parts := cast("list[bytes]", self._connection.request("LPOP", _KEYS, 3 * _BATCH)):
+                for name, value, ends in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+                    if (left := int((float(ends) - time.time()) * 1000)) > 0:
+                        self._send("SET", name, value, "NX", "PX", left)
+                self._send("PEXPIRE", _KEYS, _DRAFT_TTL)
+                self._wait()
+        except LogUnavailable as exc:
+            raise LogUnavailable(f"{_WITHOUT_KEYS} {exc}") from exc
+
+    def _write(self, command: str, key: str, *arguments: object) -> None:
+        self._send_guarded(command, key, *arguments)
+        if len(self._waiting) >= _BATCH or self._bytes >= _BATCH_BYTES:
+            self._keep_draft()
+
+    def _keep_draft(self) -> None:
+        """It lives on, and all that was sent is answered. Raises LogUnavailable."""
+        for key in (_COPY, *_DRAFTS):
+            self._send_guarded("PEXPIRE", key, _DRAFT_TTL)
         self._wait()
-        keys = (TABLE, SIZES, _TABLE, _SIZES, _COPY)
-        return self._connection.request(
-            "EVAL", _FINISH, len(keys), *keys, self.name, self._connection.server.run, *self._epochs
-        )
+
+    def _send_guarded(self, command: str, key: str, *arguments: object) -> None:
+        self._send("EVALSHA", self._digest, 3, _COPY, TABLE, key, self.name, command, *arguments)
 
     def _send(self, *command: object) -> None:
         answer: AsyncResult[object] = AsyncResult()
         self._waiting.append(answer)
         self._bytes += sum(len(part) for part in command if isinstance(part, bytes))
         self._connection.send(command, answer.set)
-        if len(self._waiting) >= _BATCH or self._bytes >= _BATCH_BYTES:
-            self._wait()
 
     def _wait(self) -> None:
-        """Until all that was sent is answered. Raises LogUnavailable. The draft lives on."""
-        for key in (_COPY, _TABLE, _SIZES):
-            answer: AsyncResult[object] = AsyncResult()
-            self._waiting.append(answer)
-            self._connection.send(("PEXPIRE", key, _DRAFT_TTL), answer.set)
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         for answer in waiting:
-            checked(answer.get())
-        if self._connection.request("GET", _COPY) != self.name.encode():
+            self._require_written(checked(answer.get()))
+
+    def _require_written(self, verdict: object) -> None:
+        """Raises LogUnavailable."""
+        if verdict == b"used":
+            raise not_empty(self._shown)
+        if verdict == b"lost":
             raise LogUnavailable(_INTERRUPTED)
 
 
 def _stamp(seconds: float) -> int:
     """Microseconds."""
     return round(seconds * 1e6)
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, int(seconds * 1000))
