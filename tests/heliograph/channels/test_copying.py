@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,15 @@ from heliograph.channels import maintenance
 from heliograph.channels.cursor import Cursor
 from heliograph.channels.engines.copied import CopiedChannel, CopiedKey
 from heliograph.channels.engines.plan import Segment, StoredKey
+from heliograph.channels.engines.postgres import copying as postgres_copying
 from heliograph.channels.engines.redis import copying as redis_copying
-from heliograph.channels.errors import LocationError, LogUnavailable
+from heliograph.channels.engines.sqlite import backup
+from heliograph.channels.engines.sqlite import copying as sqlite_copying
+from heliograph.channels.errors import KeyReused, LocationError, LogUnavailable
 from heliograph.channels.location import Location, parse_location
-from heliograph.channels.message import Kind, new_append
+from heliograph.channels.message import Append, Key, Kind, new_append
 from heliograph.channels.records import Appended, Limits
+from tests.heliograph.channels import version1
 from tests.heliograph.channels.conftest import emptied_postgres, emptied_redis
 from tests.heliograph.channels.followers import opened, publish
 from tests.heliograph.channels.patched import patched
@@ -257,6 +262,82 @@ def test_the_command_says_what_it_copied_or_why_not(tmp_path: Path) -> None:
     )
     assert (unreachable.returncode, unreachable.stderr.count("\n")) == (1, 1)
     assert not (tmp_path / "new.db").exists()
+
+
+@patched
+def test_a_key_and_a_ticket_may_come_twice(target: str) -> None:
+    location = parse_location(target)
+    targets = {"sqlite": sqlite_copying, "redis": redis_copying, "postgresql": postgres_copying}
+    with targets[location.scheme].target(location, TTL) as made:
+        made.begin(*EPOCHS)
+        made.add(copied_channel(1), [segment(1, b"x")])
+        for _ in range(2):
+            made.add_key(copied_key())
+            made.add_ticket("used", 100)
+    with opened(target) as (log,):
+        assert not log.presence.use_once("used", 100)
+        with pytest.raises(KeyReused):
+            log.append(Append("a", Kind.TEXT, b"y", Key(copied_key().id, b"another")))
+
+
+@pytest.mark.parametrize("target_is_empty", [True, False])
+def test_a_source_is_left_as_an_orderly_end_leaves_it(tmp_path: Path, target_is_empty: bool) -> None:
+    """After a reboot it would get another epoch."""
+    for name in ("from", "to"):
+        with sqlite_copying.target(parse_location(f"sqlite:///{tmp_path}/{name}.db"), TTL) as made:
+            made.begin(*EPOCHS)
+            if name == "from" or not target_is_empty:
+                made.add(copied_channel(1), [segment(1, b"x")])
+    with nullcontext() if target_is_empty else pytest.raises(LogUnavailable):
+        copy(f"sqlite:///{tmp_path}/from.db", f"sqlite:///{tmp_path}/to.db")
+    for name in ("from", "to"):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as file:
+            assert file.execute("SELECT boot FROM state").fetchone() == ("",)
+
+
+def copied_beside(location: Location) -> maintenance.Copied:
+    return maintenance.copy(location, parse_location(f"sqlite:///{location.path}-copy"), TTL)
+
+
+@pytest.mark.parametrize("act", [copied_beside, maintenance.vacuum])
+def test_a_command_leaves_a_damaged_file_in_its_place(
+    tmp_path: Path, act: Callable[[Location], object]
+) -> None:
+    path = tmp_path / "origin.db"
+    location = parse_location(f"sqlite:///{path}")
+    with sqlite_copying.target(location, TTL) as made:
+        made.begin(*EPOCHS)
+    with path.open("r+b") as file:
+        file.seek(100)  # where the tables are listed
+        file.write(b"\xff" * 200)
+    damaged = path.read_bytes()
+    with pytest.raises(LogUnavailable, match="damaged"):
+        act(location)
+    assert path.read_bytes() == damaged
+    assert {found.name for found in tmp_path.iterdir()} <= {
+        f"origin.db{end}" for end in ("", "-seen", "-wal", "-shm")
+    }
+
+
+def test_ctrl_c_ends_a_backup_between_two_of_its_steps(tmp_path: Path) -> None:
+    version1.sqlite_file(tmp_path / "origin.db", 3, 1, 10 << 20)
+    draft, sizes = tmp_path / "backup.db.part", []
+
+    def interrupt(*_: object) -> None:
+        if draft.exists() and draft.stat().st_size:
+            sizes.append(draft.stat().st_size)
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        with pytest.raises(KeyboardInterrupt):
+            backup.back_up(tmp_path / "origin.db", tmp_path / "backup.db")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert sizes[0] < 20 << 20
+    assert not draft.exists()
 
 
 def test_memory_is_no_target(tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ class Target(ABC):
     def add(self, channel: CopiedChannel, segments: Iterable[Segment]) -> None: ...
 
     @abstractmethod
-    def add_key(self, key: CopiedKey) -> None: ...
+    def add_key(self, key: CopiedKey) -> None:
+        """Of keys and tickets one may come twice."""
 
     @abstractmethod
     def add_ticket(self, token: str, left: float) -> None: ...

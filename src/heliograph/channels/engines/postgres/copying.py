@@ -130,7 +130,8 @@ class PostgresTarget(Target):
     def add_key(self, key: CopiedKey) -> None:
         kept, answer = key.kept, key.kept.answer
         self._run(
-            f"INSERT INTO heliograph_keys VALUES (%s, %s, %s, %s, %s, %s, {NOW} + %s)".encode(),
+            f"INSERT INTO heliograph_keys VALUES (%s, %s, %s, %s, %s, %s, {NOW} + %s) "
+            "ON CONFLICT DO NOTHING".encode(),
             (key.channel, key.id, kept.body, answer.epoch, answer.offset, answer.time, key.left),
         )
 

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from heliograph_proxy.files import FILE_MODE
 
+from heliograph.channels.engines.sqlite.commands import require_file
 from heliograph.channels.engines.sqlite.schema import OWN_TABLES
 from heliograph.channels.engines.sqlite.transactions import is_expected, unavailable
 from heliograph.channels.errors import LogUnavailable
 
-#: Pages that are copied at once: Ctrl-C waits for them.
+#: Pages that are copied at once. Ctrl-C waits for them: Python looks for signals where it calls `progress`.
 _PAGES = 16 << 10
 
 
@@ -39,12 +40,6 @@ def back_up(path: Path, target: Path) -> None:
             raise unavailable(exc) from exc
 
 
-def require_file(path: Path) -> None:
-    """Raises LogUnavailable where there is no file: opening it would make one."""
-    if not path.is_file():
-        raise LogUnavailable(f"There is no log of the channels at {path}.")
-
-
 def _copy(path: Path, draft: Path) -> None:
     uri = f"{path.absolute().as_uri()}?mode=rw"
     with (
@@ -57,7 +52,7 @@ def _copy(path: Path, draft: Path) -> None:
         names = {name for (name,) in source.execute("SELECT name FROM sqlite_master")}
         if not names >= OWN_TABLES:
             raise LogUnavailable("The file of the channels is not of this program.")
-        source.backup(copy, pages=_PAGES)
+        source.backup(copy, pages=_PAGES, progress=lambda *_: None)
 
 
 @contextlib.contextmanager

@@ -85,7 +85,7 @@ class EpochGuard:
 class LogFile:
     """A connection to the file, in its own thread. `connection` is in autocommit mode."""
 
-    def __init__(self, path: Path, wal_rest: int, *, checked_inode: int) -> None:
+    def __init__(self, path: Path, wal_rest: int, *, checked_inode: int, sets_aside: bool = True) -> None:
         """`wal_rest`: bytes to which the write-ahead log is cut. Another file than `checked_inode` is checked for damage.
 
         Raises damage.Damaged, and what a disk causes.
@@ -102,14 +102,13 @@ class LogFile:
             raise
         try:
             self._prepare()
-        except damage.Damaged as exc:
+        except BaseException as exc:
             try:
-                raise damage.Damaged(self.set_aside(exc)) from exc
+                if sets_aside and isinstance(exc, damage.Damaged):
+                    raise damage.Damaged(self.set_aside(exc)) from exc
+                raise
             finally:
                 self.close()
-        except BaseException:
-            self.close()
-            raise
 
     def _prepare(self) -> None:
         run = self.connection.execute

@@ -6,18 +6,16 @@ all that was copied is too old. Reading decides exactly.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from heliograph.channels.engines import clock
 from heliograph.channels.engines.copied import CopiedChannel, CopiedKey, Source, Target, not_empty
 from heliograph.channels.engines.plan import Segment, StoredKey
 from heliograph.channels.engines.segment import pack, unpack
-from heliograph.channels.engines.sqlite.backup import require_file
+from heliograph.channels.engines.sqlite.commands import opened, require_file
 from heliograph.channels.engines.sqlite.connection import LogFile
 from heliograph.channels.engines.sqlite.transactions import LONG, is_expected, unavailable, writing
 from heliograph.channels.location import Location
@@ -31,7 +29,7 @@ _WAL_REST = 16 << 20
 def source(location: Location) -> Iterator[SqliteSource]:
     path = Path(location.path)
     require_file(path)
-    with _translated(), closing(_opened(path)) as file:
+    with _translated(), opened(path, _WAL_REST) as file:
         file.connection.execute("BEGIN")
         yield SqliteSource(file)
         file.connection.execute("COMMIT")
@@ -39,7 +37,7 @@ def source(location: Location) -> Iterator[SqliteSource]:
 
 @contextmanager
 def target(location: Location, _history_ttl: float) -> Iterator[SqliteTarget]:
-    with _translated(), closing(_opened(Path(location.path))) as file:
+    with _translated(), opened(Path(location.path), _WAL_REST) as file:
         with writing(file, LONG) as state:
             if file.connection.execute("SELECT EXISTS (SELECT 1 FROM channels)").fetchone()[0]:
                 raise not_empty(location.shown)
@@ -48,15 +46,7 @@ def target(location: Location, _history_ttl: float) -> Iterator[SqliteTarget]:
             era = file.state().era
             # Before the commit: should that fail, the file gets another epoch, and it has no messages.
             file.epoch_guard.write(era, made.last)
-        with contextlib.suppress(sqlite3.OperationalError):  # an instance writes, and marks it itself
-            file.mark_synced()
         file.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
-
-def _opened(path: Path) -> LogFile:
-    """Without the check that an instance makes: what is damaged is told when it is read, and not set aside for that."""
-    inode = os.stat(path).st_ino if path.exists() else 0
-    return LogFile(path, _WAL_REST, checked_inode=inode)
 
 
 @contextmanager
@@ -135,7 +125,7 @@ class SqliteTarget(Target):
     def add_key(self, key: CopiedKey) -> None:
         kept, answer = key.kept, key.kept.answer
         self._run(
-            "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 *(key.channel, key.id.hex(), kept.body, answer.epoch, answer.offset, answer.time),
                 clock.now() + key.left,

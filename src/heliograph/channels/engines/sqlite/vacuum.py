@@ -6,13 +6,11 @@ instances write in between.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 import time
 from pathlib import Path
 
-from heliograph.channels.engines.sqlite.backup import require_file
+from heliograph.channels.engines.sqlite.commands import opened, require_file
 from heliograph.channels.engines.sqlite.connection import LogFile
 from heliograph.channels.engines.sqlite.transactions import (
     LONG,
@@ -62,15 +60,12 @@ def vacuum(path: Path) -> None:
     """Make the file as short as it can be. Raises LogUnavailable, OSError."""
     require_file(path)
     try:
-        # Without the check that an instance makes.
-        with contextlib.closing(LogFile(path, _CHECKPOINT, checked_inode=os.stat(path).st_ino)) as file:
+        with opened(path, _CHECKPOINT) as file:
             if not is_incremental(file):
                 _write_anew(file)
             while _patiently(file):
                 pass
             file.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            with contextlib.suppress(sqlite3.OperationalError):  # an instance writes, and marks it itself
-                file.mark_synced()
     except (sqlite3.Error, OSError, ValueError) as exc:
         if not is_expected(exc):
             raise
