@@ -24,9 +24,8 @@ from tests.heliograph.channels import version1
 from tests.heliograph.channels.conftest import emptied_postgres
 from tests.heliograph.channels.followers import eventually, opened, publish
 from tests.heliograph.channels.patched import patched
+from tests.heliograph.channels.version1 import stored_text
 from tests.servers import PostgresServer
-
-TABLES = Path(__file__).parent / "tables"
 
 #: Processes that start at once.
 COUNT = 3
@@ -42,13 +41,10 @@ print(channels.publish("a", b"x").offset)
 """
 
 
-def stored_text(version: int, engine: str) -> str:
-    return (TABLES / f"{engine}-{version}.sql").read_text()
-
-
-def of_version_2(path: Path) -> None:
+def file_of_version(version: int, path: Path) -> None:
+    """With each version come its tables as SQL, and those of before stay."""
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
-        file.executescript(stored_text(2, "sqlite"))
+        file.executescript(stored_text(version, "sqlite"))
         file.execute("UPDATE state SET inode = ?", (path.stat().st_ino,))
     path.with_name(path.name + "-seen").write_bytes(b"0123456789 %019d\n" % 2)
 
@@ -75,18 +71,22 @@ def postgres_tables(url: str) -> set[tuple[object, ...]]:
 
 @patched
 def test_a_file_of_today_works_with_every_later_version(tmp_path: Path) -> None:
-    path = tmp_path / "channels.db"
-    of_version_2(path)
-    with opened(f"sqlite:///{path}") as (log,):
-        page = log.read("a", Cursor("0123456789abcdefabcd", 3))
-        assert [message.offset for message in page.messages] == [4, 5]
-        assert publish(log, "x").cursor == Cursor("0123456789abcdefabcd", 6)
+    for version in range(2, sqlite_schema.VERSION + 1):
+        path = tmp_path / f"{version}.db"
+        file_of_version(version, path)
+        with opened(f"sqlite:///{path}") as (log,):
+            page = log.read("a", Cursor("0123456789abcdefabcd", 3))
+            assert [message.offset for message in page.messages] == [4, 5]
+            assert publish(log, "x").cursor == Cursor("0123456789abcdefabcd", 6)
 
 
 @patched
 def test_tables_of_today_work_with_every_later_version(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as client:
-        client.execute(stored_text(2, "postgres").encode())
+    for version in range(2, postgres_schema.VERSION + 1):
+        with psycopg.connect(url, autocommit=True) as client:
+            client.execute("DROP SCHEMA public CASCADE")
+            client.execute("CREATE SCHEMA public")
+            client.execute(stored_text(version, "postgres").encode())
         with opened(url) as (log,):
             epoch = log.tops(["a"])["a"].epoch  # the server was unknown
             page = log.read("a", Cursor(epoch, 3))
@@ -97,13 +97,12 @@ def test_tables_of_today_work_with_every_later_version(url: str) -> None:
 @patched
 def test_a_change_of_the_tables_of_sqlite_has_another_version(tmp_path: Path) -> None:
     new, old, first = (tmp_path / name for name in ("new.db", "old.db", "first.db"))
-    of_version_2(old)
+    file_of_version(sqlite_schema.VERSION, old)
     version1.sqlite_file(first, 1, 1, 1)
     with opened(f"sqlite:///{new}") as (log,), opened(f"sqlite:///{first}") as (migrated,):
         publish(log, "x")
         publish(migrated, "x")
-    if sqlite_schema.VERSION == 2:
-        assert sqlite_tables(new) == sqlite_tables(old)
+    assert sqlite_tables(new) == sqlite_tables(old)
     columns = {}
     for path in (new, first):
         with closing(sqlite3.connect(path)) as file:
@@ -124,21 +123,20 @@ def test_a_change_of_the_tables_of_sqlite_has_another_version(tmp_path: Path) ->
 @patched
 def test_a_change_of_the_tables_of_postgresql_has_another_version(url: str) -> None:
     found = []
-    for make in (None, "version 1", "version 2"):
+    for make in (None, "version 1", "today"):
         with psycopg.connect(url, autocommit=True) as client:
             client.execute("DROP SCHEMA public CASCADE")
             client.execute("CREATE SCHEMA public")
             if make == "version 1":
                 version1.postgres_tables(client, 1, 1, 1)
             elif make:
-                client.execute(stored_text(2, "postgres").encode())
-        if make != "version 2":
+                client.execute(stored_text(postgres_schema.VERSION, "postgres").encode())
+        if make != "today":
             with opened(url) as (log,):
                 publish(log, "x")
         found.append(postgres_tables(url))
     assert found[1] == found[0]
-    if postgres_schema.VERSION == 2:
-        assert found[2] == found[0]
+    assert found[2] == found[0]
 
 
 @pytest.fixture
