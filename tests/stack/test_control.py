@@ -36,6 +36,8 @@ class Service:
             raise CannotReplace("it is being replaced already")
         if part == "faulty":
             raise LookupError("a fault of ours")
+        if part == "unreadable":
+            b"token = 'secret'  # caf\xe9".decode()
         if part == "slow":
             try:
                 await asyncio.Event().wait()
@@ -103,6 +105,15 @@ def test_a_fault_in_one_command_is_told_and_ends_no_other(tmp_path: Path) -> Non
         with pytest.raises(ControlError, match="a fault of ours"):
             await service.ask("faulty")
         await service.ask("web1")
+
+    run(tmp_path, work)
+
+
+def test_a_fault_is_told_without_the_text_at_which_it_was(tmp_path: Path) -> None:
+    async def work(service: Service) -> None:
+        with pytest.raises(ControlError, match=r"UnicodeDecodeError: .*byte 0xe9") as refused:
+            await service.ask("unreadable")
+        assert "secret" not in str(refused.value)
 
     run(tmp_path, work)
 

@@ -44,6 +44,19 @@ def refused(settings: dict[str, str], root: Path = ROOT) -> str:
     return ended.stderr
 
 
+def test_a_configuration_that_is_not_utf_8_is_named_and_not_shown(tmp_path: Path) -> None:
+    for name in (sources.PROXY, sources.NGINX, "nginx/snippets/site.conf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b'admin_token = "secret"  # caf\xe9\n')
+    found = sources.find(tmp_path, {})
+    for read in (
+        lambda: reading.proxy_host(found),
+        lambda: reading.other_listens(Layout(options.load({}), "nginx"), found),
+    ):
+        with pytest.raises(reading.Refusal, match=r"^/.*: cannot be read: it is not UTF-8$"):
+            read()
+
+
 def one_port_twice(port: int) -> dict[str, str]:
     """Refused after the warnings, before anything runs."""
     return {"HELIOGRAPH_PROXY_PORT": str(port), "HELIOGRAPH_ADMIN_PORT": str(port)}

@@ -65,7 +65,7 @@ def _files(kind: str) -> dict[str, str]:
 def _nginx(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str, str]:
     source = sources.find(root, environ)
     front = reading.front_of(found, state_folder(environ), UNBOUNDED)
-    pattern = source.nginx.read_text()
+    pattern = sources.text_of(source.nginx)
     text = render.nginx_conf(pattern, replace(front, as_root=False))
     if own := re.search(r"^error_log\s.*", pattern, re.MULTILINE):  # under a manager it is the terminal
         line = re.sub(
@@ -89,7 +89,7 @@ def _procfile(root: Path, environ: Mapping[str, str], found: Layout) -> dict[str
     ]
     files = {}
     if not (root / sources.PROXY).is_file():
-        pattern = sources.find(root, environ).proxy.read_text()
+        pattern = sources.text_of(sources.find(root, environ).proxy)
         settings = found.settings
         text = render.proxy_toml(
             pattern,

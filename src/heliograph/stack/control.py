@@ -117,7 +117,8 @@ async def _outcome(act: Act, command: str, part: str) -> dict[str, Any]:
     except CannotReplace as exc:
         return {"error": str(exc)}
     except Exception as exc:  # the next command may work
-        return {"error": f"the manager failed: {exc!r}"}
+        told = " ".join(str(exc).split())  # not its repr, which may have a whole file with secrets
+        return {"error": f"the manager failed: {type(exc).__name__}: {told}"}
     return {"error": "", **(answer or {})}
 
 

@@ -21,7 +21,7 @@ from heliograph.stack.inherited import inherited
 from heliograph.stack.options import LOOPBACK, StackOptions, StackSettings
 from heliograph.stack.plan import Layout, PartKind, Plan, Project, reachable, stages
 from heliograph.stack.render import at
-from heliograph.stack.sources import Sources
+from heliograph.stack.sources import Sources, text_of
 from heliograph.stack.terminal import say
 
 
@@ -53,10 +53,10 @@ class Configured:
         return stages(self.layout, sys.executable, self.project, var)
 
     def rendered(self, var: Path, descriptors: int) -> dict[str, str]:
-        """The configurations of proxy and nginx, by their names in the state folder. Raises RenderError, OSError."""
+        """The configurations of proxy and nginx, by their names in the state folder. Raises a Refusal."""
         layout, root = self.layout, self.project.root
         settings = layout.settings
-        pattern = self.found.proxy.read_text()
+        pattern = text_of(self.found.proxy)
         text = render.proxy_toml(
             pattern, layout.proxy_listens, layout.admin_at, layout.backends, settings.trusted
         )
@@ -64,7 +64,7 @@ class Configured:
         texts = {PROXY_TOML: render.for_stack(text, layout.private, settings.log, health)}
         if layout.nginx:
             front = front_of(layout, os.path.relpath(var, root), descriptors)
-            texts[NGINX_CONF] = render.nginx_conf(self.found.nginx.read_text(), front)
+            texts[NGINX_CONF] = render.nginx_conf(text_of(self.found.nginx), front)
         return texts
 
 
@@ -164,7 +164,7 @@ def _installed_gunicorn() -> Iterator[Path]:
 
 def proxy_host(found: Sources) -> str:
     """The host on which the proxy's configuration wants it to listen; the ports are settings of the stack."""
-    for address in render.proxy_listen(found.proxy.read_text()):
+    for address in render.proxy_listen(text_of(found.proxy)):
         host, port, _ = address.rpartition(":")
         host = host.strip("[]")
         if port and not address.startswith("unix:") and not is_loopback(host):
@@ -179,7 +179,7 @@ def other_listens(layout: Layout, read: Sources) -> tuple[render.Listen, ...]:
     """What else nginx's configuration listens on, such as the port for TLS where its block is in use."""
     if layout.nginx is None:
         return ()
-    text = render.nginx_conf(read.nginx.read_text(), front_of(layout, "var", 0))
+    text = render.nginx_conf(text_of(read.nginx), front_of(layout, "var", 0))
     found = []
     for listen in render.listens(text):
         shown = f"{listen.host}:{listen.port}"

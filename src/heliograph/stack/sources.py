@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from heliograph.given import SettingError, where
+from heliograph.given import FileError, SettingError, where
 from heliograph.stack.options import StackOptions
 
 #: The package's own. `export nginx` gives these.
@@ -29,6 +29,14 @@ class Sources:
     @property
     def snippets(self) -> Path:
         return self.nginx.parent / "snippets"
+
+
+def text_of(file: Path) -> str:
+    """Raises SettingError, OSError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:  # which has the whole text, secrets included
+        raise FileError(str(file), "cannot be read: it is not UTF-8") from None
 
 
 def find(root: Path, environ: Mapping[str, str]) -> Sources:
