@@ -43,6 +43,8 @@ def settings():
 
 if os.environ.get("HELIOGRAPH_DEFAULT_CHANNEL") == "broken":
     raise RuntimeError("broken on purpose")
+if os.path.exists("needs-a-rate") and "HELIOGRAPH_RATE" not in os.environ:
+    raise RuntimeError("no rate")
 """
 
 SETTINGS = f"""\
@@ -150,7 +152,7 @@ def test_changes_of_each_file_take_effect_and_no_request_fails(project: Project)
         assert ended.returncode == 0, ended.stderr
         assert "they have changed for proxy" in ended.stdout
         assert "interval = 1.5" in project.rendered()
-        assert '"event": "reloaded"' in stack.output
+        until(lambda: '"event": "reloaded"' in stack.output, "the line of the proxy")
         if stack.has_nginx:
             assert "nginx: reads its new configuration" in ended.stdout
             until(
@@ -180,7 +182,7 @@ def wrong(project: Project) -> Iterator[tuple[Path, str, str]]:
     yield project.settings, f"{settings}auth_secret_\n", "heliograph.toml: is no TOML"
     yield (
         project.settings,
-        settings.replace(NEW, "short"),
+        settings.replace(OLD, "short"),
         "heliograph.toml: auth_secret='…': secrets of at least",
     )
     yield (
@@ -220,6 +222,41 @@ def test_with_an_error_nothing_changes(project: Project) -> None:
     assert project.running_settings() == settings
     assert not list(project.state.glob("*.new"))
     assert project.reload().stdout == "Nothing has changed.\n"
+
+
+def test_an_instance_that_is_down_is_mended(project: Project) -> None:
+    needs, good = project.stack.root / "needs-a-rate", project.settings.read_text()
+    needs.touch()
+    before = project.stack.pids()["web1"]
+    os.killpg(before, signal.SIGKILL)
+    until(lambda: "web1 ended with status 3" in project.stack.output, "the end of the next one")
+    project.settings.write_text(f"{good}rate = 700\n")
+    ended = project.reload()
+    assert ended.returncode == 0, ended.stderr
+    assert {one["HELIOGRAPH_RATE"] for one in project.running_settings()} == {"700"}
+    needs.unlink()
+
+
+def test_instances_of_another_server_are_renewed_too(tmp_path: Path) -> None:
+    serve = f"{PYTHON} -m http.server --protocol HTTP/1.1 --bind 127.0.0.1 {{port}}"
+    settings, proxy = tmp_path / "heliograph.toml", tmp_path / "conf/proxy.toml"
+    proxy.parent.mkdir()
+    proxy.write_text(
+        (sources.TEMPLATES / "proxy.toml").read_text().replace("interval = 2.0", "interval = 0.2")
+    )
+    settings.write_text(f"command = '{serve}'\nnginx = 0\n")
+    run = (PYTHON, "-m", "heliograph.cli", "run")
+    with Stack(tmp_path, command=run, root=tmp_path).started() as stack:
+        before = stack.pids()
+        settings.write_text(f"{settings.read_text()}rate = 700\n")
+        ended = command(tmp_path, "reload")
+        assert ended.returncode == 0, ended.stderr
+        assert {name for name, pid in stack.pids().items() if pid != before[name]} == {"web1", "web2"}
+        settings.write_text("command = 'false {port}'\nnginx = 0\n")
+        ended = command(tmp_path, "reload")
+        assert ended.returncode == 1
+        assert "web1 does not come back" in ended.stderr
+        assert "; web1 run with the new settings already" in ended.stderr
 
 
 def test_what_takes_a_restart_is_refused(project: Project) -> None:

@@ -74,7 +74,7 @@ class Part:
         plan = self.plan
         pid = self.child.pid if self.child else None
         place = {"name": plan.name, "kind": plan.kind.value, "host": plan.host, "port": plan.port}
-        return {**place, "pid": pid, "beside": plan.beside}
+        return {**place, "pid": pid, "beside": plan.beside, "health": plan.health}
 
     @property
     def children(self) -> list[Child]:

@@ -118,16 +118,23 @@ class Reloading:
         return part.kind is PartKind.INSTANCE and wanted.starts[name].read != self._starts[name].read
 
     async def renew(self, part: Part) -> None:
-        """Have an instance run with what was checked; where it cannot, it stays as it is. Raises CannotReplace."""
+        """Have an instance run with what was checked; where it cannot, it stays as it is. Raises CannotReplace.
+
+        One that is down, or has not answered yet, is started with that.
+        """
         name, before, start = part.plan.name, part.child, self._last_check().starts[part.plan.name]
+        runs = before is not None and not before.ended.done()
+        replaces = runs and before is not None and before.answered and start.plan.beside
         part.change(start.plan, start.environment)
         try:
-            if start.plan.beside:
+            if replaces:
                 await part.replace()
-            elif before and not before.ended.done():
+            elif runs:
                 part.present.stop_first()
+            else:
+                part.renew()
         finally:
-            if start.plan.beside and part.child is before:
+            if replaces and part.child is before:
                 part.change(self._starts[name].plan, self._starts[name].environment)
             else:
                 self._starts[name] = start

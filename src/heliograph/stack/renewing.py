@@ -28,8 +28,7 @@ def reload(var: Path, *, as_json: bool = False) -> int:
                 f"Settings and files are good; they have changed for {', '.join([*instances, *layers])}"
             )
             for name in instances:
-                renew(stack, name)
-                renewed.append(name)
+                renew(stack, name, renewed.append)
             control.ask(var, control.APPLY)
             for name in layers:
                 stack.tell(f"{name}: reads its new configuration")

@@ -22,7 +22,7 @@ from typing import Any
 from heliograph.stack import admin, control, folder
 from heliograph.stack.admin import AdminError
 from heliograph.stack.control import ControlError
-from heliograph.stack.plan import HEALTH, PartKind
+from heliograph.stack.plan import PartKind
 from heliograph.stack.terminal import say, show
 
 #: What is in flight gets this long, as long as the proxy gives it when it stops itself; then the instance's own grace.
@@ -84,8 +84,8 @@ def roll(var: Path, *, drain_first: bool = False, as_json: bool = False) -> int:
             instances = stack.instances()
             stack.tell(f"Restarting {', '.join(instances)} of the stack in {var}/")
             for name, instance in instances.items():
-                (restart if drain_first or not instance["beside"] else replace)(stack, name)
-                restarted.append(name)
+                step = restart if drain_first or not instance["beside"] else replace
+                step(stack, name, restarted.append)
     except FAILURES as exc:
         say(f"heliograph rolling stops: {exc}{_state_of(restarted)}")
         return 1
@@ -100,15 +100,18 @@ def _state_of(restarted: list[str]) -> str:
     return f"; {', '.join(restarted)} run the new code: bring the old code back, or mend it, and roll again"
 
 
-def renew(stack: Running, name: str) -> None:
+def renew(stack: Running, name: str, begun: Callable[[str], None]) -> None:
     """Have an instance run with the settings that the manager has checked."""
-    if stack.instances()[name]["beside"]:
-        replace(stack, name, control.RENEW)
-    else:
-        restart(stack, name, control.RENEW)
+    if not stack.instances()[name]["beside"]:
+        restart(stack, name, begun, control.RENEW)
+        return
+    before = stack.pid(name)
+    replace(stack, name, begun, control.RENEW)
+    _wait_for_return(stack, name, before)  # where it was down, it was only started
 
 
-def replace(stack: Running, name: str, command: str = control.REPLACE) -> None:
+def replace(stack: Running, name: str, begun: Callable[[str], None], command: str = control.REPLACE) -> None:
+    """`begun` is called with the name once the instance has changed, or is about to, whatever comes of it."""
     before = stack.pid(name)
     stack.tell(f"{name}: a new process is starting beside process {before}")
     try:
@@ -116,11 +119,16 @@ def replace(stack: Running, name: str, command: str = control.REPLACE) -> None:
     except ControlError as exc:
         if stack.pid(name) == before:
             raise RollingError(f"{exc}; process {before} serves on") from exc
+        begun(name)
         raise
+    begun(name)
     stack.tell(f"{name}: ready again, process {stack.pid(name)}")
 
 
-def restart(stack: Running, name: str, command: str = control.STOP_FIRST) -> None:
+def restart(
+    stack: Running, name: str, begun: Callable[[str], None], command: str = control.STOP_FIRST
+) -> None:
+    """`begun` as in `replace`."""
     _require_another(stack, name)
     try:
         stack.set_state(name, "drain")
@@ -128,6 +136,7 @@ def restart(stack: Running, name: str, command: str = control.STOP_FIRST) -> Non
         _wait_until_idle(stack, name)
         before = stack.pid(name)
         control.ask(stack.var, command, name)
+        begun(name)
         stack.tell(f"{name}: process {before} is stopping")
         _wait_for_return(stack, name, before)
     finally:
@@ -136,8 +145,10 @@ def restart(stack: Running, name: str, command: str = control.STOP_FIRST) -> Non
 
 
 def _require_another(stack: Running, name: str) -> None:
-    others = [backend for other, backend in stack.backends().items() if other != name]
-    if not any(backend["healthy"] and backend["state"] == "ready" for backend in others):
+    """Nothing is taken away where it is down itself."""
+    backends = stack.backends()
+    others = [backend for other, backend in backends.items() if other != name]
+    if backends[name]["healthy"] and not any(one["healthy"] and one["state"] == "ready" for one in others):
         raise RollingError(f"without {name} no instance would be left that is ready and healthy")
 
 
@@ -170,8 +181,12 @@ def _wait_for_return(stack: Running, name: str, before: int) -> None:
 def _answers(part: dict[str, Any]) -> bool:
     connection = http.client.HTTPConnection(part["host"], part["port"], timeout=admin.TIMEOUT)
     try:
-        connection.request("GET", HEALTH, headers={"Host": "localhost"})
-        return connection.getresponse().status == http.HTTPStatus.OK
+        connection.request("GET", part["health"], headers={"Host": "localhost"})
+        status = connection.getresponse().status
+        # Any below 500 of another server, as everywhere.
+        return (
+            status == http.HTTPStatus.OK if part["beside"] else status < http.HTTPStatus.INTERNAL_SERVER_ERROR
+        )
     except (OSError, http.client.HTTPException):
         return False
     finally:
