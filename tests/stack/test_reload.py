@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from proxy_tests.processes import PYTHON, clean_environment, until
 from heliograph.given import from_file
 from heliograph.stack import folder, reading, sources
 from heliograph.stack.restarts import needs_restart
+from tests.stack.front import NGINX
 from tests.stack.running import Stack
 
 PATIENCE = 30
@@ -282,6 +284,7 @@ def test_what_takes_a_restart_is_refused(project: Project) -> None:
         ("reload = true", "heliograph.toml: reload"),
         ("command = 'serve {port}'", "heliograph.toml: command"),
         ("proxy_config = 'public.toml'", "conf/proxy.toml: listen"),
+        ("settings = 'json'", "heliograph.toml: settings"),
         ("rate = 5", ""),
     ],
 )
@@ -295,6 +298,15 @@ def test_each_setting_that_takes_a_restart_is_named(tmp_path: Path, line: str, n
     told = needs_restart(running, new)
     assert told.partition(" has changed, which takes a restart")[0] == name
     assert needs_restart(running, running) == ""
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_snippets_in_another_folder_take_a_restart(tmp_path: Path) -> None:
+    """The check of nginx would read those of before."""
+    running = reading.read(tmp_path, from_file("instances = 2"), "json")
+    shutil.copytree(sources.TEMPLATES / "nginx", tmp_path / "nginx")
+    new = reading.read(tmp_path, from_file("instances = 2"), "json")
+    assert needs_restart(running, new).startswith("nginx/nginx.conf has changed, which takes a restart")
 
 
 @pytest.mark.parametrize("name", ["reload", "rolling"])

@@ -170,7 +170,6 @@ class Reloading:
     def _reload_nginx(self, wanted: Revision, parts: Sequence[Part]) -> None:
         """New workers take over from the old ones, which finish what they have."""
         self._folder.write(NGINX_CONF, wanted.texts[NGINX_CONF])
-        self._folder.link("snippets", wanted.configured.found.snippets)
         for part in parts:
             if part.kind is PartKind.NGINX and part.child:
                 part.child.send(signal.SIGHUP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from heliograph.given import where
-from heliograph.stack import folder
+from heliograph.stack import folder, sources
 from heliograph.stack.options import StackOptions
 from heliograph.stack.reading import Configured, wanted
 
@@ -28,14 +28,24 @@ def _changed(running: Configured, new: Configured) -> Iterator[str]:
         yield _named(new, running, "state")
     if bool(before.settings.command) != bool(now.settings.command):
         yield _named(new, running, "command")
+    if _module(running) != _module(new):
+        yield _named(new, running, "settings")
     if before.nginx != now.nginx:
         yield _named(new, running, "nginx")
     if before.proxy_host != now.proxy_host:
         yield "conf/proxy.toml: listen"
+    if now.nginx and running.found.snippets != new.found.snippets:
+        yield sources.NGINX
     if bool(before.certificate) != bool(now.certificate):
         yield _named(new, running, "tls_cert")
     for other in {*wanted(before)} ^ {*wanted(now)}:
         yield other.variable
+
+
+def _module(configured: Configured) -> str:
+    """Of the application's own settings: once imported, it stays as it is."""
+    found: str = StackOptions.definitions["settings"].read(configured.environ)
+    return found
 
 
 def _named(new: Configured, running: Configured, attribute: str) -> str:
