@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -24,8 +25,13 @@ from proxy_tests.processes import PYTHON, clean_environment, until
 
 from heliograph.given import from_file
 from heliograph.stack import folder, reading, sources
+from heliograph.stack.lines import LineForm, Style
+from heliograph.stack.notify import ServiceManager
+from heliograph.stack.relay import StackLog
+from heliograph.stack.reloading import Reloading
 from heliograph.stack.restarts import needs_restart
 from tests.stack.front import NGINX
+from tests.stack.loops import in_a_loop_of_its_own
 from tests.stack.running import Stack
 
 PATIENCE = 30
@@ -330,6 +336,29 @@ def test_sighup_is_a_reload_of_which_systemd_is_told(project: Project, notified:
     assert notified.recv(4096) == b"READY=1"
     assert "rise = 1" in project.rendered()
     until(lambda: "The stack runs with the new settings." in project.stack.output, "the log of the command")
+
+
+def test_a_stop_during_a_reload_is_not_taken_back(tmp_path: Path) -> None:
+    async def stopped_meanwhile(told: socket.socket) -> None:
+        configured = reading.read(tmp_path, from_file("nginx = 0"), "json")
+        claimed, log = folder.claim(tmp_path / "var"), StackLog(LineForm(Style.JSON, []))
+        service = ServiceManager(told.getsockname().decode())
+        reloading = Reloading(claimed, configured, lambda: configured, 1024, service, log)
+        try:
+            reloading.by_signal()
+            await asyncio.sleep(0)  # it begins
+            assert told.recv(4096).startswith(b"RELOADING=1")
+            await reloading.stop()
+            with pytest.raises(BlockingIOError):
+                told.recv(4096)
+        finally:
+            log.finish()
+            claimed.release()
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind("")
+        told.setblocking(False)
+        in_a_loop_of_its_own(stopped_meanwhile(told))
 
 
 def test_where_no_stack_runs_it_says_so(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ class Reloading:
         self._starts = dict(self._running.starts)
         self._checked: Revision | None = None
         self._under_way = 0
+        self._stopping = False
         self._command: asyncio.Task[None] | None = None
 
     async def check(self, parts: Sequence[Part]) -> dict[str, object]:
@@ -212,7 +213,7 @@ class Reloading:
             yield
         finally:
             self._under_way -= 1
-            if not self._under_way:
+            if not self._under_way and not self._stopping:
                 self._service.ready()
 
     def by_signal(self) -> None:
@@ -249,7 +250,8 @@ class Reloading:
                 output.read_all()
 
     async def stop(self) -> None:
-        """End a command that a signal has called."""
+        """End a command that a signal has called. systemd hears no more of reloads: it was told that the stack stops."""
+        self._stopping = True
         if self._command:
             self._command.cancel()
             await asyncio.gather(self._command, return_exceptions=True)
