@@ -23,7 +23,7 @@ import pytest
 import requests
 from proxy_tests.processes import PYTHON, clean_environment, until
 
-from heliograph.given import from_file
+from heliograph.given import SettingError, from_file
 from heliograph.stack import folder, reading, sources
 from heliograph.stack.lines import LineForm, Style
 from heliograph.stack.notify import ServiceManager
@@ -304,6 +304,13 @@ def test_each_setting_that_takes_a_restart_is_named(tmp_path: Path, line: str, n
     told = needs_restart(running, new)
     assert told.partition(" has changed, which takes a restart")[0] == name
     assert needs_restart(running, running) == ""
+
+
+def test_a_module_of_settings_that_exits_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "exits_at_import.py").write_text("raise SystemExit(5)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SettingError, match=r"settings='exits_at_import': a module that can be imported"):
+        reading.read(tmp_path, from_file("settings = 'exits_at_import'"), "json")
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")

@@ -212,7 +212,7 @@ def _of_application(environ: Mapping[str, str]) -> list[type[Options]]:
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the project's folder stays as it is
     try:
         declared = vars(importlib.import_module(module)).values()
-    except (ImportError, ValueError) as exc:
+    except (ImportError, ValueError, SystemExit) as exc:  # the manager of a running stack reads these too
         allowed = f"a module that can be imported is allowed ({exc})"
         raise SettingError(where(environ, setting.name), module, allowed) from exc
     finally:
