@@ -96,7 +96,12 @@ def read_network(text: str) -> IPNetwork:
 
 def read_address(text: str) -> str | None:
     """An address in its normal form. IPv4 in IPv6 is IPv4. None for anything else, an address with a zone included."""
-    ip = _parsed(text) if len(text) <= MAX_ADDRESS else None
+    return _normal(text) if len(text) <= MAX_ADDRESS else None
+
+
+@lru_cache(MAX_ADDRESSES)
+def _normal(text: str) -> str | None:
+    ip = _parsed(text)
     return None if ip is None else str(ip)
 
 

@@ -107,12 +107,12 @@ class WrappedRequest:
         if "content-length" not in given and "content-type" in given and self.status < _REDIRECTIONS:
             self.stream = is_stream(headers[given.index("content-type")][1])
         own = (
-            ("X-Instance", self._observer.instance),
-            ("X-Request-Id", self.request_id),
-            ("X-Content-Type-Options", "nosniff"),
+            ("x-instance", ("X-Instance", self._observer.instance)),
+            ("x-request-id", ("X-Request-Id", self.request_id)),
+            ("x-content-type-options", ("X-Content-Type-Options", "nosniff")),
         )
         # The application's own wins: two of a name would be read in two ways.
-        added = [field for field in own if field[0].lower() not in given]
+        added = [field for key, field in own if key not in given]
         return self._start_response(status, [*headers, *added], exc_info)
 
     def relay(self, pieces: Iterable[bytes]) -> Iterable[bytes]:

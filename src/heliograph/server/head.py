@@ -93,7 +93,7 @@ def keeps_alive(version: str, connection: list[str]) -> bool:
 
 def expects_continue(version: str, expect: list[str]) -> bool:
     """Whether the client waits for `100 Continue`. Raises ExpectationFailed."""
-    if version != "HTTP/1.1":  # RFC 9110, 10.1.1: ignored in HTTP/1.0
+    if not expect or version != "HTTP/1.1":  # RFC 9110, 10.1.1: ignored in HTTP/1.0
         return False
     try:
         return grammar.expects_continue(_encoded(expect))
@@ -115,6 +115,8 @@ def check_framing(version: str, lengths: list[str], encodings: list[str]) -> Non
 
     `lengths` and `encodings` are the values of all Content-Length and Transfer-Encoding fields.
     """
+    if not lengths and not encodings:
+        return
     try:
         grammar.request_framing(
             _encoded(lengths) or None, _encoded(encodings) or None, int(version == "HTTP/1.1")
@@ -130,5 +132,5 @@ def check_once(kinds: list[str], connection: list[str]) -> None:
 
     The values are those of all Content-Type and Connection fields.
     """
-    if len(kinds) > 1 or grammar.tokens(_encoded(connection)) & NEVER_HOP_BY_HOP:
+    if len(kinds) > 1 or (connection and grammar.tokens(_encoded(connection)) & NEVER_HOP_BY_HOP):
         raise BadRequest("Content-Type is there twice, or Connection names a field that is not hop-by-hop.")

@@ -79,12 +79,9 @@ class StrictHandler(FramingHandler):
     def __init__(self, connection: Any, address: Any, server: Any) -> None:
         self._incoming = Incoming(connection)
         self._outgoing = Outgoing(connection)
+        self.server_state: ServerState = state_of(server)
         self._opened: float | None = time.monotonic()
         super().__init__(connection, address, server, rfile=io.BufferedReader(self._incoming))
-
-    @property
-    def server_state(self) -> ServerState:
-        return state_of(self.server)
 
     def read_requestline(self) -> str:
         idle = self.server_state.idle

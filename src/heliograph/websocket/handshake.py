@@ -33,9 +33,10 @@ _DEFLATE = factory()
 def asks_for_websocket(environ: Mapping[str, str]) -> bool:
     """Whether a request asks to become a WebSocket: GET, HTTP/1.1, and both headers of the upgrade."""
     return (
-        environ.get("REQUEST_METHOD") == "GET"
+        "HTTP_UPGRADE" in environ  # first, as most requests have none
+        and environ.get("REQUEST_METHOD") == "GET"
         and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
-        and "websocket" in list_items(environ.get("HTTP_UPGRADE", ""))
+        and "websocket" in list_items(environ["HTTP_UPGRADE"])
         and "upgrade" in list_items(environ.get("HTTP_CONNECTION", ""))
     )
 
