@@ -39,12 +39,12 @@ def main() -> int:
         return 1
     announce(settings)
     watch_loop()
-    print(f"http://{address[0]}:{address[1]}", flush=True)
     stop = Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(signum, stop.set)
     for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         gevent.signal_handler(signum, print, f"{signum.name}: ignored, it has no meaning here", flush=True)
+    print(f"http://{address[0]}:{address[1]}", flush=True)
     stop.wait()
     state_of(server).stop()
     server.stop(timeout=GRACE)
