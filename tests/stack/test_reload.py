@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from proxy_tests.processes import PYTHON, clean_environment, until
+from proxy_tests.processes import PYTHON, until
 
 from heliograph.given import SettingError, from_file
 from heliograph.stack import folder, reading, sources
@@ -30,6 +30,7 @@ from heliograph.stack.notify import ServiceManager
 from heliograph.stack.relay import StackLog
 from heliograph.stack.reloading import Reloading
 from heliograph.stack.restarts import needs_restart
+from tests.heliograph.cli.calling import called
 from tests.stack.front import NGINX
 from tests.stack.loops import in_a_loop_of_its_own
 from tests.stack.running import Stack
@@ -81,25 +82,13 @@ class Project:
         self.state = root / "var"
 
     def reload(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return command(self.stack.root, "reload", *options)
+        return called("reload", *options, cwd=self.stack.root)
 
     def running_settings(self) -> list[dict[str, str]]:
         return [requests.get(url, timeout=PATIENCE).json() for url in self.stack.instance_urls]
 
     def rendered(self) -> str:
         return (self.state / "proxy.toml").read_text()
-
-
-def command(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PYTHON, "-m", "heliograph.cli", *arguments],
-        cwd=root,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +204,18 @@ def wrong(project: Project) -> Iterator[tuple[Path, str, str]]:
     yield project.settings, changed, "the new process of web1 ended with status 3; its own lines say why"
 
 
+def test_a_setting_that_does_not_exist_is_told(project: Project) -> None:
+    settings = project.stack.root / "heliograph.toml"
+    before = settings.read_text()
+    settings.write_text(f"auht_secret = 1\n{before}")
+    told = project.reload().stdout.splitlines()
+    settings.write_text(before)
+    assert project.reload().returncode == 0
+    assert told[0] == (
+        "warning: heliograph.toml: auht_secret is not a setting of Heliograph and is ignored; did you mean auth_secret?"
+    )
+
+
 def test_with_an_error_nothing_changes(project: Project) -> None:
     before, settings, rendered = project.stack.pids(), project.running_settings(), project.rendered()
     for file, text, told in wrong(project):
@@ -257,11 +258,11 @@ def test_instances_of_another_server_are_renewed_too(tmp_path: Path) -> None:
     with Stack(tmp_path, command=run, root=tmp_path).started() as stack:
         before = stack.pids()
         settings.write_text(f"{settings.read_text()}rate = 700\n")
-        ended = command(tmp_path, "reload")
+        ended = called("reload", cwd=tmp_path)
         assert ended.returncode == 0, ended.stderr
         assert {name for name, pid in stack.pids().items() if pid != before[name]} == {"web1", "web2"}
         settings.write_text("command = 'false {port}'\nnginx = 0\n")
-        ended = command(tmp_path, "reload")
+        ended = called("reload", cwd=tmp_path)
         assert ended.returncode == 1
         assert "web1 does not come back" in ended.stderr
         assert "; web1 run with the new settings already" in ended.stderr
@@ -325,7 +326,7 @@ def test_snippets_in_another_folder_take_a_restart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["reload", "rolling"])
 def test_a_second_change_at_the_same_time_is_refused(project: Project, name: str) -> None:
     with folder.changing(project.state):
-        ended = command(project.stack.root, name)
+        ended = called(name, cwd=project.stack.root)
     assert ended.returncode == 1
     assert f"a reload or a rolling restart of the stack in {project.state} is going on" in ended.stderr
     assert ended.stderr.count("\n") == 1
@@ -369,7 +370,7 @@ def test_a_stop_during_a_reload_is_not_taken_back(tmp_path: Path) -> None:
 
 
 def test_where_no_stack_runs_it_says_so(tmp_path: Path) -> None:
-    ended = command(tmp_path, "reload")
+    ended = called("reload", cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (
         3,
         f"heliograph: no stack runs in {tmp_path}/var; `heliograph run` starts one\n",

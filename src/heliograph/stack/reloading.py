@@ -24,7 +24,7 @@ from heliograph.stack.child import Child
 from heliograph.stack.children import spawn
 from heliograph.stack.folder import Folder
 from heliograph.stack.notify import ServiceManager
-from heliograph.stack.options import RENAMED, StackOptions
+from heliograph.stack.options import RENAMED, StackOptions, unknown_names
 from heliograph.stack.part import Part
 from heliograph.stack.plan import PartKind, Plan
 from heliograph.stack.reading import NGINX_CONF, PROXY_TOML, Configured, Refusal
@@ -112,6 +112,7 @@ class Reloading:
         return {
             "instances": [part.plan.name for part in parts if self._differs(part, wanted)],
             "layers": [name.partition(".")[0] for name in layers],
+            "warnings": unknown_names(new.environ),
         }
 
     def _differs(self, part: Part, wanted: Revision) -> bool:

@@ -21,6 +21,8 @@ def reload(var: Path, *, as_json: bool = False) -> int:
             stack = running(var, as_json=as_json)
             found = control.ask(var, control.CHECK)
             instances, layers = found["instances"], found["layers"]
+            for warning in found["warnings"]:
+                stack.tell(f"warning: {warning}")
             if not instances and not layers:
                 stack.tell("Nothing has changed.")
                 return 0
