@@ -9,28 +9,22 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from proxy_tests.processes import PYTHON, ROOT, Process, clean_environment, free_port
+from proxy_tests.processes import PYTHON, ROOT, Process, free_port
 
 from heliograph.cli import COMMANDS
-
-
-def called(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    program = Path(PYTHON).parent / "heliograph"
-    return subprocess.run(
-        [program, *arguments], cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False
-    )
+from tests.heliograph.cli.calling import called
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
 def test_its_help_names_every_command(arguments: tuple[str, ...]) -> None:
-    ended = called(*arguments)
+    ended = called(*arguments, cwd=ROOT)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("usage: heliograph COMMAND")
     assert re.findall(r"^  (\w+)", ended.stdout, re.MULTILINE) == list(COMMANDS)
 
 
 def test_it_says_its_version() -> None:
-    assert called("--version").stdout == f"heliograph {metadata.version('heliograph')}\n"
+    assert called("--version", cwd=ROOT).stdout == f"heliograph {metadata.version('heliograph')}\n"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +47,7 @@ def test_it_says_its_version() -> None:
     ],
 )
 def test_what_it_does_not_know_is_refused_in_one_line(arguments: tuple[str, ...], said: str) -> None:
-    ended = called(*arguments)
+    ended = called(*arguments, cwd=ROOT)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(said)
     assert ended.stderr.count("\n") == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from proxy_tests.processes import PYTHON, clean_environment
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.heliograph.cli.calling import called
 from tests.stack.checkout import copy_checkout
 from tests.stack.running import Stack
 
@@ -22,18 +21,6 @@ PATIENCE = 15
 
 #: How an instance that stops closes WebSockets, and what stands for one that ended without a close frame.
 SERVICE_RESTART, ABNORMAL = 1012, 1006
-
-
-def rolling(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PYTHON, "-m", "heliograph.cli", "rolling", *options],
-        cwd=root,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 #: Added to wsgi.py: what ran, with a line for each POST.
@@ -107,7 +94,7 @@ def test_all_instances_are_restarted_and_no_request_fails(tmp_path: Path) -> Non
     with Stack(tmp_path, root=root).started() as stack:
         before = stack.pids()
         with Load(stack) as load:
-            ended = rolling(root)
+            ended = called("rolling", cwd=root)
         assert ended.returncode == 0, ended.stderr
         after = stack.pids()
         assert {name for name in before if before[name] != after[name]} == {"web1", "web2"}
@@ -149,7 +136,7 @@ def test_only_a_process_that_is_ready_takes_the_place_of_the_old_one(tmp_path: P
             (good + UNREADY, "is not ready after "),
         ):
             (root / "wsgi.py").write_text(code)
-            ended = rolling(root)
+            ended = called("rolling", cwd=root)
             assert ended.returncode == 1
             assert "heliograph rolling stops: the new process of web1 " in ended.stderr
             assert why in ended.stderr
@@ -158,12 +145,12 @@ def test_only_a_process_that_is_ready_takes_the_place_of_the_old_one(tmp_path: P
             assert requests.get(f"{stack.url}/healthz", timeout=PATIENCE).status_code == 200
         assert "RuntimeError: broken on purpose" in stack.output
         (root / "wsgi.py").write_text(good)
-        ended = rolling(root, "--drain-first")
+        ended = called("rolling", "--drain-first", cwd=root)
         assert ended.returncode == 1
         assert "without web1 no instance would be left" in ended.stderr
         assert stack.pids() == before
         with Load(stack) as load:
-            assert rolling(root).returncode == 0
+            assert called("rolling", cwd=root).returncode == 0
         assert set(load.gets) == set(load.posts.values()) == {200}
         assert stack.pids()["web1"] != before["web1"]
         assert stack.stop() == 0
@@ -176,7 +163,7 @@ def test_drain_first_ends_the_old_process_before_the_new_one(tmp_path: Path) -> 
     with Stack(tmp_path, {"HELIOGRAPH_NGINX": "0"}, root=root).started() as stack:
         before = stack.pids()
         with Load(stack) as load:
-            ended = rolling(root, "--drain-first")
+            ended = called("rolling", "--drain-first", cwd=root)
         assert ended.returncode == 0, ended.stderr
         assert "web2: draining" in ended.stdout
         assert "web1 ended with status 0; starting it again at once" in stack.output
@@ -188,6 +175,6 @@ def test_drain_first_ends_the_old_process_before_the_new_one(tmp_path: Path) -> 
 
 def test_without_a_running_stack_it_says_so(tmp_path: Path) -> None:
     root = copy_checkout(tmp_path)
-    ended = rolling(root)
+    ended = called("rolling", cwd=root)
     assert ended.returncode == 3
     assert ended.stderr.startswith("heliograph: no stack runs in ")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from proxy_tests.processes import PYTHON, alive, clean_environment, until
+from proxy_tests.processes import PYTHON, alive, until
 
 from heliograph.cli.arguments import NOT_RUNNING
 from heliograph.stack import folder
+from tests.heliograph.cli.calling import called
 from tests.stack.running import Stack
 
 HELLO = """\
@@ -25,18 +25,6 @@ def app(environ, start_response):
 """
 
 RUN = (PYTHON, "-m", "heliograph.cli", "run", "hello:app")
-
-
-def called(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """In the environment of a shell that knows nothing of the stack's settings."""
-    return subprocess.run(
-        [PYTHON, "-m", "heliograph.cli", *arguments],
-        cwd=cwd,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

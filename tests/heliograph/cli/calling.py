@@ -14,6 +14,7 @@ HELIOGRAPH = str(Path(PYTHON).parent / "heliograph")
 def called(
     *arguments: str, cwd: Path, settings: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
+    """In the environment of a shell that knows nothing of a running stack's settings."""
     return subprocess.run(
         [HELIOGRAPH, *arguments],
         cwd=cwd,
@@ -21,5 +22,6 @@ def called(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        timeout=180,
         check=False,
     )

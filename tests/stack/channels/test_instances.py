@@ -18,6 +18,7 @@ from proxy_tests.processes import descendants, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.heliograph.cli.calling import called
 from tests.stack.channels.following import (
     PATIENCE,
     SocketFollower,
@@ -28,7 +29,7 @@ from tests.stack.channels.following import (
 )
 from tests.stack.checkout import copy_checkout
 from tests.stack.running import Stack
-from tests.stack.test_rolling import ABNORMAL, rolling
+from tests.stack.test_rolling import ABNORMAL
 
 #: Close code of a subscriber that cannot keep up.
 TOO_SLOW = 3008
@@ -56,7 +57,7 @@ def backends(stack: Stack) -> list[dict[str, Any]]:
 def test_a_rolling_restart_costs_nobody_a_message(stack: Stack) -> None:
     before = stack.pids()
     with Watched(stack.url, [stack.url]) as watched:
-        ended = rolling(stack.root)
+        ended = called("rolling", cwd=stack.root)
         assert ended.returncode == 0, ended.stderr
         watched.caught_up()
         watched.everything_once()
